@@ -1,0 +1,53 @@
+# make lab    set up and open JupyterLab on the first notebook
+# make test   set up and run every test
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab test lint notebooks clean
+
+help:
+	@echo "make lab        set up, then open JupyterLab on the first notebook"
+	@echo "make test       set up, then run all tests"
+	@echo "make install    set up only: .venv with everything in it"
+	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
+	@echo "make lint       set up, then check style with ruff"
+	@echo "make clean      remove what these made"
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing; installing it needs: apt-get install python3-venv"; \
+	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+lab: $(READY)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_geometry__what_a_function_cannot_see.ipynb
+
+test: $(READY) browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+notebooks: $(READY)
+	$(BIN)/python -m helpers.notebooks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The widgets' tests drive a real Chromium. Without one, and without the right to install one, they skip and say so.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing Chromium for the widgets' tests" \
+	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+
+clean:
+	rm -rf .venv build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,18 @@
+"""See how a Transformer perceives its input, and what its weights say."""
+
+from helpers.equivalence import ExplorationPath, WalkSettings, leave_class, simec, simexp, walk_class
+from helpers.geometry import Box, Euclidean, FisherRao, PullbackMetric, jacobian
+
+__all__ = [
+    "Box",
+    "Euclidean",
+    "ExplorationPath",
+    "FisherRao",
+    "PullbackMetric",
+    "WalkSettings",
+    "jacobian",
+    "leave_class",
+    "simec",
+    "simexp",
+    "walk_class",
+]

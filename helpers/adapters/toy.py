@@ -1,0 +1,92 @@
+"""Classifiers of the plane whose equivalence classes are known in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from helpers.adapters.base import Adapter
+from helpers.geometry import Box
+
+
+def paraboloid(point: Tensor) -> Tensor:
+    """Height x^2 + y^2, shape (1,): its level curves are circles."""
+    return point.square().sum().reshape(1)
+
+
+def saddle(point: Tensor) -> Tensor:
+    """Height x^2 - y^2, shape (1,): its level curves are hyperbolas."""
+    x, y = point.flatten()
+    return (x.square() - y.square()).reshape(1)
+
+
+def waves(point: Tensor) -> Tensor:
+    """Height sin x + cos y, shape (1,): closed level curves around its hills and hollows."""
+    x, y = point.flatten()
+    return (x.sin() + y.cos()).reshape(1)
+
+
+def _inside_or_outside(point: Tensor) -> Tensor:
+    score = 1 - paraboloid(point)
+    return torch.cat([logsigmoid(score), logsigmoid(-score)])
+
+
+def _east_or_north(point: Tensor) -> Tensor:
+    score = saddle(point)
+    return torch.cat([logsigmoid(score), logsigmoid(-score)])
+
+
+def _three_hills(point: Tensor) -> Tensor:
+    angles = torch.tensor([0.0, 2.0, 4.0], dtype=point.dtype) * torch.pi / 3
+    peaks = torch.stack([angles.cos(), angles.sin()], 1)
+    return (-(point.flatten() - peaks).square().sum(1)).log_softmax(0)
+
+
+TOYS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "circle": (_inside_or_outside, ["inside", "outside"]),
+    "saddle": (_east_or_north, ["east-west", "north-south"]),
+    "three-hills": (_three_hills, ["hill 0", "hill 1", "hill 2"]),
+}
+
+
+class ToyAdapter(Adapter):
+    """A classifier of the plane; its parts are the two coordinates, so a point has shape (2, 1).
+
+    "circle": log-probabilities of being inside or outside the unit circle; the classes of equal output are circles.
+    "saddle": of x^2 > y^2; hyperbolas. "three-hills": three classes, so the metric has rank 2 and no kernel.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.log_probabilities_of_plane, self.class_names = TOYS[name]
+        self.part_names = ["x", "y"]
+
+    @classmethod
+    def load(cls, name: str = "circle", device: str = "cpu") -> ToyAdapter:
+        """Make the toy of that name ("circle", "saddle" or "three-hills")."""
+        if name not in TOYS:
+            raise ValueError(f"name={name!r}: must be one of {sorted(TOYS)}")
+        return cls(name)
+
+    def encode(self, raw: Sequence[float]) -> Tensor:
+        """Turn a pair of numbers into a point (2, 1), float64."""
+        pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
+        if len(pair) != 2:
+            raise ValueError(f"raw: has {len(pair)} numbers, a point of the plane has 2")
+        return pair.unsqueeze(1)
+
+    def decode(self, point: Tensor) -> np.ndarray:
+        """Turn points (..., 2, 1) into pairs of numbers (..., 2)."""
+        return point.squeeze(-1).detach().numpy()
+
+    def log_probabilities(self, point: Tensor) -> Tensor:
+        """Class log-probabilities (k,)."""
+        return self.log_probabilities_of_plane(point)
+
+    def bounds(self) -> Box:
+        """Return the square from -3 to 3."""
+        return Box(torch.tensor(-3.0), torch.tensor(3.0))

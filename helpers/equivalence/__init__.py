@@ -1,0 +1,26 @@
+"""Walks inside an equivalence class of the input, and out of it.
+
+Two points are equivalent when a curve along which the map's output does not change joins them.
+``simec`` and ``simexp`` are the published algorithms; ``walk_class`` and ``leave_class`` are ours.
+"""
+
+from helpers.equivalence.corrected import walk_class, walk_class_steps
+from helpers.equivalence.leaving import leave_class, leave_class_steps
+from helpers.equivalence.path import ExplorationPath, Step, collect
+from helpers.equivalence.published import simec, simec_steps, simexp, simexp_steps
+from helpers.equivalence.settings import WalkSettings
+
+__all__ = [
+    "ExplorationPath",
+    "Step",
+    "WalkSettings",
+    "collect",
+    "leave_class",
+    "leave_class_steps",
+    "simec",
+    "simec_steps",
+    "simexp",
+    "simexp_steps",
+    "walk_class",
+    "walk_class_steps",
+]

@@ -1,0 +1,239 @@
+"""A walk's result: what was visited, what the map said there, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from helpers import geometry
+from helpers.equivalence.settings import WalkSettings
+from helpers.geometry import SmoothMap, check_finite, check_log_probabilities, jacobian
+
+
+class CountedMap:
+    """A map that counts its forward passes and its backward passes, one for each output differentiated."""
+
+    def __init__(self, f: SmoothMap):
+        self._f = f
+        self.forward_passes = 0
+        self.backward_passes = 0
+
+    def __call__(self, point: Tensor) -> Tensor:
+        """Evaluate the map without recording gradients."""
+        self.forward_passes += 1
+        with torch.no_grad():
+            return self._f(point)
+
+    def jacobian(self, point: Tensor) -> tuple[Tensor, Tensor]:
+        """Evaluate and differentiate: outputs (k,), Jacobian (k, *point.shape)."""
+        outputs, rows = jacobian(self._f, point)
+        self.forward_passes += 1
+        self.backward_passes += len(outputs)
+        return outputs, rows
+
+
+@dataclass(frozen=True)
+class Step:
+    """One accepted point of a walk, or, with stopped_because set, the reason why none follows.
+
+    Attributes:
+        point: where the walk is.
+        outputs: the map's value there, (k,).
+        size: Euclidean length of the step that led here; 0 for the first point.
+        forward_passes, backward_passes: spent since the walk began.
+        stopped_because: None while the walk goes on; the last item of a walk carries the reason.
+    """
+
+    point: Tensor
+    outputs: Tensor
+    size: float
+    forward_passes: int
+    backward_passes: int
+    stopped_because: str | None = None
+
+
+class Trail:
+    """The walker's end of a walk: checks the start, makes steps and the final reason."""
+
+    def __init__(self, f: SmoothMap, point: Tensor):
+        check_finite(point)
+        self.f = CountedMap(f)
+        self.point = point.detach()
+        self.outputs = self.f(self.point)
+        check_finite(self.outputs, "outputs")
+
+    def first(self) -> Step:
+        """Report the start."""
+        return self._step(0.0, None)
+
+    def advance(self, point: Tensor, outputs: Tensor) -> Step:
+        """Move to an accepted point."""
+        size = float((point - self.point).norm())
+        self.point, self.outputs = point, outputs
+        return self._step(size, None)
+
+    def stop(self, reason: str) -> Step:
+        """Report why the walk ends here."""
+        return self._step(0.0, reason)
+
+    def _step(self, size: float, reason: str | None) -> Step:
+        return Step(self.point, self.outputs, size, self.f.forward_passes, self.f.backward_passes, reason)
+
+
+@dataclass(frozen=True, repr=False)
+class ExplorationPath:
+    """A finished walk.
+
+    Attributes:
+        points: (T+1, *point.shape), the first one is the start.
+        outputs: (T+1, k).
+        step_sizes: (T,), Euclidean lengths.
+        algorithm: which walk made it.
+        settings: what the walk was told.
+        seed: of the walk's random generator.
+        stopped_because: why it ended.
+        forward_passes: evaluations of the map.
+        backward_passes: one for each output differentiated.
+    """
+
+    points: Tensor
+    outputs: Tensor
+    step_sizes: Tensor
+    algorithm: str
+    settings: WalkSettings
+    seed: int
+    stopped_because: str
+    forward_passes: int
+    backward_passes: int
+
+    def __len__(self) -> int:
+        """Count the steps, T."""
+        return len(self.step_sizes)
+
+    @property
+    def drift(self) -> Tensor:
+        """Largest change of any output from its first value at each point, in the outputs' unit; (T+1,)."""
+        return (self.outputs - self.outputs[0]).abs().amax(1)
+
+    @property
+    def total_variation(self) -> Tensor:
+        """Half the summed change of the probabilities from the first point's; for log-probability maps; (T+1,)."""
+        check_log_probabilities(self.outputs)
+        probabilities = self.outputs.double().exp()
+        return (probabilities - probabilities[0]).abs().sum(1) / 2
+
+    @property
+    def travel(self) -> float:
+        """Euclidean length of the path."""
+        return float(self.step_sizes.double().sum())
+
+    @property
+    def displacement(self) -> float:
+        """Euclidean distance between the first and the last point."""
+        return float((self.points[-1] - self.points[0]).norm())
+
+    @property
+    def pullback_length(self) -> float:
+        """Length of the path under the pullback metric, summed over the chords of its outputs (trapezoid rule)."""
+        metric, lengths = self.settings.output_metric, []
+        for before, after in zip(self.outputs[:-1], self.outputs[1:], strict=True):
+            chord = (after - before).double()
+            lengths += [(metric.factor(end) @ chord).norm() / 2 for end in (before, after)]
+        return float(sum(lengths))
+
+    @property
+    def classes(self) -> Tensor:
+        """Index of the largest output at each point, (T+1,)."""
+        return self.outputs.argmax(1)
+
+    def up_to(self, travel: float) -> ExplorationPath:
+        """Return the first part of the path, as long as its length does not exceed a travel; the cost stays whole."""
+        kept = int((self.step_sizes.double().cumsum(0) <= travel).sum())
+        return replace(
+            self,
+            points=self.points[: kept + 1],
+            outputs=self.outputs[: kept + 1],
+            step_sizes=self.step_sizes[:kept],
+            stopped_because=self.stopped_because if kept == len(self) else f"cut at travel {travel:.3g}",
+        )
+
+    def __repr__(self) -> str:
+        return "ExplorationPath(" + ", ".join(f"{name}: {value}" for name, value in self._summary()) + ")"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th style='text-align:left'>{n}</th><td>{v}</td></tr>" for n, v in self._summary())
+        return f"<table>{rows}</table>"
+
+    def _summary(self) -> list[tuple[str, str]]:
+        return [
+            ("algorithm", self.algorithm),
+            ("steps", str(len(self))),
+            ("travel", f"{self.travel:.3g} ({self.travel / float(self.points[0].norm()):.2g} times the first point's norm)"),
+            ("largest drift", f"{float(self.drift.max()):.2g}"),
+            ("class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last"),
+            ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),
+            ("stopped because", self.stopped_because),
+        ]
+
+    def save(self, path: str | Path) -> None:
+        """Write the path to a safetensors file."""
+        settings = {**asdict(self.settings), "output_metric": type(self.settings.output_metric).__name__}
+        plain = ("algorithm", "seed", "stopped_because", "forward_passes", "backward_passes")
+        metadata = {"settings": settings, **{name: getattr(self, name) for name in plain}}
+        tensors = {name: getattr(self, name).contiguous() for name in ("points", "outputs", "step_sizes")}
+        save_file(tensors, path, metadata={"walk": json.dumps(metadata)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> ExplorationPath:
+        """Read a path written by ``save``.
+
+        Raises:
+            ValueError: the file is not a stored walk.
+        """
+        with safe_open(path, "pt") as file:
+            if "walk" not in (file.metadata() or {}):
+                raise ValueError(f"path={str(path)!r}: a safetensors file, but not a stored walk")
+            metadata = json.loads(file.metadata()["walk"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metric = {"Euclidean": geometry.Euclidean, "FisherRao": geometry.FisherRao}[
+            metadata["settings"]["output_metric"]
+        ]
+        settings = WalkSettings(**{**metadata.pop("settings"), "output_metric": metric()})
+        return cls(**tensors, **metadata, settings=settings)
+
+
+def collect(steps: Iterable[Step], algorithm: str, settings: WalkSettings, seed: int) -> ExplorationPath:
+    """Walk to the end and keep everything.
+
+    Args:
+        steps: a walk (``simec_steps`` and its like); its last item carries the reason for the end.
+        algorithm: the walk's name.
+        settings: what it was told.
+        seed: of its random generator.
+    """
+    walked, last = [], None
+    try:
+        for last in steps:
+            walked.append(last)
+    except KeyboardInterrupt:  # the notebook's stop button keeps what was walked
+        last = replace(last, stopped_because="interrupted")
+    else:
+        walked.pop()
+    return ExplorationPath(
+        points=torch.stack([step.point for step in walked]),
+        outputs=torch.stack([step.outputs for step in walked]),
+        step_sizes=torch.tensor([step.size for step in walked[1:]], dtype=torch.float64),
+        algorithm=algorithm,
+        settings=settings,
+        seed=seed,
+        stopped_because=last.stopped_because,
+        forward_passes=last.forward_passes,
+        backward_passes=last.backward_passes,
+    )

@@ -1,0 +1,53 @@
+"""What a walk can be told, checked once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from helpers.geometry import RANK_TOLERANCE, Euclidean, OutputMetric
+
+
+@dataclass(frozen=True)
+class WalkSettings:
+    """How to walk; each algorithm reads the fields that concern it.
+
+    Attributes:
+        tolerance: (walk_class) largest change of any output from its first value, in the outputs' own
+            unit; nats for log-probabilities.
+        eta: (simec, simexp) the paper's step multiplier.
+        persistence: (walk_class) 1 carries the last direction along, 0 draws a new one at each step.
+        longest_step: (walk_class) longest Euclidean step, as a fraction of the first point's norm.
+        exit_step: (leave_class) the same, shorter, so that the way out is drawn finely.
+        corrections: (walk_class) Newton corrections tried before the step is halved.
+        margin: (leave_class) by how much the new class must lead, in the outputs' unit.
+        max_steps: (walk_class, leave_class) steps after which the walk ends in any case.
+        output_metric: the metric on the outputs that is pulled back.
+        rank_tolerance: singular values up to this fraction of the largest count as zero.
+    """
+
+    tolerance: float = 1e-4
+    eta: float = 1.0
+    persistence: float = 1.0
+    longest_step: float = 0.1
+    exit_step: float = 0.01
+    corrections: int = 8
+    margin: float = 0.1
+    max_steps: int = 10_000
+    output_metric: OutputMetric = Euclidean()
+    rank_tolerance: float = RANK_TOLERANCE
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no walk."""
+        for name in ("tolerance", "eta", "longest_step", "exit_step", "corrections", "max_steps", "rank_tolerance"):
+            check_positive(name, getattr(self, name))
+        if not 0 <= self.persistence <= 1:
+            raise ValueError(f"persistence={self.persistence}: must be between 0 and 1")
+        if not (math.isfinite(self.margin) and self.margin >= 0):
+            raise ValueError(f"margin={self.margin}: must be 0 or more")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a ValueError unless a number is finite and above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value}: must be a positive number")

@@ -1,0 +1,268 @@
+"""The metric that a smooth map pulls back to its input, kept as a factor.
+
+A map f takes one point (a tensor of any shape with n entries) to a vector of k outputs. With J its
+Jacobian (k, n) and L^T L the metric of the outputs, the pullback metric at the point is
+G = J^T L^T L J. Only the factor A = L J is kept: its right singular vectors are G's eigenvectors,
+its squared singular values G's non-zero eigenvalues, and everything orthogonal to them is the
+kernel of G, the moves that the map cannot see.
+
+Source: Benfenati et al., arXiv 2410.06019, section 2; the factored form is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+SmoothMap = Callable[[Tensor], Tensor]
+RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; float32 Jacobians carry noise near 1e-7
+
+
+class OutputMetric(Protocol):
+    """A Riemannian metric on the outputs, given by a factor L with metric L^T L."""
+
+    def factor(self, outputs: Tensor) -> Tensor:
+        """Return L, shape (m, k), at outputs of shape (k,)."""
+
+
+@dataclass(frozen=True)
+class Euclidean:
+    """The identity metric on the outputs, the paper's choice."""
+
+    def factor(self, outputs: Tensor) -> Tensor:
+        """Return the identity, shape (k, k)."""
+        return torch.eye(len(outputs), dtype=torch.float64, device=outputs.device)
+
+
+@dataclass(frozen=True)
+class FisherRao:
+    """The Fisher-Rao metric of a categorical distribution, for maps whose outputs are log-probabilities.
+
+    The squared length of a small change is sum_i p_i (d log p_i)^2.
+    """
+
+    def factor(self, outputs: Tensor) -> Tensor:
+        """Return diag(sqrt(p)), shape (k, k).
+
+        Raises:
+            ValueError: the outputs are not log-probabilities.
+        """
+        check_log_probabilities(outputs)
+        return torch.diag((outputs.double() / 2).exp())
+
+
+def check_log_probabilities(outputs: Tensor) -> None:
+    """Raise a ValueError unless exp(outputs) sums to one over the last axis."""
+    total = outputs.double().exp().sum(-1)
+    if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
+        raise ValueError(
+            f"outputs: must be log-probabilities, but their exponentials sum to {total.flatten()[0]:.4g}, not 1"
+        )
+
+
+def check_finite(point: Tensor, name: str = "point") -> None:
+    """Raise a ValueError that says where a tensor is not finite."""
+    bad = (~torch.isfinite(point)).nonzero()
+    if len(bad):
+        first = tuple(bad[0].tolist())
+        raise ValueError(f"{name}: {len(bad)} of {point.numel()} values are NaN or infinite, the first at {first}")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A feasible box: each coordinate between its bounds, which broadcast against a point.
+
+    Attributes:
+        lower: smallest feasible values.
+        upper: largest feasible values.
+    """
+
+    lower: Tensor
+    upper: Tensor
+
+    def clamp(self, point: Tensor) -> Tensor:
+        """Move a point to the nearest feasible one."""
+        return torch.minimum(torch.maximum(point, self.lower), self.upper)
+
+    def contains(self, point: Tensor) -> bool:
+        """Say whether every coordinate lies within its bounds."""
+        return bool(((point >= self.lower) & (point <= self.upper)).all())
+
+    def blocked(self, point: Tensor, move: Tensor) -> Tensor:
+        """Mark the coordinates at a wall that the move would push through it; boolean, the point's shape."""
+        return ((point <= self.lower) & (move < 0)) | ((point >= self.upper) & (move > 0))
+
+
+def jacobian(f: SmoothMap, point: Tensor, chunk_size: int | None = None) -> tuple[Tensor, Tensor]:
+    """Differentiate every output by reverse mode, the backward passes batched.
+
+    Args:
+        f: the map.
+        point: any shape, floating point.
+        chunk_size: backward passes held in memory at once; all of them by default.
+
+    Returns:
+        Outputs (k,) and Jacobian (k, *point.shape), in the point's precision.
+    """
+    outputs, pull = torch.func.vjp(f, point.detach())
+    if outputs.ndim != 1:
+        raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
+    directions = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
+    (rows,) = torch.func.vmap(pull, chunk_size=chunk_size)(directions)
+    return outputs.detach(), rows.detach()
+
+
+@dataclass(frozen=True)
+class PullbackMetric:
+    """The pullback metric at a base point, as the thin SVD of its factor A = L J (float64).
+
+    Attributes:
+        base_point: where the metric is taken, any shape with n entries.
+        outputs: the map's value there, (k,).
+        factor: A, shape (m, n).
+        output_factor: L, shape (m, k).
+        left, singular_values, right: A = left @ diag(singular_values) @ right, r = min(m, n) of them.
+        rank_tolerance: singular values up to this fraction of the largest count as zero.
+    """
+
+    base_point: Tensor
+    outputs: Tensor
+    factor: Tensor
+    output_factor: Tensor
+    left: Tensor
+    singular_values: Tensor
+    right: Tensor
+    rank_tolerance: float = RANK_TOLERANCE
+
+    @classmethod
+    def at(
+        cls,
+        f: SmoothMap,
+        point: Tensor,
+        output_metric: OutputMetric | None = None,
+        rank_tolerance: float = RANK_TOLERANCE,
+    ) -> PullbackMetric:
+        """Pull the output metric (Euclidean if None) back to a point.
+
+        Raises:
+            ValueError: the point, the output or the Jacobian has values that are not finite.
+        """
+        check_finite(point)
+        outputs, rows = jacobian(f, point)
+        return cls.from_jacobian(point, outputs, rows, output_metric, rank_tolerance)
+
+    @classmethod
+    def from_jacobian(
+        cls,
+        point: Tensor,
+        outputs: Tensor,
+        rows: Tensor,
+        output_metric: OutputMetric | None = None,
+        rank_tolerance: float = RANK_TOLERANCE,
+    ) -> PullbackMetric:
+        """Build the metric from a Jacobian (k, *point.shape) that is already there."""
+        check_finite(outputs, "outputs")
+        check_finite(rows, "jacobian")
+        output_factor = (output_metric or Euclidean()).factor(outputs)
+        factor = output_factor @ rows.flatten(1).double()
+        left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
+        return cls(point, outputs, factor, output_factor, left, singular_values, right, rank_tolerance)
+
+    def __repr__(self) -> str:
+        seen = self.eigenvalues[: self.rank]
+        span = f"{seen[0]:.3g} to {seen[-1]:.3g}" if self.rank else "none"
+        return f"PullbackMetric(n={self.n}, rank={self.rank}, nullity={self.nullity}, non-zero eigenvalues: {span})"
+
+    @property
+    def n(self) -> int:
+        """Number of input coordinates."""
+        return self.factor.shape[1]
+
+    @property
+    def rank(self) -> int:
+        """Number of eigenvalues that are not zero, at most k."""
+        largest = self.singular_values.max() if len(self.singular_values) else 0.0
+        return int((self.singular_values > self.rank_tolerance * largest).sum())
+
+    @property
+    def nullity(self) -> int:
+        """Dimension of the kernel: n - rank."""
+        return self.n - self.rank
+
+    @property
+    def eigenvalues(self) -> Tensor:
+        """The r = min(m, n) largest eigenvalues, largest first; all others are exactly zero. Shape (r,)."""
+        return self.singular_values**2
+
+    @property
+    def eigenvectors(self) -> Tensor:
+        """Unit eigenvectors of those eigenvalues, shape (r, *base_point.shape)."""
+        return self.right.reshape(-1, *self.base_point.shape)
+
+    @property
+    def condition(self) -> float:
+        """Largest over smallest non-zero eigenvalue."""
+        return float(self.eigenvalues[0] / self.eigenvalues[self.rank - 1]) if self.rank else float("nan")
+
+    def norm(self, tangent_vec: Tensor) -> Tensor:
+        """Pullback length of a tangent vector: how far the outputs move, to first order."""
+        return (self.factor @ self._flat(tangent_vec)).norm()
+
+    def inner(self, first: Tensor, second: Tensor) -> Tensor:
+        """Pullback inner product of two tangent vectors."""
+        return (self.factor @ self._flat(first)) @ (self.factor @ self._flat(second))
+
+    def project_horizontal(self, tangent_vec: Tensor) -> Tensor:
+        """Project onto the span of the non-zero eigenvectors: the part of a move that the map sees."""
+        seen = self.right[: self.rank]
+        return self._shaped(seen.T @ (seen @ self._flat(tangent_vec)), tangent_vec)
+
+    def project_vertical(self, tangent_vec: Tensor) -> Tensor:
+        """Project onto the kernel: the part of a move that the map cannot see, to first order."""
+        seen, flat = self.right[: self.rank], self._flat(tangent_vec)
+        vertical = flat - seen.T @ (seen @ flat)
+        return self._shaped(vertical - seen.T @ (seen @ vertical), tangent_vec)  # twice, against round-off
+
+    def solve_horizontal(self, output_change: Tensor) -> Tensor:
+        """Find the shortest move that changes the outputs by output_change (k,), to first order: J^+ dy."""
+        r = self.rank
+        seen = self.left[:, :r].T @ (self.output_factor @ output_change.double())
+        return self._shaped(self.right[:r].T @ (seen / self.singular_values[:r]), self.base_point)
+
+    def block(self, part: int) -> PullbackMetric:
+        """Restrict the metric to moves of one part (an index of the point's first axis)."""
+        if not 0 <= part < len(self.base_point):
+            raise ValueError(f"part={part}: must be between 0 and {len(self.base_point) - 1}")
+        columns = self.factor.reshape(len(self.factor), *self.base_point.shape)[:, part].flatten(1)
+        return self._with_factor(columns, self.base_point[part])
+
+    def part_norms(self) -> Tensor:
+        """Largest pullback length of a unit move of each part alone, the root of its block's top eigenvalue; (parts,)."""
+        blocks = self.factor.reshape(len(self.factor), len(self.base_point), -1).transpose(0, 1)
+        return torch.linalg.matrix_norm(blocks, ord=2)
+
+    def freeze(self, frozen: Tensor) -> PullbackMetric:
+        """Restrict the metric to moves that leave the marked coordinates (boolean, the point's shape) alone."""
+        return self._with_factor(self.factor * ~frozen.flatten(), self.base_point)
+
+    def dense(self) -> Tensor:
+        """Multiply the metric out, shape (n, n): for looking at small examples only."""
+        return self.factor.T @ self.factor
+
+    def _with_factor(self, factor: Tensor, base_point: Tensor) -> PullbackMetric:
+        left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
+        return replace(
+            self, factor=factor, base_point=base_point, left=left, singular_values=singular_values, right=right
+        )
+
+    def _flat(self, tangent_vec: Tensor) -> Tensor:
+        if tangent_vec.numel() != self.n:
+            raise ValueError(f"tangent_vec: has {tangent_vec.numel()} entries, the metric's point has {self.n}")
+        return tangent_vec.flatten().double()
+
+    def _shaped(self, flat: Tensor, like: Tensor) -> Tensor:
+        return flat.reshape(like.shape).to(like.dtype)

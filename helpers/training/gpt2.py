@@ -1,0 +1,101 @@
+"""The bundled GPT-2s: two that share a vocabulary and nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+
+from helpers.training.loop import Optimisation, fit
+from helpers.training.text import load_reviews, make_gpt2_tokenizer, token_stream
+
+CONTEXT = 128
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What sets one GPT-2 apart from the other."""
+
+    width: int
+    heads: int
+    layers: int
+    steps: int
+    seed: int
+
+
+RECIPES = {
+    "gpt2-reviews": Recipe(width=192, heads=6, layers=4, steps=8000, seed=2022),
+    "gpt2-reviews-b": Recipe(width=128, heads=4, layers=4, steps=9000, seed=2209),
+}
+
+
+def make_gpt2(recipe: Recipe, tokenizer: GPT2TokenizerFast) -> GPT2LMHeadModel:
+    """Build an untrained GPT-2 with ordinary initialisation and tied embeddings."""
+    torch.manual_seed(recipe.seed)
+    end = tokenizer.eos_token_id
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_positions=CONTEXT,
+            n_embd=recipe.width,
+            n_layer=recipe.layers,
+            n_head=recipe.heads,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=end,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
+    )
+
+
+def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, float]:
+    """Train one of ``RECIPES`` on reviews and store it with its tokenizer; returns its quality figures."""
+    recipe, reviews, shared = RECIPES[name], load_reviews(), work.parent / "text"
+    tokenizer = load_or_make_tokenizer(shared / "gpt2-tokenizer", reviews.train)
+    end = tokenizer.eos_token_id
+    stream = torch.from_numpy(token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end).astype(np.int32))
+    model = make_gpt2(recipe, tokenizer).to(device).train()
+
+    def loss_at(step: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        starts = torch.randint(len(stream) - CONTEXT - 1, (BATCH, 1), generator=generator)
+        windows = stream[starts + torch.arange(CONTEXT + 1)].long().to(device)
+        with torch.autocast(device, torch.bfloat16):
+            logits = model(input_ids=windows[:, :-1]).logits
+        return F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
+
+    schedule = Optimisation(steps=recipe.steps, peak_lr=3e-3, warmup=0.03, weight_decay=0.1, betas=(0.9, 0.95))
+    minutes = fit(model, loss_at, schedule, work)
+    model.cpu().eval()
+    held_out = token_stream(tokenizer, reviews.held_out, shared / "gpt2-held-out.npy", end).astype(np.int64)
+    figures = {"minutes": minutes, "held-out perplexity": perplexity(model, torch.from_numpy(held_out))}
+    model.half().save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return figures
+
+
+def load_or_make_tokenizer(folder: Path, texts: list[str]) -> GPT2TokenizerFast:
+    """Load the tokenizer that the GPT-2s share, or train it the first time."""
+    if not (folder / "tokenizer.json").is_file():
+        make_gpt2_tokenizer(texts).save_pretrained(folder)
+    return GPT2TokenizerFast.from_pretrained(folder)
+
+
+@torch.no_grad()
+def perplexity(model: GPT2LMHeadModel, stream: torch.Tensor) -> float:
+    """Perplexity over a stream of tokens cut into windows of the model's length."""
+    windows = stream[: len(stream) // CONTEXT * CONTEXT].reshape(-1, CONTEXT)
+    total, count = 0.0, 0
+    for batch in windows.split(32):
+        logits = model(input_ids=batch).logits[:, :-1]
+        total += float(F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum"))
+        count += batch[:, 1:].numel()
+    return math.exp(total / count)

@@ -1,0 +1,112 @@
+"""Text for the bundled language models: split by document, cleaned, tokenised once."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertTokenizerFast, GPT2TokenizerFast
+
+from helpers.datasets import read_table
+
+VOCABULARY = 8192
+WHOLE_WORDS = 7000  # WordPiece: the commonest words are tokens of their own
+MIN_FREQUENCY = 30
+HELD_OUT_EVERY = 100  # every hundredth review is held out of pretraining
+END = "<|endoftext|>"
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Reviews for pretraining and those held out of it, neither containing any review of a test part."""
+
+    train: list[str]
+    held_out: list[str]
+
+
+def clean(text: str) -> str:
+    """Turn a raw review into plain text: no markup, no typographic variants, single spaces."""
+    text = html.unescape(re.sub(r"<br\s*/?>", " ", text))
+    for fancy, plain in {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": " - ", "…": "..."}.items():
+        text = text.replace(fancy, plain)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def fingerprint(text: str) -> str:
+    """Reduce a text to its letters, so that copies that differ in spacing or punctuation are found."""
+    return re.sub(r"[^a-z0-9]", "", clean(text).lower())
+
+
+def load_reviews() -> Reviews:
+    """Load IMDB's training and unlabelled reviews, without copies of test reviews and of one another."""
+    seen = {fingerprint(text) for text in read_table("imdb", "test")["text"]}
+    kept = []
+    for split in ("train", "unsupervised"):
+        for text in read_table("imdb", split)["text"]:
+            mark = fingerprint(text)
+            if mark not in seen:
+                seen.add(mark)
+                kept.append(clean(text))
+    held_out = kept[::HELD_OUT_EVERY]
+    return Reviews([text for i, text in enumerate(kept) if i % HELD_OUT_EVERY], held_out)
+
+
+def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
+    """Train a byte-level BPE whose alphabet is limited to what the texts use."""
+    tokenizer = Tokenizer(models.BPE(unk_token=END))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, min_frequency=MIN_FREQUENCY, special_tokens=[END], limit_alphabet=100, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return GPT2TokenizerFast(tokenizer_object=tokenizer, unk_token=END, bos_token=END, eos_token=END, pad_token=END)
+
+
+def make_bert_tokenizer(texts: Iterable[str]) -> BertTokenizerFast:
+    """Make an uncased WordPiece tokenizer: the commonest words whole, pieces learned from the rarer ones."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    counts = Counter(
+        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    ranked = [word for word, _ in counts.most_common() if word.isascii()]
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY - WHOLE_WORDS, min_frequency=MIN_FREQUENCY, special_tokens=special, show_progress=False
+    )
+    pieces.train_from_iterator((w for w in ranked[WHOLE_WORDS:] for _ in range(counts[w])), trainer)
+    learned = sorted(pieces.get_vocab(), key=pieces.get_vocab().get)
+    vocabulary = list(dict.fromkeys(learned + ranked))[:VOCABULARY]
+    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, splitter, decoders.WordPiece()
+    tokenizer.add_special_tokens(special)
+    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return BertTokenizerFast(tokenizer_object=tokenizer)
+
+
+def token_stream(tokenizer, texts: list[str], cache: Path, end: int | None = None) -> np.ndarray:
+    """Tokenise texts into one long array (uint16), each text followed by ``end`` if given; kept on disk."""
+    if not cache.is_file():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        pieces = []
+        for first in range(0, len(texts), 2000):
+            for ids in tokenizer(texts[first : first + 2000], add_special_tokens=False)["input_ids"]:
+                pieces.append(np.array([*ids, end] if end is not None else ids, dtype=np.uint16))
+        np.save(cache, np.concatenate(pieces))
+    return np.load(cache)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split a text after . ! or ? followed by a space and a capital, digit or quote."""
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])", text)
