@@ -75,8 +75,10 @@ def read_table(name: str, split: str) -> pd.DataFrame:
     try:
         return pd.read_parquet(f"hf://datasets/{hub_file}")
     except Exception as error:
-        looked = f"HELPERS_DATASETS={folder!r} has no {name}/{Path(hub_file).name}" if folder else (
-            "HELPERS_DATASETS is not set"
+        looked = (
+            f"HELPERS_DATASETS={folder!r} has no {name}/{Path(hub_file).name}"
+            if folder
+            else ("HELPERS_DATASETS is not set")
         )
         raise DatasetNotFoundError(
             f"data set {name!r} ({split}): {looked}, and the hub cannot be read ({type(error).__name__}); "
@@ -88,7 +90,7 @@ def load_mnist(split: str) -> LabelledImages:
     """Load MNIST ("train": 60,000 images, "test": 10,000) as 28 x 28 grey images."""
     table = read_table("mnist", split)
     images = [np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255 for cell in table["image"]]
-    return LabelledImages(np.stack(images), table["label"].to_numpy(dtype=np.int64))
+    return LabelledImages(np.stack(images), table["label"].to_numpy(dtype=np.int64, copy=True))
 
 
 def load_digits(split: str) -> LabelledImages:

@@ -6,7 +6,9 @@ Figure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,25 +36,27 @@ STYLE = {
 }
 
 
-def use_style() -> None:
-    """Set matplotlib up for this project's figures."""
-    plt.rcParams.update(STYLE)
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in this project's style, and close the figure for pyplot so that a notebook shows it once."""
+
+    @functools.wraps(draw)
+    def drawn(*args: Any, **kwargs: Any) -> Figure:
+        with plt.rc_context(STYLE):
+            fig = draw(*args, **kwargs)
+        plt.close(fig)
+        return fig
+
+    return drawn
 
 
 def _axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    with plt.rc_context(STYLE):
-        return (ax.figure, ax) if ax is not None else plt.subplots(figsize=size)
+    return (ax.figure, ax) if ax is not None else plt.subplots(figsize=size)
 
 
-def _finish(fig: Figure) -> Figure:
-    """Close the figure for pyplot, so that a notebook shows it once: as the cell's value."""
-    plt.close(fig)
-    return fig
-
-
+@styled
 def draw_plane(
     f: SmoothMap,
-    paths: Mapping[str, ExplorationPath] | None = None,
+    walks: Mapping[str, Tensor] | None = None,
     metrics: Sequence[PullbackMetric] = (),
     span: float = 2.0,
     output: int = 0,
@@ -62,7 +66,7 @@ def draw_plane(
 
     Args:
         f: maps a point with 2 entries to (k,).
-        paths: walks by name.
+        walks: the points (T+1, ...) of walks, by name.
         metrics: each drawn as an ellipse whose half-axes point along the eigenvectors and are as long as the outputs
             move along them (scaled to fit); an eigenvalue of zero makes it a segment.
         span: the plane is shown from -span to span.
@@ -71,19 +75,20 @@ def draw_plane(
     """
     fig, ax = _axes(ax, (4.2, 4.0))
     ticks = np.linspace(-span, span, 101)
-    shape = next((p.points.shape[1:] for p in (paths or {}).values()), (2,))
+    shape = next((points.shape[1:] for points in (walks or {}).values()), (2,))
     plane = torch.tensor([(x, y) for y in ticks for x in ticks], dtype=torch.float64).reshape(-1, *shape)
     heights = torch.stack([f(point)[output] for point in plane]).detach().reshape(101, 101)
-    ax.contour(ticks, ticks, heights, levels=15, colors="0.75", linewidths=0.8)
-    for colour, (name, path) in zip(COLOURS, (paths or {}).items(), strict=False):
-        x, y = path.points.flatten(1).T
+    ax.contour(ticks, ticks, heights, levels=15, colors="0.75", linewidths=0.8, linestyles="solid")
+    for colour, (name, points) in zip(COLOURS, (walks or {}).items(), strict=False):
+        x, y = points.flatten(1).T
         ax.plot(x, y, "-", color=colour, lw=1.6, label=name)
         ax.plot(x[0], y[0], "o", color="black", ms=5)
     _ellipses(ax, metrics)
     ax.set(xlabel="x", ylabel="y", aspect="equal", xlim=(-span, span), ylim=(-span, span))
-    if paths:
+    ax.locator_params(nbins=5)
+    if walks:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)
-    return _finish(fig)
+    return fig
 
 
 def _ellipses(ax: Axes, metrics: Sequence[PullbackMetric]) -> None:
@@ -101,8 +106,12 @@ def _ellipses(ax: Axes, metrics: Sequence[PullbackMetric]) -> None:
         ax.plot(x, y, ".", color=COLOURS[3], ms=3, zorder=3)
 
 
+@styled
 def draw_drift(
-    paths: Mapping[str, ExplorationPath], unit: str = "nats", tolerance: float | None = None, ax: Axes | None = None
+    paths: Mapping[str, ExplorationPath],
+    unit: str = "nats",
+    tolerance: float | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw how far each walk's outputs moved from their first values, over the distance travelled."""
     fig, ax = _axes(ax, (4.8, 3.0))
@@ -112,11 +121,12 @@ def draw_drift(
     if tolerance is not None:
         ax.axhline(tolerance, color="black", ls=":", lw=1)
         ax.annotate("tolerance", (0.99, tolerance), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    ax.set(xlabel="distance travelled", ylabel=f"largest change of an output ({unit})")
+    ax.set(xlabel="distance travelled", ylabel=f"largest output change ({unit})")
     ax.legend()
-    return _finish(fig)
+    return fig
 
 
+@styled
 def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     """Draw the eigenvalues that can differ from zero, and say how many more are exactly zero."""
     fig, ax = _axes(ax, (4.2, 2.8))
@@ -127,9 +137,10 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     ax.semilogy(ranks[~seen], values[~seen], "x", color=COLOURS[3], label=f"zero: {metric.nullity}")
     ax.set(xlabel="rank", ylabel="eigenvalue", xticks=ranks, title=f"{len(values)} of {metric.n} eigenvalues")
     ax.legend(loc="lower left")
-    return _finish(fig)
+    return fig
 
 
+@styled
 def draw_images(
     images: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -148,14 +159,13 @@ def draw_images(
     """
     columns = columns or len(images)
     rows = -(-len(images) // columns)
-    with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.3) * rows), squeeze=False)
+    fig, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.3) * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
         show_image(ax, image, signed)
         ax.set_title(title, fontsize=8)
-    return _finish(fig)
+    return fig
 
 
 def show_image(ax: Axes, image: np.ndarray, signed: bool = False) -> None:
@@ -168,23 +178,27 @@ def show_image(ax: Axes, image: np.ndarray, signed: bool = False) -> None:
     ax.set(xticks=[], yticks=[])
 
 
+@styled
 def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]) -> Figure:
     """Draw an image beside the importance of its patches: how far the outputs move for a unit move of each patch."""
-    with plt.rc_context(STYLE):
-        fig, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), width_ratios=[1, 1.25])
+    fig, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), width_ratios=[1, 1.25])
     show_image(left, image)
     left.set_title("image")
     sns.heatmap(
-        importance.reshape(grid).numpy(), ax=right, cmap="viridis", square=True, xticklabels=False, yticklabels=False,
+        importance.reshape(grid).numpy(),
+        ax=right,
+        cmap="viridis",
+        square=True,
+        xticklabels=False,
+        yticklabels=False,
         cbar_kws={"label": "largest pullback length"},
     )
     right.set_title("patch importance")
-    return _finish(fig)
+    return fig
 
 
-def draw_probabilities(
-    paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 4
-) -> Figure:
+@styled
+def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 4) -> Figure:
     """Draw the class probabilities along walks, side by side; classes that never matter are left out.
 
     Args:
@@ -194,17 +208,17 @@ def draw_probabilities(
     """
     peaks = torch.stack([path.outputs.exp().amax(0) for path in paths.values()]).amax(0)
     shown = sorted(peaks.argsort(descending=True)[:most].tolist())
-    with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(1, len(paths), figsize=(2.7 * len(paths), 2.6), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(paths), figsize=(2.7 * len(paths), 2.6), sharey=True, squeeze=False)
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         for k in shown:
             ax.plot(path.outputs[:, k].exp(), color=COLOURS[k % 10], label=class_names[k], lw=1.6)
         ax.set(title=name, xlabel="step", ylim=(-0.02, 1.02))
     axes[0, 0].set_ylabel("probability")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), title="class", loc="outside right center")
-    return _finish(fig)
+    return fig
 
 
+@styled
 def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[str]) -> Figure:
     """Draw walks in the plane of their two largest singular directions: marker is the class, colour the step.
 
@@ -213,16 +227,22 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
     start = next(iter(paths.values())).points[0]
     moved = {name: (path.points - start).flatten(1).double() for name, path in paths.items()}
     _, _, directions = torch.linalg.svd(torch.cat(list(moved.values())), full_matrices=False)
-    with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(1, len(paths), figsize=(2.9 * len(paths), 2.7), squeeze=False)
+    fig, axes = plt.subplots(1, len(paths), figsize=(2.9 * len(paths), 2.7), squeeze=False)
     met = sorted({int(k) for path in paths.values() for k in path.classes})
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         places = (moved[name] @ directions[:2].T).numpy()
         for k in met:
             here = (path.classes == k).numpy()
             dots = ax.scatter(
-                *places[here].T, c=np.arange(len(places))[here], s=18, marker=MARKERS[k % 10], cmap="viridis",
-                vmin=0, vmax=len(places) - 1, linewidths=0, label=class_names[k],
+                *places[here].T,
+                c=np.arange(len(places))[here],
+                s=18,
+                marker=MARKERS[k % 10],
+                cmap="viridis",
+                vmin=0,
+                vmax=len(places) - 1,
+                linewidths=0,
+                label=class_names[k],
             )
         ax.plot(*places[0], "x", color="black", ms=8, mew=2)
         ax.set(title=name, xlabel="1st singular direction")
@@ -231,31 +251,31 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
     handles = [plt.Line2D([], [], ls="", marker=MARKERS[k % 10], color="0.4", label=class_names[k]) for k in met]
     handles.append(plt.Line2D([], [], ls="", marker="x", color="black", label="start"))
     fig.legend(handles=handles, title="predicted", loc="outside right center")
-    return _finish(fig)
+    return fig
 
 
+@styled
 def draw_walk(
-    images: Sequence[np.ndarray], path: ExplorationPath, class_names: Sequence[str], titles: Sequence[str]
+    images: Sequence[np.ndarray], outputs: Tensor, class_names: Sequence[str], titles: Sequence[str]
 ) -> Figure:
     """Draw a few images along a walk above the class probabilities at each: the still twin of the class walker.
 
     Args:
-        images: along the walk, evenly spaced from its first to its last point.
-        path: the walk.
+        images: at some points of the walk.
+        outputs: the class log-probabilities there, (len(images), k).
         class_names: one name an output.
         titles: one an image.
     """
-    steps = np.linspace(0, len(path), len(images)).round().astype(int)
-    with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(
-            2, len(images), figsize=(1.25 * len(images), 2.7), height_ratios=[1.4, 1], sharey="row", squeeze=False
-        )
+    fig, axes = plt.subplots(
+        2, len(images), figsize=(1.25 * len(images), 2.7), height_ratios=[1.4, 1], sharey="row", squeeze=False
+    )
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         show_image(ax, image)
         ax.set_title(title, fontsize=8)
-    for ax, step in zip(axes[1], steps, strict=True):
-        ax.bar(range(len(class_names)), path.outputs[step].exp(), color=COLOURS[0])
+    for ax, here in zip(axes[1], outputs, strict=True):
+        ax.bar(range(len(class_names)), here.exp(), color=COLOURS[0])
         ax.set(ylim=(0, 1), xticks=range(len(class_names)))
         ax.set_xticklabels(class_names, fontsize=6)
+        ax.tick_params(length=0)
     axes[1, 0].set_ylabel("probability")
-    return _finish(fig)
+    return fig

@@ -241,7 +241,7 @@ class PullbackMetric:
         return self._with_factor(columns, self.base_point[part])
 
     def part_norms(self) -> Tensor:
-        """Largest pullback length of a unit move of each part alone, the root of its block's top eigenvalue; (parts,)."""
+        """Largest pullback length of a unit move of each part, the root of its block's top eigenvalue: (parts,)."""
         blocks = self.factor.reshape(len(self.factor), len(self.base_point), -1).transpose(0, 1)
         return torch.linalg.matrix_norm(blocks, ord=2)
 
@@ -256,7 +256,12 @@ class PullbackMetric:
     def _with_factor(self, factor: Tensor, base_point: Tensor) -> PullbackMetric:
         left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
         return replace(
-            self, factor=factor, base_point=base_point, left=left, singular_values=singular_values, right=right
+            self,
+            factor=factor,
+            base_point=base_point,
+            left=left,
+            singular_values=singular_values,
+            right=right,
         )
 
     def _flat(self, tangent_vec: Tensor) -> Tensor:

@@ -31,7 +31,9 @@ def resolve(name: str | Path) -> str:
         ValueError: the name is empty.
     """
     if not str(name).strip():
-        raise ValueError(f"name={name!r}: must be a bundled model ({', '.join(bundled_models())}), a folder or a hub id")
+        raise ValueError(
+            f"name={name!r}: must be a bundled model ({', '.join(bundled_models())}), a folder or a hub id"
+        )
     bundled = MODELS / str(name)
     return str(bundled if (bundled / "config.json").is_file() else name)
 

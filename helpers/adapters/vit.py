@@ -28,7 +28,11 @@ class ViTAdapter(Adapter):
     def __init__(self, name: str, model: ViTForImageClassification, processor: ViTImageProcessorPil):
         config = model.config
         self.name, self.model, self.processor = name, model, processor
-        self.channels, self.image_size, self.patch_size = config.num_channels, config.image_size, config.patch_size
+        self.channels, self.image_size, self.patch_size = (
+            config.num_channels,
+            config.image_size,
+            config.patch_size,
+        )
         side = self.image_size // self.patch_size
         self.grid = (side, side)
         self.part_names = [f"row {r}, column {c}" for r in range(side) for c in range(side)]
@@ -83,7 +87,11 @@ class ViTAdapter(Adapter):
             (..., H, W) for a model of grey images, else (..., C, H, W). Values outside [0, 1] are cut off.
         """
         normalised = (point - self._offset) @ self._inverse.T
-        return self._assemble(normalised * self._std + self._mean)
+        return self._assemble(normalised * self._std + self._mean).clip(0, 1)
+
+    def decode_move(self, tangent_vec: Tensor) -> np.ndarray:
+        """Turn moves (..., parts, d_model) into changes of the image, of either sign: the linear part of ``decode``."""
+        return self._assemble(tangent_vec.to(self._inverse.dtype) @ self._inverse.T * self._std)
 
     def log_probabilities(self, point: Tensor) -> Tensor:
         """Class log-probabilities (k,) of one whole point."""
@@ -97,7 +105,8 @@ class ViTAdapter(Adapter):
         lowest, highest = (0 - self._mean) / self._std, (1 - self._mean) / self._std
         up, down = self._weight.clamp(min=0), self._weight.clamp(max=0)
         return Box(
-            up @ lowest + down @ highest + self._offset.amin(0), up @ highest + down @ lowest + self._offset.amax(0)
+            up @ lowest + down @ highest + self._offset.amin(0),
+            up @ highest + down @ lowest + self._offset.amax(0),
         )
 
     def _log_probabilities(self, embedded: Tensor) -> Tensor:
@@ -137,11 +146,11 @@ class ViTAdapter(Adapter):
         return cut.reshape(rows * columns, -1)
 
     def _assemble(self, patches: Tensor) -> np.ndarray:
-        """Put patches (..., parts, C * p * p) together to images, cut off to [0, 1]."""
+        """Put patches (..., parts, C * p * p) together to images."""
         p, (rows, columns), lead = self.patch_size, self.grid, patches.shape[:-2]
         spread = patches.reshape(*lead, rows, columns, self.channels, p, p).movedim(-3, -5)
         images = spread.transpose(-3, -2).reshape(*lead, self.channels, self.image_size, self.image_size)
-        images = images.detach().clamp(0, 1).cpu().numpy()
+        images = images.detach().cpu().numpy()
         return images[..., 0, :, :] if self.channels == 1 else images
 
 
@@ -161,8 +170,12 @@ class ViTPixelAdapter(ViTAdapter):
         return self._patches(self._image(raw))
 
     def decode(self, point: Tensor) -> np.ndarray:
-        """Turn points (..., parts, pixels of a patch) into images, as they are."""
-        return self._assemble(point)
+        """Turn points (..., parts, pixels of a patch) into images; values outside [0, 1] are cut off."""
+        return self._assemble(point).clip(0, 1)
+
+    def decode_move(self, tangent_vec: Tensor) -> np.ndarray:
+        """Turn moves (..., parts, pixels of a patch) into changes of the image, of either sign."""
+        return self._assemble(tangent_vec)
 
     def log_probabilities(self, point: Tensor) -> Tensor:
         """Class log-probabilities (k,) of one whole point of pixels."""

@@ -33,7 +33,10 @@ class Correction:
 
 
 def feasible_move(
-    metric: PullbackMetric, bounds: Box | None, point: Tensor, solve: Callable[[PullbackMetric, Tensor], Tensor]
+    metric: PullbackMetric,
+    bounds: Box | None,
+    point: Tensor,
+    solve: Callable[[PullbackMetric, Tensor], Tensor],
 ) -> Tensor:
     """Solve for a move that pushes through no wall, by freezing the coordinates that would.
 
@@ -180,10 +183,9 @@ class _Stepper:
     def __init__(self, trail: Trail, bounds: Box | None, settings: WalkSettings):
         self.trail, self.bounds, self.settings = trail, bounds, settings
         self.wanted = trail.outputs
-        scale = max(float(trail.point.norm()), 1e-6)
-        self.longest, self.smallest = settings.longest_step * scale, SMALLEST_STEP * scale
+        self.longest, self.smallest = settings.longest_step * trail.scale, SMALLEST_STEP * trail.scale
         self.reach = self.longest
-        self.refusal = "the tolerance cannot be held"
+        self.refusal = ""
 
     def metric(self) -> PullbackMetric | None:
         """Take the pullback metric at the trail's end; None where it is not finite."""
@@ -208,15 +210,22 @@ class _Stepper:
         accept: Callable[[Tensor], bool] = lambda point: True,
     ) -> Correction | None:
         """Step along a unit direction, at most limit far, halving until the correction holds; None if none does."""
-        length = min(self.reach, limit)
+        length, self.refusal = min(self.reach, limit), "the tolerance cannot be held"
         while length >= self.smallest:
             ahead = self.trail.point + length * direction
             found = correct(self.trail.f, ahead, self.wanted, metric, self.bounds, self.settings)
             if found is not None and accept(found.point):
-                self.reach = min(self.longest, length * (1.5 if found.corrections <= 2 else 1.0 if found.corrections <= 4 else 0.7))
+                self.reach = min(self.longest, length * _growth(found.corrections))
                 return found
+            if found is not None:
+                self.refusal = "no nearer point of the class lies ahead"
             length /= 2
         return None
+
+
+def _growth(corrections: int) -> float:
+    """Say by what factor the next step may be longer, from the corrections that this one took."""
+    return 1.5 if corrections <= 2 else 1.0 if corrections <= 4 else 0.7
 
 
 def _mixed(heading: Tensor, persistence: float, generator: torch.Generator) -> Tensor:

@@ -32,7 +32,7 @@ def leave_class_steps(
     """Yield the points on the way out as they are made; see ``leave_class``."""
     trail = Trail(f, x)
     home = _check_classes(trail.outputs, to)
-    longest = settings.exit_step * max(float(trail.point.norm()), 1e-6)
+    longest = settings.exit_step * trail.scale
     yield trail.first()
     for _ in range(settings.max_steps):
         if lead(trail.outputs, home, to) >= settings.margin:
@@ -43,7 +43,7 @@ def leave_class_steps(
             yield trail.stop("the output is not finite")
             return
         move = shortest_exit(trail.point, outputs, rows, home, to, bounds, settings.margin)
-        if move is None and len(trail.outputs) and not rows.any():  # a flat spot: any direction is as good
+        if move is None and not rows.any():  # a flat spot: any direction is as good
             move = random_like(trail.point, generator) * longest
         if move is None:
             yield trail.stop("no direction inside the box leads out" if bounds else "no direction leads out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,6 +69,11 @@ class Trail:
         self.point = point.detach()
         self.outputs = self.f(self.point)
         check_finite(self.outputs, "outputs")
+
+    @property
+    def scale(self) -> float:
+        """The point's norm, by which steps are measured; 1 at the origin."""
+        return float(self.point.norm()) or 1.0
 
     def first(self) -> Step:
         """Report the start."""
@@ -135,6 +141,12 @@ class ExplorationPath:
         return float(self.step_sizes.double().sum())
 
     @property
+    def relative_travel(self) -> float:
+        """Travel as a multiple of the first point's norm; NaN for a walk from the origin."""
+        norm = float(self.points[0].norm())
+        return self.travel / norm if norm else math.nan
+
+    @property
     def displacement(self) -> float:
         """Euclidean distance between the first and the last point."""
         return float((self.points[-1] - self.points[0]).norm())
@@ -152,6 +164,12 @@ class ExplorationPath:
     def classes(self) -> Tensor:
         """Index of the largest output at each point, (T+1,)."""
         return self.outputs.argmax(1)
+
+    def evenly(self, count: int) -> list[int]:
+        """Choose the indices of ``count`` points, evenly spaced along the distance travelled."""
+        travelled = torch.cat([torch.zeros(1, dtype=torch.float64), self.step_sizes.cumsum(0)])
+        marks = torch.linspace(0, self.travel, count, dtype=travelled.dtype)
+        return (travelled[None] - marks[:, None]).abs().argmin(1).tolist()
 
     def up_to(self, travel: float) -> ExplorationPath:
         """Return the first part of the path, as long as its length does not exceed a travel; the cost stays whole."""
@@ -175,7 +193,7 @@ class ExplorationPath:
         return [
             ("algorithm", self.algorithm),
             ("steps", str(len(self))),
-            ("travel", f"{self.travel:.3g} ({self.travel / float(self.points[0].norm()):.2g} times the first point's norm)"),
+            ("travel", f"{self.travel:.3g} ({self.relative_travel:.2g} times the first point's norm)"),
             ("largest drift", f"{float(self.drift.max()):.2g}"),
             ("class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last"),
             ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),

@@ -45,14 +45,24 @@ def random_like(point: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def simec_steps(
-    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: WalkSettings, generator: torch.Generator
+    f: SmoothMap,
+    x: Tensor,
+    steps: int,
+    bounds: Box | None,
+    settings: WalkSettings,
+    generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points of a SiMEC walk as they are made; see ``simec``."""
     return _published_steps(random_null_eigenvector, (f, x), steps, bounds, settings, generator)
 
 
 def simexp_steps(
-    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: WalkSettings, generator: torch.Generator
+    f: SmoothMap,
+    x: Tensor,
+    steps: int,
+    bounds: Box | None,
+    settings: WalkSettings,
+    generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points of a SiMExp walk as they are made; see ``simexp``."""
     return _published_steps(random_seen_eigenvector, (f, x), steps, bounds, settings, generator)

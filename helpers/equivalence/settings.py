@@ -34,12 +34,20 @@ class WalkSettings:
     corrections: int = 8
     margin: float = 0.1
     max_steps: int = 10_000
-    output_metric: OutputMetric = Euclidean()
+    output_metric: OutputMetric = Euclidean()  # noqa: RUF009, it is frozen
     rank_tolerance: float = RANK_TOLERANCE
 
     def __post_init__(self) -> None:
         """Refuse values that make no walk."""
-        for name in ("tolerance", "eta", "longest_step", "exit_step", "corrections", "max_steps", "rank_tolerance"):
+        for name in (
+            "tolerance",
+            "eta",
+            "longest_step",
+            "exit_step",
+            "corrections",
+            "max_steps",
+            "rank_tolerance",
+        ):
             check_positive(name, getattr(self, name))
         if not 0 <= self.persistence <= 1:
             raise ValueError(f"persistence={self.persistence}: must be between 0 and 1")

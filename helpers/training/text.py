@@ -64,7 +64,11 @@ def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, min_frequency=MIN_FREQUENCY, special_tokens=[END], limit_alphabet=100, show_progress=False
+        vocab_size=VOCABULARY,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=[END],
+        limit_alphabet=100,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return GPT2TokenizerFast(tokenizer_object=tokenizer, unk_token=END, bos_token=END, eos_token=END, pad_token=END)
@@ -73,20 +77,25 @@ def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
 def make_bert_tokenizer(texts: Iterable[str]) -> BertTokenizerFast:
     """Make an uncased WordPiece tokenizer: the commonest words whole, pieces learned from the rarer ones."""
     normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
-    counts = Counter(
-        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
-    )
+    counts = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
     ranked = [word for word, _ in counts.most_common() if word.isascii()]
     pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY - WHOLE_WORDS, min_frequency=MIN_FREQUENCY, special_tokens=special, show_progress=False
+        vocab_size=VOCABULARY - WHOLE_WORDS,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=special,
+        show_progress=False,
     )
     pieces.train_from_iterator((w for w in ranked[WHOLE_WORDS:] for _ in range(counts[w])), trainer)
     learned = sorted(pieces.get_vocab(), key=pieces.get_vocab().get)
     vocabulary = list(dict.fromkeys(learned + ranked))[:VOCABULARY]
     tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = normalizer, splitter, decoders.WordPiece()
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = (
+        normalizer,
+        splitter,
+        decoders.WordPiece(),
+    )
     tokenizer.add_special_tokens(special)
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(

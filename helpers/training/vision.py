@@ -70,9 +70,9 @@ def train_vit_digits(work: Path, target: Path, device: str) -> dict[str, float]:
         Quality figures for the model's card.
     """
     mnist, digits = load_mnist("train"), load_digits("train")
-    images = torch.cat(
-        [torch.from_numpy(mnist.images)] + [torch.from_numpy(digits.images)] * DIGITS_COPIES
-    ).unsqueeze(1)
+    images = torch.cat([torch.from_numpy(mnist.images)] + [torch.from_numpy(digits.images)] * DIGITS_COPIES).unsqueeze(
+        1
+    )
     labels = torch.cat([torch.from_numpy(mnist.labels)] + [torch.from_numpy(digits.labels)] * DIGITS_COPIES)
     model = make_vit().to(device).train()
     optimisation = Optimisation(steps=12 * (len(labels) // BATCH), peak_lr=2e-3)

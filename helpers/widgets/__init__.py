@@ -1,0 +1,6 @@
+"""Controls to step through walks, and to play with figures, in a notebook."""
+
+from helpers.widgets.class_walker import ClassWalker
+from helpers.widgets.figure_explorer import FigureExplorer
+
+__all__ = ["ClassWalker", "FigureExplorer"]

@@ -1,0 +1,163 @@
+"""The ViT adapter: real input and bad input, any ViT by folder or hub id, and the bundled model's quality."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+
+from helpers import WalkSettings, leave_class, walk_class
+from helpers.adapters import ViTAdapter
+from helpers.datasets import DatasetNotFoundError, load_mnist
+from helpers.resources import MODELS, ModelNotFoundError
+from helpers.training.vision import accuracy
+
+
+@pytest.fixture(scope="session")
+def colour_folder(tmp_path_factory):
+    """A ViT for 24 x 24 colour images in 8 x 8 patches, random weights, with a normalisation per channel."""
+    folder = tmp_path_factory.mktemp("colour-vit")
+    torch.manual_seed(0)
+    config = ViTConfig(
+        image_size=24, patch_size=8, num_channels=3, hidden_size=192, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, num_labels=5, initializer_range=0.2,
+    )  # fmt: skip
+    ViTForImageClassification(config).eval().save_pretrained(folder)
+    ViTImageProcessorPil(
+        size={"height": 24, "width": 24}, image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.25, 0.3]
+    ).save_pretrained(folder)
+    return folder
+
+
+def test_bundled_model_is_good_and_small(vit, digits):
+    assert accuracy(vit.model, digits) >= 0.98
+    size = sum(file.stat().st_size for file in (MODELS / "vit-digits").iterdir())
+    assert size < 2_000_000
+    assert not list((MODELS / "vit-digits").glob("*.bin"))
+
+
+def test_bundled_model_reads_mnist(vit):
+    if not os.environ.get("HELPERS_DATASETS"):
+        pytest.skip("HELPERS_DATASETS is not set: no local MNIST")
+    try:
+        mnist = load_mnist("test")
+    except DatasetNotFoundError as error:
+        pytest.skip(str(error))
+    assert accuracy(vit.model, mnist) >= 0.98
+
+
+def test_twenty_digits_stay_in_their_class_and_can_leave_it(vit, digits):
+    for image in digits.images[:20]:
+        x = vit.encode(image)
+        f = vit.output_map(x)
+        far = 2 * float(x.norm())
+        held = walk_class(f, x, travel=far)
+        assert held.travel >= far
+        assert held.drift.max() <= 1e-4
+        out = leave_class(f, x)
+        assert out.classes[-1] != out.classes[0]
+        assert out.travel < 0.2 * far
+
+
+def test_a_pixel_walk_stays_in_the_box_and_means_what_it_shows(vit, digits):
+    pixels = vit.in_pixels()
+    z, other = pixels.encode(digits.images[17]), pixels.encode(digits.images[14])
+    path = walk_class(pixels.output_map(z), z, travel=3.0, towards=other, bounds=pixels.bounds())
+    assert pixels.bounds().contains(path.points)
+    assert path.drift.max() <= 1e-4
+    assert (path.points[-1] - other).norm() < 0.6 * (z - other).norm()
+    shown = vit.predict(vit.encode(pixels.decode(path.points[-1])))
+    assert torch.allclose(shown, path.outputs[0].exp(), atol=1e-4)
+
+
+def test_only_chosen_patches_change_in_the_picture(vit, digits):
+    pixels = vit.in_pixels()
+    z = pixels.encode(digits.images[17])
+    f = pixels.output_map(z, parts=[24])
+    path = walk_class(f, f.start, travel=1.0, bounds=pixels.bounds(), settings=WalkSettings(persistence=0.5))
+    change = np.abs(pixels.decode(f.complete(path.points))[-1] - digits.images[17])
+    inside = change[12:16, 12:16].sum()
+    assert inside > 0
+    assert change.sum() == pytest.approx(inside)
+
+
+def test_any_vit_loads_from_a_folder(colour_folder):
+    adapter = ViTAdapter.load(colour_folder)
+    image = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(3)).numpy()
+    processed = adapter.processor(np.round(image * 255).astype(np.uint8), return_tensors="pt")["pixel_values"]
+    expected = adapter.model(pixel_values=processed).logits[0].log_softmax(-1)
+    for seen_from in (adapter, adapter.in_pixels()):
+        x = seen_from.encode(np.round(image * 255) / 255)
+        assert torch.allclose(seen_from.output_map(x)(x), expected, atol=1e-4)
+        assert np.allclose(seen_from.decode(x), image, atol=1 / 255)
+        assert seen_from.bounds().contains(x)
+    assert adapter.grid == (3, 3)
+    assert len(adapter.class_names) == 5
+    move = torch.randn(9, 192, generator=torch.Generator().manual_seed(4))
+    assert adapter.decode_move(move).shape == (3, 24, 24)
+
+
+def test_a_pil_image_of_any_size_and_mode_is_fitted(vit, colour_folder):
+    photo = Image.fromarray(np.arange(60 * 40 * 3, dtype=np.uint8).reshape(60, 40, 3))
+    assert vit.encode(photo).shape == (49, 48)
+    assert ViTAdapter.load(colour_folder).encode(photo.convert("L")).shape == (9, 192)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (np.zeros((32, 32)), r"has shape \(1, 32, 32\), vit-digits takes \(1, 28, 28\)"),
+        (np.zeros((3, 28, 28)), r"has shape \(3, 28, 28\)"),
+        (np.zeros(28), "has shape"),
+        (np.full((28, 28), 255.0), r"values run from 255 to 255, must lie in \[0, 1\]"),
+        (np.full((28, 28), -0.5), "must lie in"),
+        (np.full((28, 28), np.nan), "raw: 784 of 784 values are NaN"),
+    ],
+)
+def test_bad_images_are_named(vit, raw, message):
+    with pytest.raises(ValueError, match=message):
+        vit.encode(raw)
+
+
+def test_an_unknown_name_says_what_is_bundled(tmp_path):
+    with pytest.raises(ModelNotFoundError, match="vit-digits") as caught:
+        ViTAdapter.load("nobody/no such model")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ModelNotFoundError, match="cannot load the folder"):
+        ViTAdapter.load(tmp_path)
+    with pytest.raises(ValueError, match="name="):
+        ViTAdapter.load(" ")
+
+
+def test_another_architecture_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="is a 'bert' model, wanted 'vit'"):
+        ViTAdapter.load(tmp_path)
+
+
+def test_a_hub_id_loads_from_the_local_cache_without_a_network(colour_folder, tmp_path):
+    model = tmp_path / "models--someone--colour-vit"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text("a" * 40)
+    (model / "snapshots").mkdir()
+    (model / "snapshots" / ("a" * 40)).symlink_to(colour_folder)
+    code = "from helpers.adapters import ViTAdapter; print(ViTAdapter.load('someone/colour-vit').class_names)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "HF_HUB_CACHE": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "LABEL_4" in ran.stdout
+
+
+def test_without_a_network_the_error_is_one_line_and_names_the_bundled_model(tmp_path):
+    code = "from helpers.adapters import ViTAdapter; ViTAdapter.load('google/vit-base-patch16-224')"
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    last = ran.stderr.strip().splitlines()[-1]
+    assert "ModelNotFoundError" in last
+    assert "the hub cannot be reached" in last
+    assert "vit-digits" in last

@@ -1,0 +1,16 @@
+"""What many tests share: the bundled models, loaded once."""
+
+import pytest
+
+from helpers.adapters import ViTAdapter
+from helpers.datasets import load_digits
+
+
+@pytest.fixture(scope="session")
+def vit():
+    return ViTAdapter.load("vit-digits")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_digits("test")

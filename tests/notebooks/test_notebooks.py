@@ -1,0 +1,99 @@
+"""Notebooks run from a clean kernel, as shipped and with their solutions, and keep to the template."""
+
+import base64
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from helpers.notebooks import NOTEBOOKS, WIDGET_STATE, execute, find_errors, with_solutions
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+by_name = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
+
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def texts(notebook) -> str:
+    shown = [
+        o.get("text", "") + str(o.get("data", {}).get("text/plain", ""))
+        for c in notebook.cells
+        for o in c.get("outputs", [])
+    ]
+    return "\n".join(shown)
+
+
+@by_name
+def test_runs_as_shipped(path):
+    ran = execute(read(path), path.parent, path.name)
+    exercises = sum("exercise" in cell.metadata.get("tags", []) for cell in ran.cells)
+    assert texts(ran).count("not attempted yet") == exercises
+
+
+@by_name
+def test_runs_with_its_solutions_and_they_are_right(path):
+    notebook = read(path)
+    exercises = sum("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
+    ran = execute(with_solutions(notebook), path.parent, path.name)
+    assert texts(ran).count("right!") == exercises
+    assert "not attempted yet" not in texts(ran)
+
+
+@by_name
+def test_keeps_to_the_template(path):
+    notebook = read(path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    lines = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code]
+    assert max(lines) <= 15
+    assert statistics.median(lines) <= 6
+    assert sum(cell.source.count("**Predict.**") for cell in prose) >= 1
+    assert sum("exercise" in cell.metadata.get("tags", []) for cell in code) >= 2
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert sum("assert" in cell.source for cell in code) >= 5
+    assert "**References.**" in prose[-1].source
+    assert len(code[0].source.splitlines()) <= 12
+    assert "pip install" not in "".join(cell.source for cell in code)
+
+
+@by_name
+def test_stored_outputs_are_small_and_clean(path):
+    notebook = read(path)
+    assert path.stat().st_size <= 400_000
+    assert "widgets" not in notebook.metadata
+    assert not list(find_errors(notebook))
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1)), "run `make notebooks` and commit what it stores"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            picture = output.get("data", {}).get("image/png", "")
+            assert len(base64.b64decode(picture)) <= 60_000
+            assert output.get("name") != "stderr"
+    stored = path.read_text()
+    assert not re.search(r"/home/|/root/|/Users/|Warning", stored)
+    assert "widget-view+json" not in stored
+
+
+def test_a_swallowed_error_is_found():
+    """nbclient stays green when an error lands in an Output widget or in a widget's own status line."""
+    captured = {"outputs": [{"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero"}]}
+    shown = {"value": "<div style='color: var(--jp-error-color1)'>cannot step: a &lt; b</div>"}
+    state = {"one": {"state": captured}, "two": {"state": shown}, "fine": {"state": {"value": "all is well"}}}
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["widgets"] = {WIDGET_STATE: {"state": state}}
+    assert list(find_errors(notebook)) == ["ZeroDivisionError: division by zero", "cannot step: a < b"]
+
+
+def test_a_cell_that_raises_and_one_that_warns_are_found():
+    broken = nbformat.v4.new_notebook()
+    broken.cells = [nbformat.v4.new_code_cell("1 / 0")]
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        execute(broken, NOTEBOOKS)
+    broken.cells = [nbformat.v4.new_code_cell("import sys; print('careful', file=sys.stderr)")]
+    with pytest.raises(RuntimeError, match="careful"):
+        execute(broken, NOTEBOOKS)

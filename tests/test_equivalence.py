@@ -1,0 +1,248 @@
+"""Walks: drift in closed form, tolerance as an invariant, then every way in which a walk can end."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import Box, ExplorationPath, FisherRao, WalkSettings, leave_class, simec, simexp, walk_class
+from helpers.adapters import ToyAdapter
+from helpers.adapters.toy import paraboloid, waves
+from helpers.equivalence import collect, simec_steps
+
+START = torch.tensor([1.0, 0.5], dtype=torch.float64)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def classes_of_six(seed: int):
+    """A smooth classifier of 6 numbers into 3 classes, as log-probabilities, and a point."""
+    g = seeded(seed)
+    first, second = torch.randn(8, 6, generator=g).double(), torch.randn(3, 8, generator=g).double()
+    return lambda x: (second @ torch.tanh(first @ x / 2)).log_softmax(0), torch.randn(6, generator=g).double()
+
+
+@pytest.mark.parametrize("eta", [0.4, 0.1, 0.03])
+def test_simec_drifts_by_the_square_of_its_step(eta):
+    path = simec(paraboloid, START, steps=25, settings=WalkSettings(eta=eta))
+    expected = torch.arange(26, dtype=torch.float64) * eta**2
+    assert torch.allclose(path.drift, expected, rtol=1e-9, atol=1e-12)
+    assert path.step_sizes.tolist() == pytest.approx([eta] * 25)
+
+
+def test_simec_and_simexp_step_by_the_papers_rule():
+    f = lambda x: torch.stack([3 * x[0], x[1]])  # noqa: E731
+    point = torch.zeros(4, dtype=torch.float64)
+    inside = simec(f, point, steps=5, settings=WalkSettings(eta=0.6))
+    assert inside.step_sizes.tolist() == pytest.approx([0.6 / 3] * 5)  # sqrt(1 / 9)
+    assert inside.drift.max() < 1e-12
+    out = simexp(f, point, steps=40, settings=WalkSettings(eta=0.6), generator=seeded(1))
+    moved = (out.points[1:] - out.points[:-1]).abs()
+    assert set(moved.argmax(1).tolist()) == {0, 1}, "both seen eigenvectors are drawn"
+    assert torch.allclose(moved.sum(1), torch.full((40,), 0.2, dtype=torch.float64))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 1), st.sampled_from([1e-3, 1e-6, 1e-9]))
+def test_walk_class_never_leaves_the_tolerance(seed, persistence, tolerance):
+    f, x = classes_of_six(seed)
+    told = WalkSettings(tolerance=tolerance, persistence=persistence)
+    path = walk_class(f, x, travel=3.0, settings=told, generator=seeded(seed))
+    assert path.drift.max() <= tolerance
+    assert path.stopped_because == "travel reached"
+    assert path.travel >= 3.0
+    assert torch.allclose(path.outputs, torch.stack([f(p) for p in path.points]))
+    assert path.total_variation.max() <= tolerance
+
+
+def test_walk_class_stays_on_the_sphere():
+    point = torch.tensor([2.0, 0.0, 0.0], dtype=torch.float64)
+    path = walk_class(lambda x: x.norm().reshape(1), point, travel=20.0, settings=WalkSettings(tolerance=1e-10))
+    assert torch.allclose(path.points.norm(dim=1), torch.full((len(path) + 1,), 2.0, dtype=torch.float64))
+    assert path.pullback_length < 1e-8
+
+
+def test_a_kept_direction_goes_straight_and_a_fresh_one_wanders():
+    point, flat = torch.zeros(20, dtype=torch.float64) + 1, lambda x: x[:1]
+    kept = walk_class(flat, point, travel=10.0)
+    fresh = walk_class(flat, point, travel=10.0, settings=WalkSettings(persistence=0.0))
+    assert kept.displacement == pytest.approx(kept.travel)
+    assert fresh.displacement < 0.8 * fresh.travel
+
+
+def test_same_seed_same_walk():
+    f, x = classes_of_six(7)
+    for walk in (simec, simexp, walk_class):
+        first, second, other = (walk(f, x, generator=seeded(s)) for s in (5, 5, 6))
+        assert torch.equal(first.points, second.points)
+        assert not torch.equal(first.points[-1], other.points[-1])
+        assert first.seed == 5
+
+
+def test_towards_a_point_of_the_same_class_arrives():
+    other = torch.tensor([-0.5, 1.0], dtype=torch.float64)
+    path = walk_class(paraboloid, START, travel=50.0, towards=other, settings=WalkSettings(tolerance=1e-9))
+    assert (path.points[-1] - other).norm() < 0.01
+    assert path.drift.max() <= 1e-9
+
+
+def test_towards_a_point_outside_ends_at_the_nearest_of_the_class():
+    path = walk_class(paraboloid, START, travel=50.0, towards=torch.tensor([-3.0, 0.4], dtype=torch.float64))
+    away = torch.tensor([-3.0, 0.4], dtype=torch.float64)
+    nearest = away / away.norm() * START.norm()
+    assert path.stopped_because == "no nearer point of the class lies ahead"
+    assert (path.points[-1] - nearest).norm() < 0.02
+    distances = (path.points - away).norm(dim=1)
+    assert (distances[1:] < distances[:-1]).all()
+
+
+def test_box_holds_and_the_path_says_when_it_stopped_the_walk():
+    box = Box(torch.tensor(0.0), torch.tensor(1.0))
+    f = lambda x: x.sum().reshape(1)  # noqa: E731
+    path = walk_class(f, torch.full((3,), 0.2, dtype=torch.float64), travel=100.0, bounds=box)
+    assert box.contains(path.points)
+    assert path.drift.max() <= 1e-4
+    corner = walk_class(f, torch.zeros(3, dtype=torch.float64), travel=1.0, bounds=box)
+    assert len(corner) == 0
+    assert corner.stopped_because == "no null direction is left inside the box"
+    assert box.contains(simec(f, torch.full((3,), 0.2), steps=50, bounds=box).points)
+
+
+def test_the_kernel_can_be_trivial():
+    hills = ToyAdapter.load("three-hills")
+    x = hills.encode((0.4, 0.1))
+    assert walk_class(hills.output_map(x), x).stopped_because == "the kernel is trivial"
+    assert simec(hills.output_map(x), x).stopped_because == "no eigenvector of the wanted kind is left"
+
+
+def test_an_unreachable_tolerance_ends_the_walk_with_its_points_kept():
+    g = seeded(0)
+    weights = torch.randn(5, 40, generator=g)
+    f = lambda x: torch.tanh(weights @ x).log_softmax(0)  # noqa: E731, float32: round-off near 1e-7
+    path = walk_class(f, torch.randn(40, generator=g), settings=WalkSettings(tolerance=1e-30))
+    assert path.stopped_because == "the tolerance cannot be held"
+    assert len(path.points) >= 1
+
+
+@pytest.mark.parametrize("walk", [simec, simexp, leave_class])
+def test_an_output_that_turns_nan_ends_the_walk_with_its_points_kept(walk):
+    def cliff(x):
+        score = x.sum().reshape(1) + x[:1] * 0
+        return torch.cat([score, -score]).log_softmax(0) + torch.where(x.norm() < 0.9, float("nan"), 0.0)
+
+    settings = WalkSettings(eta=0.2, exit_step=0.2)
+    path = walk(cliff, torch.tensor([1.0, 0.6, 0.0]).double(), settings=settings)
+    if walk is leave_class:
+        assert path.stopped_because == "the output is not finite"
+        assert len(path.points) > 1
+    assert torch.isfinite(path.points).all()
+
+
+def test_leaving_a_circle_takes_its_radius():
+    toy = ToyAdapter.load("circle")
+    x = toy.encode((0.3, 0.4))
+    path = leave_class(toy.output_map(x), x, settings=WalkSettings(margin=0.0))
+    assert path.classes[-1] != path.classes[0]
+    assert path.travel == pytest.approx(0.5, abs=0.01)
+    assert path.displacement == pytest.approx(path.travel)
+
+
+def test_leaving_for_a_chosen_class_enters_it():
+    f, x = classes_of_six(11)
+    home = int(f(x).argmax())
+    for other in {0, 1, 2} - {home}:
+        path = leave_class(f, x, to=other)
+        if path.stopped_because == "class left":
+            assert path.classes[-1] == other
+            assert path.outputs[-1].topk(2).values.diff().abs() >= 0.1 - 1e-9
+    nearest = leave_class(f, x)
+    assert nearest.stopped_because == "class left"
+    with pytest.raises(ValueError, match="is in already"):
+        leave_class(f, x, to=home)
+
+
+def test_leaving_a_flat_spot_takes_a_random_direction():
+    f = lambda x: torch.cat([x.square().sum().reshape(1) * 0 + 1, x.square().sum().reshape(1)])  # noqa: E731
+    path = leave_class(
+        f, torch.zeros(3, dtype=torch.float64), settings=WalkSettings(exit_step=0.5), generator=seeded(2)
+    )
+    assert path.stopped_because == "class left"
+    assert path.travel == pytest.approx(1.05, abs=0.3)
+
+
+def test_a_path_can_be_saved_and_loaded(tmp_path):
+    f, x = classes_of_six(3)
+    path = walk_class(f, x, travel=2.0, settings=WalkSettings(output_metric=FisherRao()))
+    path.save(tmp_path / "walk.safetensors")
+    back = ExplorationPath.load(tmp_path / "walk.safetensors")
+    assert torch.equal(back.points, path.points)
+    assert (back.settings, back.seed, back.stopped_because) == (path.settings, path.seed, path.stopped_because)
+    assert back.pullback_length == path.pullback_length
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="not a stored walk"):
+        ExplorationPath.load(tmp_path / "other.safetensors")
+
+
+def test_a_path_shows_itself_and_can_be_cut():
+    path = walk_class(paraboloid, START, travel=3.0)
+    assert "travel reached" in path._repr_html_()
+    half = path.up_to(1.5)
+    assert half.travel <= 1.5
+    assert half.travel + float(path.step_sizes[len(half)]) > 1.5
+    chosen = path.evenly(4)
+    assert chosen[0] == 0
+    assert chosen[-1] == len(path)
+    assert chosen == sorted(chosen)
+
+
+def test_total_variation_wants_probabilities():
+    with pytest.raises(ValueError, match="log-probabilities"):
+        _ = walk_class(paraboloid, START, travel=1.0).total_variation
+
+
+def test_the_stop_button_keeps_what_was_walked():
+    def interrupted():
+        steps = simec_steps(paraboloid, START, 100, None, WalkSettings(), seeded(0))
+        for _ in range(4):
+            yield next(steps)
+        raise KeyboardInterrupt
+
+    path = collect(interrupted(), "simec", WalkSettings(), 0)
+    assert path.stopped_because == "interrupted"
+    assert len(path) == 3
+
+
+def test_costs_are_counted():
+    path = simec(waves, START, steps=7)
+    assert path.backward_passes == 7
+    assert path.forward_passes == 1 + 7 * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: simec(paraboloid, START, steps=0), "steps=0"),
+        (lambda: simexp(paraboloid, START, steps=-3), "steps=-3"),
+        (lambda: walk_class(paraboloid, START, travel=0), "travel=0"),
+        (lambda: walk_class(paraboloid, START, travel=float("nan")), "travel=nan"),
+        (lambda: walk_class(paraboloid, START, towards=torch.zeros(3)), "towards: has shape"),
+        (lambda: walk_class(paraboloid, START, towards=START * math.nan), "towards: 2 of 2"),
+        (lambda: walk_class(paraboloid, START * math.nan), "point: 2 of 2"),
+        (lambda: walk_class(torch.log, -START), "outputs: 2 of 2"),
+        (lambda: leave_class(paraboloid, START), "at least 2"),
+        (lambda: leave_class(lambda x: x, START, to=2), "to=2"),
+        (lambda: WalkSettings(tolerance=0), "tolerance=0"),
+        (lambda: WalkSettings(persistence=1.5), "persistence=1.5"),
+        (lambda: WalkSettings(margin=-1), "margin=-1"),
+        (lambda: WalkSettings(eta=math.inf), "eta=inf"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

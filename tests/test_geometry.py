@@ -1,0 +1,177 @@
+"""The pullback metric: closed forms first, then what must hold at any point of any smooth map."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import Box, Euclidean, FisherRao, PullbackMetric, jacobian
+from helpers.adapters.toy import paraboloid, saddle, waves
+
+seeds = st.integers(0, 2**31)
+sizes = st.integers(1, 12)
+
+
+def random_net(seed: int, n: int, k: int, width: int = 7):
+    """A smooth map from n to k numbers and a point, both random, float64."""
+    g = torch.Generator().manual_seed(seed)
+    first, second = torch.randn(width, n, generator=g).double(), torch.randn(k, width, generator=g).double()
+    return lambda x: second @ torch.tanh(first @ x.flatten()), torch.randn(n, generator=g).double()
+
+
+def test_paraboloid_by_hand():
+    metric = PullbackMetric.at(paraboloid, torch.tensor([1.0, 0.5], dtype=torch.float64))
+    assert torch.allclose(metric.dense(), torch.tensor([[4.0, 2.0], [2.0, 1.0]], dtype=torch.float64))
+    assert (metric.rank, metric.nullity) == (1, 1)
+    assert metric.eigenvalues.tolist() == pytest.approx([5.0])
+    blind = metric.project_vertical(torch.tensor([1.0, 0.0], dtype=torch.float64))
+    assert torch.allclose(blind, torch.tensor([0.2, -0.4], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("f", "gradient"), [(saddle, lambda x, y: (2 * x, -2 * y)), (waves, lambda x, y: (math.cos(x), -math.sin(y)))]
+)
+def test_surfaces_have_their_gradients(f, gradient):
+    metric = PullbackMetric.at(f, torch.tensor([0.7, -1.1], dtype=torch.float64))
+    assert metric.factor[0].tolist() == pytest.approx(gradient(0.7, -1.1))
+
+
+def test_sphere_sees_only_the_radius():
+    point = torch.tensor([1.0, 2.0, 2.0], dtype=torch.float64)
+    metric = PullbackMetric.at(lambda x: x.norm().reshape(1), point)
+    assert metric.eigenvalues.tolist() == pytest.approx([1.0])
+    assert metric.nullity == 2
+    assert torch.allclose(metric.eigenvectors[0].abs(), point / 3)
+
+
+def test_fisher_rao_of_a_softmax_is_its_fisher_information():
+    logits = torch.tensor([0.3, -1.0, 2.0, 0.1], dtype=torch.float64)
+    metric = PullbackMetric.at(lambda x: x.log_softmax(0), logits, FisherRao())
+    p = logits.softmax(0)
+    assert torch.allclose(metric.dense(), torch.diag(p) - torch.outer(p, p), atol=1e-12)
+    assert metric.rank == 3
+
+
+def test_fisher_rao_refuses_what_is_no_distribution():
+    with pytest.raises(ValueError, match="log-probabilities"):
+        PullbackMetric.at(lambda x: x, torch.ones(3), FisherRao())
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, sizes, sizes)
+def test_jacobian_matches_finite_differences(seed, n, k):
+    f, x = random_net(seed, n, k)
+    outputs, rows = jacobian(f, x)
+    h = 1e-6
+    numeric = torch.stack([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in torch.eye(n, dtype=torch.float64)], 1)
+    assert torch.equal(outputs, f(x))
+    assert torch.allclose(rows, numeric, atol=1e-7)
+    assert torch.allclose(rows, jacobian(f, x, chunk_size=1)[1], atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, sizes, sizes)
+def test_metric_is_symmetric_and_semi_definite_with_the_factors_eigenpairs(seed, n, k):
+    f, x = random_net(seed, n, k)
+    metric = PullbackMetric.at(f, x)
+    dense = metric.dense()
+    assert torch.allclose(dense, dense.T)
+    by_eigh = torch.linalg.eigvalsh(dense).flip(0)
+    assert by_eigh.min() > -1e-9 * max(1.0, float(by_eigh.max()))
+    assert torch.allclose(
+        by_eigh[: len(metric.eigenvalues)], metric.eigenvalues, atol=1e-8 * float(by_eigh.max()) + 1e-12
+    )
+    for value, vector in zip(metric.eigenvalues, metric.eigenvectors, strict=True):
+        assert torch.allclose(dense @ vector, value * vector, atol=1e-8 * float(by_eigh.max()) + 1e-12)
+    assert metric.rank + metric.nullity == n
+    assert metric.rank <= min(n, k)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, sizes, sizes)
+def test_vertical_and_horizontal_parts(seed, n, k):
+    f, x = random_net(seed, n, k)
+    metric = PullbackMetric.at(f, x)
+    v = torch.randn(n, generator=torch.Generator().manual_seed(seed + 1)).double()
+    vertical, horizontal = metric.project_vertical(v), metric.project_horizontal(v)
+    assert torch.allclose(vertical + horizontal, v)
+    assert abs(float(vertical @ horizontal)) < 1e-9 * float(v @ v)
+    assert float((jacobian(f, x)[1] @ vertical).norm()) < 1e-4 * float(metric.singular_values[0] * v.norm())
+    assert torch.allclose(metric.project_vertical(vertical), vertical, atol=1e-9)
+    assert float(metric.norm(v) ** 2) == pytest.approx(float(v @ metric.dense() @ v), abs=1e-9)
+    assert float(metric.inner(v, v)) == pytest.approx(float(metric.norm(v) ** 2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, sizes, st.integers(1, 5))
+def test_horizontal_solution_is_the_least_norm_one(seed, n, k):
+    f, x = random_net(seed, n, k)
+    metric, rows = PullbackMetric.at(f, x), jacobian(f, x)[1]
+    change = rows @ torch.randn(n, generator=torch.Generator().manual_seed(seed + 2)).double()
+    found = metric.solve_horizontal(change)
+    wanted = torch.linalg.lstsq(rows, change.unsqueeze(1), driver="gelsd").solution[:, 0]
+    if metric.condition < 1e6:
+        assert torch.allclose(found, wanted, atol=1e-6 * float(wanted.norm() + 1))
+
+
+def test_blocks_are_the_dense_metrics_diagonal_blocks():
+    f, x = random_net(3, 12, 4)
+    point = x.reshape(3, 4)
+    metric = PullbackMetric.at(f, point)
+    for part in range(3):
+        inside = slice(4 * part, 4 * part + 4)
+        block = metric.block(part)
+        assert torch.allclose(block.dense(), metric.dense()[inside, inside])
+        assert float(metric.part_norms()[part]) == pytest.approx(float(block.eigenvalues[0].sqrt()))
+    with pytest.raises(ValueError, match="part=3"):
+        metric.block(3)
+
+
+def test_frozen_coordinates_do_not_move():
+    f, x = random_net(5, 9, 3)
+    frozen = torch.zeros(9, dtype=torch.bool)
+    frozen[[0, 4]] = True
+    metric = PullbackMetric.at(f, x).freeze(frozen)
+    move = metric.solve_horizontal(torch.tensor([0.1, -0.2, 0.3]))
+    assert move[frozen].abs().max() < 1e-9 * move.norm()
+    assert torch.allclose(jacobian(f, x)[1] @ move, torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64))
+
+
+def test_shape_and_precision_of_the_point_are_kept():
+    point = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0))
+    metric = PullbackMetric.at(lambda x: torch.stack([x.sum(), x.square().sum()]), point)
+    assert metric.eigenvectors.shape == (2, 3, 2, 2)
+    assert metric.project_vertical(point).dtype == torch.float32
+    assert metric.solve_horizontal(torch.ones(2)).shape == point.shape
+    assert metric.singular_values.dtype == torch.float64
+
+
+def test_a_map_that_sees_nothing_has_rank_zero():
+    metric = PullbackMetric.at(lambda x: 0 * x[:1], torch.ones(4))
+    assert (metric.rank, metric.nullity) == (0, 4)
+    assert torch.equal(metric.project_vertical(torch.ones(4)), torch.ones(4))
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="point: 1 of 3 values are NaN or infinite, the first at"):
+        PullbackMetric.at(paraboloid, torch.tensor([0.0, float("nan"), 1.0]))
+    with pytest.raises(ValueError, match="outputs"):
+        PullbackMetric.at(lambda x: x.log(), -torch.ones(2))
+    with pytest.raises(ValueError, match=r"shape \(k,\)"):
+        jacobian(lambda x: x.sum(), torch.ones(2))
+    with pytest.raises(ValueError, match="tangent_vec: has 3 entries"):
+        PullbackMetric.at(paraboloid, torch.ones(2)).norm(torch.ones(3))
+
+
+def test_box():
+    box = Box(torch.tensor(0.0), torch.tensor(1.0))
+    point = torch.tensor([0.0, 1.0, 0.5])
+    assert box.blocked(point, torch.tensor([-1.0, 1.0, 1.0])).tolist() == [True, True, False]
+    assert not box.blocked(point, torch.tensor([1.0, -1.0, -1.0])).any()
+    assert box.contains(box.clamp(torch.tensor([-3.0, 0.2, 9.0])))
+
+
+def test_euclidean_factor_is_the_identity():
+    assert torch.equal(Euclidean().factor(torch.zeros(3)), torch.eye(3, dtype=torch.float64))

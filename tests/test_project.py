@@ -1,0 +1,147 @@
+"""The house rules: arrows between modules, one list of dependencies, nothing unsafe, documents that are true."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SOURCES = sorted((ROOT / "helpers").rglob("*.py"))
+
+# module -> what of helpers it may import, and which of the heavy packages it may not
+ARROWS = {
+    "geometry": set(),
+    "equivalence": {"geometry", "equivalence"},
+    "exercises": set(),
+    "datasets": set(),
+    "resources": set(),
+    "adapters": {"geometry", "adapters", "resources"},
+    "figures": {"geometry", "equivalence"},
+    "widgets": {"geometry", "equivalence", "adapters", "widgets"},
+    "notebooks": set(),
+    "training": {"datasets", "training"},
+}
+ONLY_IN = {
+    "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
+    "matplotlib": {"figures", "widgets"},
+    "seaborn": {"figures"},
+}
+NO_TRANSFORMERS = {"geometry", "equivalence", "exercises", "datasets", "figures"}
+
+
+def room(path: Path) -> str:
+    """The module or folder of helpers that a file belongs to."""
+    return path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def package_name(requirement: str) -> str:
+    return re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower()
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "__init__.py" or p.parent.name != "helpers"], ids=str)
+def test_arrows_run_one_way(path):
+    here = room(path)
+    assert here in ARROWS, f"{here}: give the new module its arrows"
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "helpers" and rest and rest[0] in ARROWS:
+            assert rest[0] in ARROWS[here] | {here}, f"{path.name} imports {name}"
+        assert here in ONLY_IN.get(top, {here}), f"{path.name} imports {top}"
+        assert not (top == "transformers" and here in NO_TRANSFORMERS), f"{path.name} imports {top}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_modules_are_small(path):
+    assert len(path.read_text().splitlines()) <= 350
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_nothing_unpickles_or_runs_code_of_a_model(path):
+    text = path.read_text()
+    assert not imports(path) & {"pickle", "dill", "joblib", "cloudpickle"}
+    assert "torch.load" not in text
+    assert "trust_remote_code=True" not in text
+
+
+def test_widgets_fetch_nothing():
+    for file in (ROOT / "helpers" / "widgets").iterdir():
+        if file.suffix in (".js", ".css"):
+            assert not re.search(r"https?://|//cdn|@import|import\(", file.read_text()), file.name
+
+
+def test_weights_are_safetensors_only():
+    suffixes = {file.suffix for file in (ROOT / "data").rglob("*") if file.is_file()}
+    assert not suffixes & {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".npy"}
+
+
+def test_torch_is_pinned_and_transformers_to_a_minor_version():
+    listed = PROJECT["project"]["dependencies"]
+    assert any(re.fullmatch(r"torch==\d+\.\d+\.\d+", entry) for entry in listed)
+    assert any(re.fullmatch(r"transformers>=(\d+)\.(\d+),<\1\.\d+", entry) for entry in listed)
+
+
+def test_constraints_cover_every_dependency_at_an_allowed_version():
+    from packaging.requirements import Requirement
+
+    pinned = dict(
+        line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    )
+    for entry in PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"]:
+        wanted = Requirement(entry)
+        assert wanted.specifier.contains(pinned[package_name(entry)]), entry
+    assert "http" not in re.sub(r"^http\S+==", "", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
+
+
+def test_environment_yml_installs_the_project_itself_and_lists_nothing_else():
+    text = (ROOT / "environment.yml").read_text()
+    entries = re.findall(r"^\s+- (.+)$", text, re.MULTILINE)
+    names = {entry for entry in entries if entry not in ("conda-forge", "nodefaults", "pip:")}
+    assert names == {"python=3.11", "pip", "--constraint constraints.txt", "--editable .[dev]"}
+    lowest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    assert f"python={lowest}" in names, "environment.yml gives the lowest Python that the project promises"
+
+
+def test_ci_runs_the_readmes_test_command_and_nothing_else():
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make test"]
+    assert "make test" in (ROOT / "README.md").read_text()
+
+
+def test_readme_names_every_notebook_and_module():
+    text = (ROOT / "README.md").read_text()
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        assert notebook.name in text, notebook.name
+    for name in ARROWS:
+        assert f"`{name}`" in text, name
+
+
+def test_readme_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_every_bundled_model_has_a_card():
+    cards = (ROOT / "data" / "README.md").read_text()
+    for folder in (ROOT / "data" / "models").iterdir():
+        assert f"## {folder.name}" in cards
+
+
+def test_citation_names_both_papers():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert "arXiv:2410.06019" in text
+    assert "arXiv:2209.02535" in text

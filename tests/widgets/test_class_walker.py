@@ -1,0 +1,105 @@
+"""The class walker driven as its buttons drive it; tests/browser does the same in a real browser."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import ExplorationPath
+from helpers.widgets import ClassWalker
+
+
+@pytest.fixture(params=["embeddings", "pixels"])
+def walker(request, vit, digits):
+    return ClassWalker(vit if request.param == "embeddings" else vit.in_pixels(), digits.images[17])
+
+
+def press(walker, name, times=1):
+    for _ in range(times):
+        walker.buttons[name].click()
+
+
+def test_stepping_walks_inside_the_class(walker):
+    press(walker, "step", 5)
+    assert walker.slider.value == walker.slider.max == 5
+    assert isinstance(walker.path, ExplorationPath)
+    assert walker.path.drift.max() <= 1e-4
+    assert walker.path.algorithm == "corrected"
+    assert "point 5 of 5" in walker.status.value
+
+
+def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
+    first = walker.grid.picture
+    press(walker, "step", 4)
+    cost = walker.path.forward_passes
+    walker.slider.value = 0
+    assert walker.grid.picture == first
+    press(walker, "step", 2)
+    assert walker.slider.value == 2
+    press(walker, "back")
+    assert walker.slider.value == 1
+    assert walker.path.forward_passes == cost
+    assert len(walker.path) == 4
+
+
+def test_simexp_changes_the_bars_and_simec_less(walker):
+    walker.algorithm.value = "SiMExp"
+    press(walker, "step", 10)
+    out = float(walker.path.drift[-1])
+    press(walker, "restart")
+    assert len(walker.path) == 0
+    walker.algorithm.value = "SiMEC"
+    press(walker, "step", 10)
+    assert float(walker.path.drift[-1]) < out
+    assert walker.bars.values == pytest.approx(walker.path.outputs[-1].exp().tolist())
+
+
+def test_only_chosen_patches_move(walker):
+    walker.grid.selected = [16, 17, 24]
+    press(walker, "step", 3)
+    moved = (walker.path.points[-1] - walker.path.points[0]).abs().sum(1).nonzero().flatten()
+    assert moved.tolist() == [16, 17, 24]
+
+
+def test_a_turn_drops_what_lay_beyond(walker):
+    press(walker, "step", 4)
+    walker.slider.value = 2
+    walker.algorithm.value = "SiMExp"
+    assert len(walker.path) == 2
+    press(walker, "step")
+    assert len(walker.path) == 3
+    assert walker.path.algorithm == "corrected + SiMExp"
+    assert torch.equal(walker.path.outputs.argmax(1), walker.path.classes)
+
+
+def test_no_patch_is_said_in_the_widget(walker):
+    press(walker, "no patch")
+    press(walker, "step")
+    assert "click at least one" in walker.status.value
+    assert len(walker.path) == 0
+    press(walker, "all patches")
+    press(walker, "step")
+    assert len(walker.path) == 1
+
+
+def test_a_walk_that_ends_says_why(vit, digits):
+    walker = ClassWalker(vit.in_pixels(), np.zeros((28, 28)))
+    walker.grid.selected = [0]
+    press(walker, "step", 60)
+    shown = walker.status.value
+    assert "point" in shown or "the walk stopped" in shown
+    assert vit.in_pixels().bounds().contains(walker.path.points)
+
+
+def test_play_steps_and_stops_at_an_error(walker):
+    walker.play.playing = True
+    walker.play.value += 1
+    assert len(walker.path) == 1
+    press(walker, "no patch")
+    walker.play.value += 1
+    assert not walker.play.playing
+
+
+def test_what_was_walked_can_be_saved(walker, tmp_path):
+    press(walker, "step", 2)
+    walker.path.save(tmp_path / "walk.safetensors")
+    assert torch.equal(ExplorationPath.load(tmp_path / "walk.safetensors").points, walker.path.points)
