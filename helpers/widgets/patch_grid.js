@@ -45,6 +45,7 @@ function render({ model, el }) {
   const showSelected = () => {
     const selected = new Set(model.get("selected"));
     cells.forEach((cell, index) => cell.setAttribute("aria-selected", String(selected.has(index))));
+    frame.classList.toggle("tm-some", selected.size < cells.length); // frames only where there is a choice to show
   };
 
   const toggle = (index) => {
