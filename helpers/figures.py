@@ -59,7 +59,7 @@ def draw_plane(
     walks: Mapping[str, Tensor] | None = None,
     metrics: Sequence[PullbackMetric] = (),
     span: float = 2.0,
-    output: int = 0,
+    boundary: float | None = None,
     ax: Axes | None = None,
 ) -> Figure:
     """Draw a function of two variables: level curves, walks over them, and the metric as ellipses.
@@ -70,19 +70,22 @@ def draw_plane(
         metrics: each drawn as an ellipse whose half-axes point along the eigenvectors and are as long as the outputs
             move along them (scaled to fit); an eigenvalue of zero makes it a segment.
         span: the plane is shown from -span to span.
-        output: which output's level curves to draw.
+        boundary: a level of the first output to draw as a dashed line.
         ax: where to draw.
     """
     fig, ax = _axes(ax, (4.2, 4.0))
     ticks = np.linspace(-span, span, 101)
     shape = next((points.shape[1:] for points in (walks or {}).values()), (2,))
     plane = torch.tensor([(x, y) for y in ticks for x in ticks], dtype=torch.float64).reshape(-1, *shape)
-    heights = torch.stack([f(point)[output] for point in plane]).detach().reshape(101, 101)
+    heights = torch.stack([f(point)[0] for point in plane]).detach().reshape(101, 101)
     ax.contour(ticks, ticks, heights, levels=15, colors="0.75", linewidths=0.8, linestyles="solid")
+    if boundary is not None:
+        ax.contour(ticks, ticks, heights, levels=[boundary], colors="black", linewidths=1.2, linestyles="dashed")
     for colour, (name, points) in zip(COLOURS, (walks or {}).items(), strict=False):
         x, y = points.flatten(1).T
         ax.plot(x, y, "-", color=colour, lw=1.6, label=name)
-        ax.plot(x[0], y[0], "o", color="black", ms=5)
+        ax.plot(x[0], y[0], "o", color="black", ms=5, zorder=4)
+        ax.plot(x[-1], y[-1], "s", color=colour, ms=6, mec="white", zorder=4)
     _ellipses(ax, metrics)
     ax.set(xlabel="x", ylabel="y", aspect="equal", xlim=(-span, span), ylim=(-span, span))
     ax.locator_params(nbins=5)
@@ -198,7 +201,7 @@ def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]
 
 
 @styled
-def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 4) -> Figure:
+def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 6) -> Figure:
     """Draw the class probabilities along walks, side by side; classes that never matter are left out.
 
     Args:
@@ -211,7 +214,8 @@ def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequen
     fig, axes = plt.subplots(1, len(paths), figsize=(2.7 * len(paths), 2.6), sharey=True, squeeze=False)
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         for k in shown:
-            ax.plot(path.outputs[:, k].exp(), color=COLOURS[k % 10], label=class_names[k], lw=1.6)
+            dashes = ("-", "--", ":")[k % 3]
+            ax.plot(path.outputs[:, k].exp(), dashes, color=COLOURS[k % 10], label=class_names[k], lw=1.6)
         ax.set(title=name, xlabel="step", ylim=(-0.02, 1.02))
     axes[0, 0].set_ylabel("probability")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), title="class", loc="outside right center")
@@ -227,7 +231,7 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
     start = next(iter(paths.values())).points[0]
     moved = {name: (path.points - start).flatten(1).double() for name, path in paths.items()}
     _, _, directions = torch.linalg.svd(torch.cat(list(moved.values())), full_matrices=False)
-    fig, axes = plt.subplots(1, len(paths), figsize=(2.9 * len(paths), 2.7), squeeze=False)
+    fig, axes = plt.subplots(1, len(paths), figsize=(3.2 * len(paths), 3.0), sharex=True, sharey=True, squeeze=False)
     met = sorted({int(k) for path in paths.values() for k in path.classes})
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         places = (moved[name] @ directions[:2].T).numpy()
@@ -236,7 +240,7 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
             dots = ax.scatter(
                 *places[here].T,
                 c=np.arange(len(places))[here],
-                s=18,
+                s=28,
                 marker=MARKERS[k % 10],
                 cmap="viridis",
                 vmin=0,
@@ -267,7 +271,7 @@ def draw_walk(
         titles: one an image.
     """
     fig, axes = plt.subplots(
-        2, len(images), figsize=(1.25 * len(images), 2.7), height_ratios=[1.4, 1], sharey="row", squeeze=False
+        2, len(images), figsize=(1.45 * len(images), 2.9), height_ratios=[1.4, 1], sharey="row", squeeze=False
     )
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         show_image(ax, image)
@@ -275,7 +279,7 @@ def draw_walk(
     for ax, here in zip(axes[1], outputs, strict=True):
         ax.bar(range(len(class_names)), here.exp(), color=COLOURS[0])
         ax.set(ylim=(0, 1), xticks=range(len(class_names)))
-        ax.set_xticklabels(class_names, fontsize=6)
+        ax.set_xticklabels(class_names, fontsize=7)
         ax.tick_params(length=0)
     axes[1, 0].set_ylabel("probability")
     return fig

@@ -190,12 +190,13 @@ class ExplorationPath:
         return f"<table>{rows}</table>"
 
     def _summary(self) -> list[tuple[str, str]]:
+        verdict = ("predicted class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last")
         return [
             ("algorithm", self.algorithm),
             ("steps", str(len(self))),
             ("travel", f"{self.travel:.3g} ({self.relative_travel:.2g} times the first point's norm)"),
             ("largest drift", f"{float(self.drift.max()):.2g}"),
-            ("class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last"),
+            *([verdict] if self.outputs.shape[1] > 1 else []),
             ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),
             ("stopped because", self.stopped_because),
         ]

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import torch
 
-from helpers.training import gpt2
+from helpers.training import bert, gpt2
 from helpers.training.vision import train_vit_digits
 
-RECIPES = {"vit-digits": train_vit_digits} | {name: partial(gpt2.train_gpt2, name) for name in gpt2.RECIPES}
+RECIPES = {
+    "vit-digits": train_vit_digits,
+    "bert-reviews": bert.train_bert_reviews,
+    "bert-sentiment": bert.train_bert_sentiment,
+    **{name: partial(gpt2.train_gpt2, name) for name in gpt2.RECIPES},
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
