@@ -64,8 +64,15 @@ def check_log_probabilities(outputs: Tensor) -> None:
         )
 
 
+def check_floating(tensor: Tensor, name: str = "point") -> None:
+    """Raise a ValueError unless a tensor holds floating-point numbers."""
+    if not tensor.is_floating_point():
+        raise ValueError(f"{name}: holds {tensor.dtype}, wanted floating-point numbers")
+
+
 def check_finite(point: Tensor, name: str = "point") -> None:
-    """Raise a ValueError that says where a tensor is not finite."""
+    """Raise a ValueError that says where a tensor is not floating-point or not finite."""
+    check_floating(point, name)
     bad = (~torch.isfinite(point)).nonzero()
     if len(bad):
         first = tuple(bad[0].tolist())
@@ -83,6 +90,11 @@ class Box:
 
     lower: Tensor
     upper: Tensor
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that are NaN or cross."""
+        if not bool((self.lower <= self.upper).all()):
+            raise ValueError("bounds: every lower bound must be a number and at most the upper one")
 
     def clamp(self, point: Tensor) -> Tensor:
         """Move a point to the nearest feasible one."""
@@ -247,6 +259,11 @@ class PullbackMetric:
 
     def freeze(self, frozen: Tensor) -> PullbackMetric:
         """Restrict the metric to moves that leave the marked coordinates (boolean, the point's shape) alone."""
+        if frozen.dtype != torch.bool or frozen.shape != self.base_point.shape:
+            wanted = tuple(self.base_point.shape)
+            raise ValueError(
+                f"frozen: is {frozen.dtype} of shape {tuple(frozen.shape)}, wanted booleans of shape {wanted}"
+            )
         return self._with_factor(self.factor * ~frozen.flatten(), self.base_point)
 
     def dense(self) -> Tensor:
@@ -267,6 +284,7 @@ class PullbackMetric:
     def _flat(self, tangent_vec: Tensor) -> Tensor:
         if tangent_vec.numel() != self.n:
             raise ValueError(f"tangent_vec: has {tangent_vec.numel()} entries, the metric's point has {self.n}")
+        check_floating(tangent_vec, "tangent_vec")
         return tangent_vec.flatten().double()
 
     def _shaped(self, flat: Tensor, like: Tensor) -> Tensor:

@@ -74,8 +74,8 @@ def find_errors(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _is_bar(output: NotebookNode) -> bool:
-    """Say whether an output is a progress bar, which rewrites its line and ends with an empty one."""
-    return output.output_type == "stream" and ("\r" in output.text or not output.text.strip())
+    """Say whether an output is a progress bar and nothing else."""
+    return output.output_type == "stream" and not re.sub(r"[^\r\n]*\d+%\|[^\r\n]*", "", output.text).strip()
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 transformers_logging.disable_progress_bar()  # bars over in a blink; the hub's download bars stay
@@ -55,7 +56,7 @@ def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
     source = resolve(name)
     try:
         return cls.from_pretrained(source, trust_remote_code=False, local_files_only=True, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         if Path(source).exists():
             raise ModelNotFoundError(f"cannot load the folder {str(name)!r}: {_first_line(error)}") from error
     _check_hub(str(name))
@@ -83,6 +84,16 @@ def _first_line(error: Exception) -> str:
 
 
 def load_model(cls: Any, name: str | Path, device: str | torch.device = "cpu") -> torch.nn.Module:
-    """Load a model in float32, in evaluation mode, frozen, with attention that can be differentiated in batches."""
-    model = load_pretrained(cls, name, use_safetensors=True, dtype=torch.float32, attn_implementation="eager")
+    """Load a model in float32, in evaluation mode, frozen, with attention that can be differentiated in batches.
+
+    Raises:
+        ModelNotFoundError: there is no such model, or it lacks some of the class's weights.
+    """
+    options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "eager"}
+    model, report = load_pretrained(cls, name, output_loading_info=True, **options)
+    absent = sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])})
+    if absent:
+        raise ModelNotFoundError(
+            f"{str(name)!r} is no complete {cls.__name__}: it has no weights for {', '.join(absent)}"
+        )
     return model.to(device).eval().requires_grad_(False)

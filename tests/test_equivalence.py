@@ -246,3 +246,56 @@ def test_costs_are_counted():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_leaving_ends_from_the_convex_side_too():
+    toy = ToyAdapter.load("circle")
+    for seed in range(12):
+        x = toy.encode(torch.randn(2, generator=seeded(seed)).double() * 0.7 + 1.2)
+        path = leave_class(toy.output_map(x), x, settings=WalkSettings(max_steps=400))
+        assert path.stopped_because == "class left"
+        assert path.classes[-1] != path.classes[0]
+
+
+def test_a_tie_is_not_another_class():
+    hills = ToyAdapter.load("three-hills")
+    x = hills.encode((0.5, 0.1))
+    path = leave_class(hills.output_map(x), x, settings=WalkSettings(margin=0.0))
+    assert path.classes[-1] != path.classes[0]
+
+
+def test_confident_models_can_be_walked_under_fisher_rao():
+    weights = 10 * torch.randn(5, 30, generator=seeded(0)).double()
+    f = lambda x: torch.tanh(weights @ x / 10).mul(40).log_softmax(0)  # noqa: E731
+    x = torch.randn(30, generator=seeded(1)).double()
+    path = walk_class(f, x, travel=3.0, settings=WalkSettings(output_metric=FisherRao()))
+    assert path.stopped_because == "travel reached"
+    assert path.drift.max() <= 1e-4
+
+
+def test_a_flat_map_is_named_flat():
+    for walk in (simec, simexp):
+        path = walk(paraboloid, torch.zeros(2, dtype=torch.float64))
+        assert "flat" in path.stopped_because
+
+
+@pytest.mark.parametrize("walk", [simec, simexp, walk_class])
+def test_no_walk_begins_outside_its_box(walk):
+    box = Box(torch.tensor(-1.0), torch.tensor(1.0))
+    with pytest.raises(ValueError, match="outside the bounds"):
+        walk(paraboloid, START * 3, bounds=box)
+    with pytest.raises(ValueError, match="bounds: every lower bound"):
+        Box(torch.tensor(1.0), torch.tensor(float("nan")))
+
+
+def test_a_metric_that_load_does_not_know_is_not_saved(tmp_path):
+    class Mine:
+        def factor(self, outputs):
+            return torch.eye(len(outputs), dtype=torch.float64)
+
+    path = simec(paraboloid, START, steps=2, settings=WalkSettings(output_metric=Mine()))
+    with pytest.raises(ValueError, match="output_metric"):
+        path.save(tmp_path / "walk.safetensors")
+    (tmp_path / "text.safetensors").write_text("not a walk")
+    with pytest.raises(ValueError, match="cannot be read as safetensors"):
+        ExplorationPath.load(tmp_path / "text.safetensors")

@@ -163,6 +163,12 @@ def test_bad_input_is_named():
         jacobian(lambda x: x.sum(), torch.ones(2))
     with pytest.raises(ValueError, match="tangent_vec: has 3 entries"):
         PullbackMetric.at(paraboloid, torch.ones(2)).norm(torch.ones(3))
+    with pytest.raises(ValueError, match=r"tangent_vec: holds torch\.int64"):
+        PullbackMetric.at(paraboloid, torch.ones(2)).project_vertical(torch.tensor([1, 0]))
+    with pytest.raises(ValueError, match=r"point: holds torch\.int64"):
+        PullbackMetric.at(paraboloid, torch.tensor([1, 0]))
+    with pytest.raises(ValueError, match="frozen: is"):
+        PullbackMetric.at(paraboloid, torch.ones(2)).freeze(torch.tensor([1, 0]))
 
 
 def test_box():

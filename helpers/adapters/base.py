@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,11 +56,15 @@ class Adapter(ABC):
         name: what it was loaded as.
         class_names: one name an output.
         part_names: one name a part.
+        d_model: coordinates of a part.
+        dtype: precision of a point.
     """
 
     name: str
     class_names: list[str]
     part_names: list[str]
+    d_model: int
+    dtype: torch.dtype = torch.float32
 
     @abstractmethod
     def encode(self, raw: Any) -> Tensor:
@@ -89,7 +94,9 @@ class Adapter(ABC):
         """
         self.check_point(point)
         count = len(self.part_names)
-        chosen = sorted(range(count) if parts is None else (int(part) for part in parts))
+        chosen = sorted(range(count) if parts is None else (operator.index(part) for part in parts))
+        if any(isinstance(part, bool) for part in parts or ()):
+            raise ValueError(f"parts={list(parts)}: must be indices, not a mask")
         if not chosen or len(set(chosen)) != len(chosen) or not 0 <= chosen[0] <= chosen[-1] < count:
             raise ValueError(f"parts={chosen}: must be different indices between 0 and {count - 1}, at least one")
         return PartsMap(self.log_probabilities, point.detach(), tuple(chosen))
@@ -101,9 +108,10 @@ class Adapter(ABC):
         return self.log_probabilities(point).exp()
 
     def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has as many parts as the model and is finite."""
-        if point.ndim != 2 or len(point) != len(self.part_names):
+        """Raise a ValueError unless a point has the model's shape and precision and is finite."""
+        wanted = (len(self.part_names), self.d_model)
+        if tuple(point.shape) != wanted or point.dtype != self.dtype:
             raise ValueError(
-                f"point: has shape {tuple(point.shape)}, wanted ({len(self.part_names)}, d_model): one row a part"
+                f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {wanted} of {self.dtype}: a row a part"
             )
         check_finite(point)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from helpers.adapters.base import Adapter
-from helpers.geometry import Box
+from helpers.geometry import Box, check_finite
 
 
 def paraboloid(point: Tensor) -> Tensor:
@@ -63,13 +63,15 @@ class ToyAdapter(Adapter):
     def __init__(self, name: str):
         self.name = name
         self.log_probabilities_of_plane, self.class_names = TOYS[name]
-        self.part_names = ["x", "y"]
+        self.part_names, self.d_model, self.dtype = ["x", "y"], 1, torch.float64
 
     @classmethod
     def load(cls, name: str = "circle", device: str = "cpu") -> ToyAdapter:
         """Make the toy of that name ("circle", "saddle" or "three-hills")."""
         if name not in TOYS:
             raise ValueError(f"name={name!r}: must be one of {sorted(TOYS)}")
+        if device != "cpu":
+            raise ValueError(f"device={device!r}: a toy lives on the CPU")
         return cls(name)
 
     def encode(self, raw: Sequence[float]) -> Tensor:
@@ -77,6 +79,7 @@ class ToyAdapter(Adapter):
         pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
         if len(pair) != 2:
             raise ValueError(f"raw: has {len(pair)} numbers, a point of the plane has 2")
+        check_finite(pair, "raw")
         return pair.unsqueeze(1)
 
     def decode(self, point: Tensor) -> np.ndarray:

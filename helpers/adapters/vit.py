@@ -44,11 +44,28 @@ class ViTAdapter(Adapter):
         self._offset = positions[1:] + projection.bias  # (parts, d_model)
         self._class_token = embeddings.cls_token[0] + positions[:1]
         self._inverse = torch.linalg.pinv(self._weight.double()).float()
-        per_channel = self.patch_size**2
-        self._mean, self._std = (
-            torch.tensor(values, device=model.device).repeat_interleave(per_channel)
-            for values in (processor.image_mean, processor.image_std)
-        )
+        self._mean, self._std = self._normalisation()
+
+    @property
+    def d_model(self) -> int:
+        """Coordinates of a patch."""
+        return len(self._weight)
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        """Mean and spread by which pixels in [0, 1] become the model's input, one for each pixel of a patch."""
+        told = self.processor
+        scale = 255 * told.rescale_factor if told.do_rescale else 255.0
+        mean, std = (told.image_mean, told.image_std) if told.do_normalize else ([0.0], [1.0])
+        found = []
+        for name, values in (("image_mean", mean), ("image_std", std)):
+            values = list(values) * self.channels if len(values) == 1 else list(values)
+            if len(values) != self.channels:
+                raise ValueError(
+                    f"{self.name}: its {name} has {len(values)} values, its images {self.channels} channels"
+                )
+            spread = torch.tensor(values, device=self.model.device) / scale
+            found.append(spread.repeat_interleave(self.patch_size**2))
+        return found[0], found[1]
 
     @classmethod
     def load(cls, name: str | Path = "vit-digits", device: str | torch.device = "cpu") -> ViTAdapter:
@@ -124,10 +141,13 @@ class ViTAdapter(Adapter):
         """Check a raw image and return it as (C, H, W) in [0, 1]."""
         size = self.image_size
         if isinstance(raw, Image.Image):
-            fitted = raw.convert("L" if self.channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
-            raw = np.asarray(fitted, dtype=np.float32) / 255
-            raw = raw if raw.ndim == 2 else raw.transpose(2, 0, 1)
-        image = torch.as_tensor(np.asarray(raw), dtype=torch.float32, device=self.model.device)
+            raw = self._fit(raw)
+        raw = np.asarray(raw)
+        if raw.dtype.kind not in "fb":
+            raise ValueError(
+                f"raw: holds {raw.dtype}, wanted floating-point values in [0, 1]; bytes divided by 255, say"
+            )
+        image = torch.as_tensor(raw, dtype=torch.float32, device=self.model.device)
         image = image[None] if image.ndim == 2 else image
         if tuple(image.shape) != (self.channels, size, size):
             raise ValueError(
@@ -138,6 +158,20 @@ class ViTAdapter(Adapter):
         if image.min() < 0 or image.max() > 1:
             raise ValueError(f"raw: values run from {image.min():.3g} to {image.max():.3g}, must lie in [0, 1]")
         return image
+
+    def _fit(self, picture: Image.Image) -> np.ndarray:
+        """Give a PIL image the model's size and channels; what is transparent becomes white."""
+        if picture.mode.startswith(("I", "F")) or 0 in picture.size:
+            raise ValueError(
+                f"raw: a PIL image of mode {picture.mode!r} and size {picture.size}; give an array in [0, 1]"
+            )
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        fitted = picture.convert("L" if self.channels == 1 else "RGB")
+        fitted = fitted.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
+        values = np.asarray(fitted, dtype=np.float32) / 255
+        return values if values.ndim == 2 else values.transpose(2, 0, 1)
 
     def _patches(self, image: Tensor) -> Tensor:
         """Cut an image (C, H, W) into patches (parts, C * p * p), row by row."""
@@ -160,6 +194,11 @@ class ViTPixelAdapter(ViTAdapter):
     The patch embedding is linear, so decoding is exact: a pixel walk has no gap between what was walked and
     what is shown.
     """
+
+    @property
+    def d_model(self) -> int:
+        """Pixels of a patch."""
+        return self._weight.shape[1]
 
     def in_pixels(self) -> ViTPixelAdapter:
         """Return itself."""

@@ -17,9 +17,9 @@ from torch import Tensor
 from helpers.equivalence.path import ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.settings import WalkSettings, check_positive
-from helpers.geometry import Box, PullbackMetric, SmoothMap, check_finite
+from helpers.geometry import Box, Euclidean, PullbackMetric, SmoothMap, check_finite
 
-SMALLEST_STEP = 1e-6  # fraction of the first point's norm under which a step counts as refused
+SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused
 STILL = 1e-3  # fraction of the wanted move's length under which what is left of it counts as nothing
 
 
@@ -108,11 +108,12 @@ def wander_steps(
     bounds: Box | None,
     settings: WalkSettings,
     generator: torch.Generator,
+    wanted: Tensor | None = None,
 ) -> Iterator[Step]:
     """Yield the points of a corrected walk that goes nowhere in particular; see ``walk_class``."""
     check_positive("travel", travel)
-    trail = Trail(f, x)
-    stepper = _Stepper(trail, bounds, settings)
+    trail = Trail(f, x, bounds)
+    stepper = _Stepper(trail, bounds, settings, wanted)
     yield trail.first()
     walked, previous = 0.0, trail.point
     for _ in range(settings.max_steps):
@@ -140,15 +141,21 @@ def wander_steps(
 
 
 def towards_steps(
-    f: SmoothMap, x: Tensor, towards: Tensor, travel: float, bounds: Box | None, settings: WalkSettings
+    f: SmoothMap,
+    x: Tensor,
+    towards: Tensor,
+    travel: float,
+    bounds: Box | None,
+    settings: WalkSettings,
+    wanted: Tensor | None = None,
 ) -> Iterator[Step]:
     """Yield the points of a corrected walk towards a target point; see ``walk_class``."""
     check_positive("travel", travel)
     check_finite(towards, "towards")
     if towards.shape != x.shape:
         raise ValueError(f"towards: has shape {tuple(towards.shape)}, the start has {tuple(x.shape)}")
-    trail = Trail(f, x)
-    stepper = _Stepper(trail, bounds, settings)
+    trail = Trail(f, x, bounds)
+    stepper = _Stepper(trail, bounds, settings, wanted)
     yield trail.first()
     walked, whole = 0.0, float((towards - trail.point).norm())
     for _ in range(settings.max_steps):
@@ -180,21 +187,23 @@ def towards_steps(
 class _Stepper:
     """Makes corrected null steps from a trail's end, and learns how long they may be."""
 
-    def __init__(self, trail: Trail, bounds: Box | None, settings: WalkSettings):
+    def __init__(self, trail: Trail, bounds: Box | None, settings: WalkSettings, wanted: Tensor | None):
         self.trail, self.bounds, self.settings = trail, bounds, settings
-        self.wanted = trail.outputs
-        self.longest, self.smallest = settings.longest_step * trail.scale, SMALLEST_STEP * trail.scale
+        self.wanted = trail.outputs if wanted is None else wanted
+        self.longest = settings.longest_step * trail.scale
         self.reach = self.longest
         self.refusal = ""
 
     def metric(self) -> PullbackMetric | None:
-        """Take the pullback metric at the trail's end; None where it is not finite."""
+        """Take the Euclidean pullback metric at the trail's end; None where it is not finite.
+
+        The tolerance is Euclidean, and every output metric has the same kernel; Fisher-Rao's factor would lose the
+        outputs of improbable classes in round-off.
+        """
         outputs, rows = self.trail.f.jacobian(self.trail.point)
         if not (torch.isfinite(outputs).all() and torch.isfinite(rows).all()):
             return None
-        return PullbackMetric.from_jacobian(
-            self.trail.point, outputs, rows, self.settings.output_metric, self.settings.rank_tolerance
-        )
+        return PullbackMetric.from_jacobian(self.trail.point, outputs, rows, Euclidean(), self.settings.rank_tolerance)
 
     def direction(self, metric: PullbackMetric, wanted: Tensor) -> Tensor | None:
         """Take the null direction nearest to a wanted one; None where nothing is left of it."""
@@ -211,7 +220,8 @@ class _Stepper:
     ) -> Correction | None:
         """Step along a unit direction, at most limit far, halving until the correction holds; None if none does."""
         length, self.refusal = min(self.reach, limit), "the tolerance cannot be held"
-        while length >= self.smallest:
+        smallest = SMALLEST_STEP * min(self.longest, limit)
+        while length >= smallest:
             ahead = self.trail.point + length * direction
             found = correct(self.trail.f, ahead, self.wanted, metric, self.bounds, self.settings)
             if found is not None and accept(found.point):
@@ -255,7 +265,7 @@ def walk_class(
         towards: a point to come as near to as the class allows; without it the walk goes straight
             or wanders, as settings.persistence says.
         bounds: a box that no point leaves.
-        settings: reads tolerance, persistence, longest_step, corrections, max_steps and the metric.
+        settings: reads tolerance, persistence, longest_step, corrections, max_steps, rank_tolerance.
         generator: source of randomness; seed 0 if None.
 
     Raises:
@@ -274,8 +284,13 @@ def walk_class_steps(
     bounds: Box | None,
     settings: WalkSettings,
     generator: torch.Generator,
+    wanted: Tensor | None = None,
 ) -> Iterator[Step]:
-    """Yield the points of a corrected walk as they are accepted; see ``walk_class``."""
+    """Yield the points of a corrected walk as they are accepted; see ``walk_class``.
+
+    Args other than those of ``walk_class``:
+        wanted: the outputs (k,) to hold, for a walk that goes on where an earlier one ended; f(x) if None.
+    """
     if towards is None:
-        return wander_steps(f, x, travel, bounds, settings, generator)
-    return towards_steps(f, x, towards, travel, bounds, settings)
+        return wander_steps(f, x, travel, bounds, settings, generator, wanted)
+    return towards_steps(f, x, towards, travel, bounds, settings, wanted)

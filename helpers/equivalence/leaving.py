@@ -30,12 +30,12 @@ def leave_class_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points on the way out as they are made; see ``leave_class``."""
-    trail = Trail(f, x)
+    trail = Trail(f, x, bounds)
     home = _check_classes(trail.outputs, to)
     longest = settings.exit_step * trail.scale
     yield trail.first()
     for _ in range(settings.max_steps):
-        if lead(trail.outputs, home, to) >= settings.margin:
+        if lead(trail.outputs, home, to) >= settings.margin and int(trail.outputs.argmax()) != home:
             yield trail.stop("class left")
             return
         outputs, rows = trail.f.jacobian(trail.point)
@@ -50,7 +50,11 @@ def leave_class_steps(
             return
         moved = trail.point + move * min(1.0, longest / float(move.norm()))
         moved = moved if bounds is None else bounds.clamp(moved)
-        yield trail.advance(moved, trail.f(moved))
+        outputs = trail.f(moved)
+        if not torch.isfinite(outputs).all():
+            yield trail.stop("the output is not finite")
+            return
+        yield trail.advance(moved, outputs)
     yield trail.stop("max_steps made")
 
 
@@ -83,7 +87,8 @@ def shortest_exit(
     for other in range(len(outputs)) if to is None else [to]:
         if other == rival:
             continue
-        gap = (outputs[rival] - outputs[other] + margin).reshape(1)
+        gap = (outputs[rival] - outputs[other]).reshape(1)
+        gap = gap + 1.05 * margin + 1e-5 * (1 + gap.abs())  # beyond the margin: Newton may come at it from below
         metric = PullbackMetric.from_jacobian(point, gap, (rows[other] - rows[rival])[None], Euclidean())
         move = feasible_move(metric, bounds, point, lambda m, _, g=gap: m.solve_horizontal(g))
         if metric.rank and move.norm() > 0 and (best is None or move.norm() < best.norm()):
@@ -126,7 +131,8 @@ def leave_class(
         generator: used only where every output is flat; seed 0 if None.
 
     Raises:
-        ValueError: fewer than 2 outputs, ``to`` is no class or the present one, x or f(x) not finite.
+        ValueError: fewer than 2 outputs, ``to`` is no class or the present one, x or f(x) not finite, or
+            x outside the bounds.
     """
     settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
     walk = leave_class_steps(f, x, to, bounds, settings, generator)

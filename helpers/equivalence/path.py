@@ -9,13 +9,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from helpers import geometry
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import SmoothMap, check_finite, check_log_probabilities, jacobian
+from helpers.geometry import (
+    Box,
+    Euclidean,
+    FisherRao,
+    SmoothMap,
+    check_finite,
+    check_log_probabilities,
+    jacobian,
+)
+
+METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
 
 
 class CountedMap:
@@ -63,8 +72,10 @@ class Step:
 class Trail:
     """The walker's end of a walk: checks the start, makes steps and the final reason."""
 
-    def __init__(self, f: SmoothMap, point: Tensor):
+    def __init__(self, f: SmoothMap, point: Tensor, bounds: Box | None):
         check_finite(point)
+        if bounds is not None and not bounds.contains(point):
+            raise ValueError("point: lies outside the bounds, where no walk may begin; bounds.clamp(point) does not")
         self.f = CountedMap(f)
         self.point = point.detach()
         self.outputs = self.f(self.point)
@@ -202,7 +213,15 @@ class ExplorationPath:
         ]
 
     def save(self, path: str | Path) -> None:
-        """Write the path to a safetensors file."""
+        """Write the path to a safetensors file.
+
+        Raises:
+            ValueError: the output metric is not one of this package's, which alone ``load`` knows.
+        """
+        if self.settings.output_metric not in METRICS.values():
+            raise ValueError(
+                f"settings.output_metric={self.settings.output_metric!r}: can be saved for {sorted(METRICS)}"
+            )
         settings = {**asdict(self.settings), "output_metric": type(self.settings.output_metric).__name__}
         plain = ("algorithm", "seed", "stopped_because", "forward_passes", "backward_passes")
         metadata = {"settings": settings, **{name: getattr(self, name) for name in plain}}
@@ -216,15 +235,17 @@ class ExplorationPath:
         Raises:
             ValueError: the file is not a stored walk.
         """
-        with safe_open(path, "pt") as file:
-            if "walk" not in (file.metadata() or {}):
-                raise ValueError(f"path={str(path)!r}: a safetensors file, but not a stored walk")
-            metadata = json.loads(file.metadata()["walk"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metric = {"Euclidean": geometry.Euclidean, "FisherRao": geometry.FisherRao}[
-            metadata["settings"]["output_metric"]
-        ]
-        settings = WalkSettings(**{**metadata.pop("settings"), "output_metric": metric()})
+        try:
+            with safe_open(path, "pt") as file:
+                stored = (file.metadata() or {}).get("walk")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"path={str(path)!r}: cannot be read as safetensors ({error})") from error
+        if stored is None:
+            raise ValueError(f"path={str(path)!r}: a safetensors file, but not a stored walk")
+        metadata = json.loads(stored)
+        told = metadata.pop("settings")
+        settings = WalkSettings(**{**told, "output_metric": METRICS[told["output_metric"]]})
         return cls(**tensors, **metadata, settings=settings)
 
 
@@ -242,6 +263,8 @@ def collect(steps: Iterable[Step], algorithm: str, settings: WalkSettings, seed:
         for last in steps:
             walked.append(last)
     except KeyboardInterrupt:  # the notebook's stop button keeps what was walked
+        if last is None:
+            raise
         last = replace(last, stopped_because="interrupted")
     else:
         walked.pop()

@@ -77,7 +77,7 @@ def _published_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     check_positive("steps", steps)
-    trail = Trail(*start)
+    trail = Trail(*start, bounds)
     yield trail.first()
     for _ in range(steps):
         outputs, rows = trail.f.jacobian(trail.point)
@@ -88,12 +88,19 @@ def _published_steps(
             trail.point, outputs, rows, settings.output_metric, settings.rank_tolerance
         )
         direction = pick(metric, generator)
-        if direction is None or metric.rank == 0:
+        if metric.rank == 0:
+            yield trail.stop("the map is flat here: no eigenvalue differs from zero")
+            return
+        if direction is None:
             yield trail.stop("no eigenvector of the wanted kind is left")
             return
         moved = trail.point + settings.eta / math.sqrt(metric.condition) * direction
         moved = moved if bounds is None else bounds.clamp(moved)
-        yield trail.advance(moved, trail.f(moved))
+        outputs = trail.f(moved)
+        if not torch.isfinite(outputs).all():
+            yield trail.stop("the output is not finite")
+            return
+        yield trail.advance(moved, outputs)
     yield trail.stop("all steps made")
 
 
@@ -116,7 +123,7 @@ def simec(
         generator: source of randomness; seed 0 if None.
 
     Raises:
-        ValueError: steps <= 0, or x or f(x) is not finite.
+        ValueError: steps <= 0, x or f(x) is not finite, or x lies outside the bounds.
 
     Source: arXiv 2410.06019, Algorithm 1.
     """

@@ -17,12 +17,13 @@ class WalkSettings:
             unit; nats for log-probabilities.
         eta: (simec, simexp) the paper's step multiplier.
         persistence: (walk_class) 1 carries the last direction along, 0 draws a new one at each step.
-        longest_step: (walk_class) longest Euclidean step, as a fraction of the first point's norm.
+        longest_step: (walk_class) longest null step before its corrections, as a fraction of the first point's norm.
         exit_step: (leave_class) the same, shorter, so that the way out is drawn finely.
         corrections: (walk_class) Newton corrections tried before the step is halved.
         margin: (leave_class) by how much the new class must lead, in the outputs' unit.
         max_steps: (walk_class, leave_class) steps after which the walk ends in any case.
-        output_metric: the metric on the outputs that is pulled back.
+        output_metric: (simec, simexp) the metric on the outputs that is pulled back; on every path, the one in
+            which its pullback length is measured.
         rank_tolerance: singular values up to this fraction of the largest count as zero.
     """
 
@@ -49,6 +50,11 @@ class WalkSettings:
             "rank_tolerance",
         ):
             check_positive(name, getattr(self, name))
+        for name in ("corrections", "max_steps"):
+            if int(getattr(self, name)) != getattr(self, name):
+                raise ValueError(f"{name}={getattr(self, name)}: must be a whole number")
+        if self.rank_tolerance >= 1:
+            raise ValueError(f"rank_tolerance={self.rank_tolerance}: must be below 1")
         if not 0 <= self.persistence <= 1:
             raise ValueError(f"persistence={self.persistence}: must be between 0 and 1")
         if not (math.isfinite(self.margin) and self.margin >= 0):

@@ -29,9 +29,9 @@ STRIDES = {  # label: (eta of SiMEC and SiMExp, longest_step of the corrected wa
     "long (eta 10)": (10.0, 0.3),
 }
 WALKS = {
-    "corrected": lambda f, box, settings, g: walk_class_steps(f, f.start, ENDLESS, None, box, settings, g),
-    "SiMEC": lambda f, box, settings, g: simec_steps(f, f.start, ENDLESS, box, settings, g),
-    "SiMExp": lambda f, box, settings, g: simexp_steps(f, f.start, ENDLESS, box, settings, g),
+    "corrected": lambda f, box, told, g, wanted: walk_class_steps(f, f.start, ENDLESS, None, box, told, g, wanted),
+    "SiMEC": lambda f, box, told, g, _: simec_steps(f, f.start, ENDLESS, box, told, g),
+    "SiMExp": lambda f, box, told, g, _: simexp_steps(f, f.start, ENDLESS, box, told, g),
 }
 
 
@@ -73,7 +73,7 @@ class ClassWalker(widgets.VBox):
 
     @property
     def path(self) -> ExplorationPath:
-        """What was walked so far, as whole points (T+1, parts, d_model)."""
+        """What was walked so far, as whole points (T+1, parts, d_model); its settings are those of the last walk."""
         made = self._visits[1:]
         return ExplorationPath(
             points=torch.stack([visit.point for visit in self._visits]),
@@ -113,13 +113,19 @@ class ClassWalker(widgets.VBox):
         """Make a new step at the end of what was walked."""
         if self._walk is None:
             self._begin()
-        found = next(self._walk)
-        if found.stopped_because:
-            self._stopped, self._walk, self.play.playing = found.stopped_because, None, False
-            self._say(f"the walk stopped: {found.stopped_because}")
-            return
+        try:
+            found = next(self._walk)
+        except BaseException:  # a generator that raised, or was interrupted, is spent
+            self._walk = None
+            raise
         passes = found.forward_passes - self._spent[0], found.backward_passes - self._spent[1]
         self._spent = found.forward_passes, found.backward_passes
+        if found.stopped_because:
+            self._stopped, self._walk, self.play.playing = found.stopped_because, None, False
+            last = self._visits[-1]
+            self._visits[-1] = replace(last, passes=(last.passes[0] + passes[0], last.passes[1] + passes[1]))
+            self._say(f"the walk stopped: {found.stopped_because}")
+            return
         whole = self._map.complete(found.point)
         self._visits.append(Visit(whole, found.outputs, found.size, self.algorithm.value, passes))
         self.slider.max = len(self._visits) - 1
@@ -135,9 +141,16 @@ class ClassWalker(widgets.VBox):
         self._settings = replace(self._settings, eta=eta, longest_step=longest)
         self._map = self._adapter.output_map(self._visits[-1].point, self.grid.selected)
         make_steps = WALKS[self.algorithm.value]
-        self._walk = make_steps(self._map, self._adapter.bounds(), self._settings, self._generator)
+        self._walk = make_steps(self._map, self._adapter.bounds(), self._settings, self._generator, self._held())
         next(self._walk)  # the start, which is shown already
-        self._spent = (0, 0)
+        self._spent, self._stopped = (0, 0), ""
+
+    def _held(self) -> Tensor:
+        """Outputs that a corrected walk holds: those before its first step, however often it was turned since."""
+        first = len(self._visits) - 1
+        while self._visits[first].algorithm == "corrected":
+            first -= 1
+        return self._visits[first].outputs
 
     def _turn(self, _: Any = None) -> None:
         """Forget the walk in progress and what lies beyond the point shown."""
@@ -171,7 +184,7 @@ class ClassWalker(widgets.VBox):
         self.buttons = {name: widgets.Button(description=name, layout={"width": "96px"}) for name in buttons}
         for name, act in buttons.items():
             self.buttons[name].on_click(lambda _, act=act: act())
-        self.play.observe(lambda _: self.step(), "value")
+        self.play.observe(lambda change: self.step() if change.new > change.old else None, "value")  # stop sets it to 0
         self.slider.observe(self._show, "value")
         for control, trait in ((self.grid, "selected"), (self.algorithm, "value"), (self.stride, "value")):
             control.observe(self._turn, trait)

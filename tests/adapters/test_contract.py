@@ -91,5 +91,9 @@ def test_bad_points_are_named(case):
     x = adapter.encode(raw)
     with pytest.raises(ValueError, match="point: has shape"):
         adapter.predict(x[:-1])
+    with pytest.raises(ValueError, match="point: has shape"):
+        adapter.predict(x.half())
+    with pytest.raises(ValueError, match="a mask"):
+        adapter.output_map(x, parts=[True, False])
     with pytest.raises(ValueError, match="NaN"):
         adapter.output_map(x * float("nan"))

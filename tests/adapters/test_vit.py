@@ -1,6 +1,8 @@
 """The ViT adapter: real input and bad input, any ViT by folder or hub id, and the bundled model's quality."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
 from helpers import WalkSettings, leave_class, walk_class
@@ -113,6 +116,9 @@ def test_a_pil_image_of_any_size_and_mode_is_fitted(vit, colour_folder):
         (np.zeros((32, 32)), r"has shape \(1, 32, 32\), vit-digits takes \(1, 28, 28\)"),
         (np.zeros((3, 28, 28)), r"has shape \(3, 28, 28\)"),
         (np.zeros(28), "has shape"),
+        (np.ones((28, 28), dtype=np.uint8), "holds uint8, wanted floating-point"),
+        (Image.new("F", (28, 28)), "mode 'F'"),
+        (Image.new("L", (0, 4)), "size"),
         (np.full((28, 28), 255.0), r"values run from 255 to 255, must lie in \[0, 1\]"),
         (np.full((28, 28), -0.5), "must lie in"),
         (np.full((28, 28), np.nan), "raw: 784 of 784 values are NaN"),
@@ -121,6 +127,34 @@ def test_a_pil_image_of_any_size_and_mode_is_fitted(vit, colour_folder):
 def test_bad_images_are_named(vit, raw, message):
     with pytest.raises(ValueError, match=message):
         vit.encode(raw)
+
+
+def test_ink_on_a_transparent_ground_is_not_lost(vit):
+    picture = Image.new("RGBA", (28, 28), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (10, 10, 18, 18))
+    shown = vit.in_pixels().decode(vit.in_pixels().encode(picture))
+    assert shown[0, 0] == 1
+    assert shown[14, 14] == 0
+
+
+def test_a_processor_that_does_not_normalise_is_obeyed(colour_folder, tmp_path):
+    folder = tmp_path / "plain"
+    shutil.copytree(colour_folder, folder)
+    told = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**told, "do_normalize": False}))
+    adapter = ViTAdapter.load(folder)
+    image = np.full((3, 24, 24), 0.6)
+    expected = adapter.model(pixel_values=torch.full((1, 3, 24, 24), 0.6)).logits[0].softmax(-1)
+    assert torch.allclose(adapter.predict(adapter.encode(image)), expected, atol=1e-5)
+
+
+def test_a_model_without_its_head_is_refused(colour_folder, tmp_path):
+    folder = tmp_path / "headless"
+    shutil.copytree(colour_folder, folder)
+    kept = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith("classifier")}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelNotFoundError, match=r"no weights for classifier\.bias, classifier\.weight"):
+        ViTAdapter.load(folder)
 
 
 def test_an_unknown_name_says_what_is_bundled(tmp_path):

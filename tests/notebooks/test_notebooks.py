@@ -94,6 +94,7 @@ def test_a_cell_that_raises_and_one_that_warns_are_found():
     broken.cells = [nbformat.v4.new_code_cell("1 / 0")]
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         execute(broken, NOTEBOOKS)
-    broken.cells = [nbformat.v4.new_code_cell("import sys; print('careful', file=sys.stderr)")]
+    warning = "import sys; print('\\r50%|#####     | 1/2\\ncareful', file=sys.stderr)"
+    broken.cells = [nbformat.v4.new_code_cell(warning)]
     with pytest.raises(RuntimeError, match="careful"):
         execute(broken, NOTEBOOKS)

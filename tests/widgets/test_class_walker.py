@@ -103,3 +103,28 @@ def test_what_was_walked_can_be_saved(walker, tmp_path):
     press(walker, "step", 2)
     walker.path.save(tmp_path / "walk.safetensors")
     assert torch.equal(ExplorationPath.load(tmp_path / "walk.safetensors").points, walker.path.points)
+
+
+def test_a_turn_in_a_corrected_walk_keeps_its_tolerance(walker):
+    for _ in range(6):
+        for stride in walker.stride.options:
+            walker.stride.value = stride
+            press(walker, "step")
+    assert walker.path.algorithm == "corrected"
+    assert walker.path.drift.max() <= 1e-4
+
+
+def test_after_an_error_the_next_step_goes_on(walker, monkeypatch):
+    press(walker, "step")
+    with monkeypatch.context() as broken:
+        broken.setattr(type(walker._adapter), "_log_probabilities", lambda *_: 1 / 0)
+        press(walker, "step")
+        assert "division by zero" in walker.status.value
+    press(walker, "step")
+    assert len(walker.path) == 2
+
+
+def test_the_stop_button_of_play_makes_no_step(walker):
+    walker.play.value = 2
+    walker.play.value = 0
+    assert len(walker.path) == 1
