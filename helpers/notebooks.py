@@ -95,7 +95,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
                 output.execution_count = count
-            output.metadata = NotebookNode()
+            if output.output_type != "stream":
+                output.metadata = NotebookNode()
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
             if "data" in output and WIDGET_VIEW in output.data:

@@ -64,6 +64,7 @@ def test_keeps_to_the_template(path):
 @by_name
 def test_stored_outputs_are_small_and_clean(path):
     notebook = read(path)
+    nbformat.validate(notebook)
     assert path.stat().st_size <= 400_000
     assert "widgets" not in notebook.metadata
     assert not list(find_errors(notebook))
