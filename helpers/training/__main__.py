@@ -16,6 +16,7 @@ RECIPES = {
     "vit-digits": train_vit_digits,
     "bert-reviews": bert.train_bert_reviews,
     "bert-sentiment": bert.train_bert_sentiment,
+    "gpt2-sentiment": gpt2.train_gpt2_sentiment,
     **{name: partial(gpt2.train_gpt2, name) for name in gpt2.RECIPES},
 }
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,9 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertTokenizerFast
 
-from helpers.datasets import read_table
 from helpers.training.loop import Optimisation, epoch_order, fit
-from helpers.training.text import clean, fingerprint, load_reviews, make_bert_tokenizer, token_stream
+from helpers.training.text import Labelled, load_reviews, load_sentiment, make_bert_tokenizer, token_stream
 
 SEED = 1810
 POSITIONS = 256
@@ -24,14 +23,6 @@ BATCH_TOKENS = 4096
 LENGTHS = (32, 64, 128)  # the batches take turns; those of the first length are single sentences
 MASKED = 0.15
 FINETUNING_BATCH = 32
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts with sentiment labels: 0 negative, 1 positive."""
-
-    texts: list[str]
-    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -189,19 +180,6 @@ def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, corpus
         hits.append(guesses == batch[chosen][:, None])
     found = torch.cat(hits).double()
     return float(found[:, 0].mean()), float(found.sum(1).mean())
-
-
-def load_sentiment(split: str) -> dict[str, Labelled]:
-    """Load the labelled reviews and sentences of a split; training texts that a test part holds are left out."""
-    names = ("imdb", "rotten_tomatoes")
-    tables = {name: read_table(name, split) for name in names}
-    held = set() if split == "test" else {fingerprint(t) for name in names for t in read_table(name, "test")["text"]}
-    found = {}
-    for name, table in tables.items():
-        kept = [(clean(t), y) for t, y in zip(table["text"], table["label"], strict=True) if fingerprint(t) not in held]
-        texts, labels = zip(*kept, strict=True)
-        found[name] = Labelled(list(texts), torch.tensor(labels))
-    return found
 
 
 def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:

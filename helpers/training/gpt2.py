@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2TokenizerFast
 
-from helpers.training.loop import Optimisation, fit
-from helpers.training.text import load_reviews, make_gpt2_tokenizer, token_stream
+from helpers.training.loop import Optimisation, epoch_order, fit
+from helpers.training.text import Labelled, load_reviews, load_sentiment, make_gpt2_tokenizer, token_stream
 
 CONTEXT = 128
 BATCH = 16
+FINETUNING_BATCH = 32
+FINETUNED_LAYERS = 2  # of 4; the paper finetunes the top 3 of 12
+SENTIMENT_SEED = 2011
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,75 @@ def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, fl
     model.half().save_pretrained(target)
     tokenizer.save_pretrained(target)
     return figures
+
+
+class MeanStateClassifier(torch.nn.Module):
+    """A GPT-2 body without its final layer norm, and a linear classifier on the mean of the tokens' final states.
+
+    Source: the finetuned classifier of arXiv 2209.02535.
+    """
+
+    def __init__(self, model: GPT2ForSequenceClassification):
+        super().__init__()
+        self.body, self.score = model.transformer, model.score
+        self.body.ln_f = torch.nn.Identity()
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map token ids (B, T) and their mask to logits (B, labels)."""
+        states = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return self.score((states * weights).sum(1) / weights.sum(1))
+
+
+def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:
+    """Finetune the top layers of ``gpt2-reviews`` and a classifier on IMDB's reviews; returns its quality figures."""
+    torch.manual_seed(SENTIMENT_SEED)
+    body = target.parent / "gpt2-reviews"
+    tokenizer = GPT2TokenizerFast.from_pretrained(body)
+    labels_by_id = {0: "negative", 1: "positive"}
+    stored = GPT2ForSequenceClassification.from_pretrained(body, id2label=labels_by_id, dtype=torch.float32)
+    final_norm = stored.transformer.ln_f
+    model = MeanStateClassifier(stored).to(device).train()
+    torch.nn.init.zeros_(model.score.weight)
+    for parameter in model.body.parameters():
+        parameter.requires_grad = False
+    for parameter in model.body.h[-FINETUNED_LAYERS:].parameters():
+        parameter.requires_grad = True
+    reviews = load_sentiment("train")["imdb"]
+    ids, mask = last_tokens(tokenizer, reviews.texts)
+
+    def loss_at(step: int) -> torch.Tensor:
+        chosen = epoch_order(step, FINETUNING_BATCH, len(ids), SENTIMENT_SEED)
+        with torch.autocast(device, torch.bfloat16):
+            logits = model(ids[chosen].to(device), mask[chosen].to(device))
+        return F.cross_entropy(logits.float(), reviews.labels[chosen].to(device))
+
+    steps = 3 * (len(ids) // FINETUNING_BATCH)
+    minutes = fit(model, loss_at, Optimisation(steps=steps, peak_lr=5e-4, weight_decay=0.05), work)
+    model.cpu().eval()
+    accuracy = classifier_accuracy(model, tokenizer, load_sentiment("test")["imdb"])
+    stored.transformer.ln_f = final_norm
+    stored.cpu().half().save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    return {"minutes": minutes, "accuracy on imdb's test part": accuracy}
+
+
+def last_tokens(tokenizer: GPT2TokenizerFast, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokenise texts, keeping each one's last tokens, where a review says its verdict: ids and mask (N, CONTEXT)."""
+    ids = torch.full((len(texts), CONTEXT), tokenizer.eos_token_id)
+    mask = torch.zeros(len(texts), CONTEXT, dtype=torch.long)
+    for row, tokens in enumerate(tokenizer(texts)["input_ids"]):
+        kept = tokens[-CONTEXT:]
+        ids[row, : len(kept)], mask[row, : len(kept)] = torch.tensor(kept), 1
+    return ids, mask
+
+
+@torch.no_grad()
+def classifier_accuracy(model: torch.nn.Module, tokenizer: GPT2TokenizerFast, part: Labelled) -> float:
+    """Share of texts, cut to their last tokens, whose label is predicted."""
+    ids, mask = last_tokens(tokenizer, part.texts)
+    predicted = torch.cat([model(i, m).argmax(1) for i, m in zip(ids.split(64), mask.split(64), strict=True)])
+    return float((predicted == part.labels).double().mean())
 
 
 def load_or_make_tokenizer(folder: Path, texts: list[str]) -> GPT2TokenizerFast:

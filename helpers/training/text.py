@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertTokenizerFast, GPT2TokenizerFast
 
@@ -28,6 +29,14 @@ class Reviews:
 
     train: list[str]
     held_out: list[str]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with sentiment labels: 0 negative, 1 positive."""
+
+    texts: list[str]
+    labels: torch.Tensor
 
 
 def clean(text: str) -> str:
@@ -55,6 +64,19 @@ def load_reviews() -> Reviews:
                 kept.append(clean(text))
     held_out = kept[::HELD_OUT_EVERY]
     return Reviews([text for i, text in enumerate(kept) if i % HELD_OUT_EVERY], held_out)
+
+
+def load_sentiment(split: str) -> dict[str, Labelled]:
+    """Load the labelled reviews and sentences of a split; training texts that a test part holds are left out."""
+    names = ("imdb", "rotten_tomatoes")
+    tables = {name: read_table(name, split) for name in names}
+    held = set() if split == "test" else {fingerprint(t) for name in names for t in read_table(name, "test")["text"]}
+    found = {}
+    for name, table in tables.items():
+        kept = [(clean(t), y) for t, y in zip(table["text"], table["label"], strict=True) if fingerprint(t) not in held]
+        texts, labels = zip(*kept, strict=True)
+        found[name] = Labelled(list(texts), torch.tensor(labels))
+    return found
 
 
 def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
