@@ -1,0 +1,130 @@
+"""Quality figures of the bundled language models, for their cards: ``python -m helpers.training.quality``."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+from transformers import (
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertTokenizerFast,
+    GPT2LMHeadModel,
+    GPT2TokenizerFast,
+)
+
+from helpers.training.bert import sentiment_accuracy, word_vectors
+from helpers.training.text import Labelled, load_reviews, token_stream
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
+LEAST_COUNT = 200  # rarer tokens have neither good embeddings nor good word vectors
+TOP = 10
+
+
+def readable_tokens(tokens: list[str], counts: np.ndarray) -> np.ndarray:
+    """Mark the tokens that are words or pieces of two letters or more and not rare; boolean, (vocabulary,)."""
+    letters = [token.removeprefix("Ġ") for token in tokens]
+    return np.array([word.isalpha() and len(word) > 1 for word in letters]) & (counts >= LEAST_COUNT)
+
+
+def clean_rows(embeddings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Centre the rows, drop the direction that follows log-frequency, and give each row unit length."""
+    rows = embeddings - embeddings.mean(0)
+    frequency = np.log(counts) - np.log(counts).mean()
+    direction = rows.T @ frequency
+    direction /= np.linalg.norm(direction)
+    rows = rows - np.outer(rows @ direction, direction)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def coherence(vectors: np.ndarray, rows: np.ndarray, judges: np.ndarray) -> np.ndarray:
+    """Mean pairwise cosine, in independent word vectors, of the tokens that each vector promotes most.
+
+    Args:
+        vectors: (N, d_model) feed-forward values, or random vectors as a control.
+        rows: (tokens, d_model) cleaned embeddings.
+        judges: (tokens, width) word vectors that the model had no part in.
+
+    Returns:
+        (N,).
+    """
+    top = np.argpartition(-(vectors @ rows.T), TOP, axis=1)[:, :TOP]
+    unit = judges / np.linalg.norm(judges, axis=1, keepdims=True)
+    cosines = unit[top] @ unit[top].transpose(0, 2, 1)
+    return (cosines.sum((1, 2)) - TOP) / (TOP * (TOP - 1))
+
+
+def report_coherence(name: str, counts: np.ndarray, judges: np.ndarray) -> Iterator[str]:
+    """Yield, for each layer, how many times more coherent its feed-forward values are than random vectors."""
+    model = GPT2LMHeadModel.from_pretrained(MODELS / name, dtype=torch.float32)
+    tokens = GPT2TokenizerFast.from_pretrained(MODELS / name).convert_ids_to_tokens(range(len(counts)))
+    kept = readable_tokens(tokens, counts)
+    rows = clean_rows(model.transformer.wte.weight.detach().numpy()[kept], counts[kept])
+    scale = model.transformer.ln_f.weight.detach().numpy()
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((2000, rows.shape[1]))
+    for judged_by, vectors in (("word vectors", judges[kept]), ("centred", judges[kept] - judges[kept].mean(0))):
+        control = coherence(noise, rows, vectors)
+        for layer, block in enumerate(model.transformer.h):
+            found = coherence(block.mlp.c_proj.weight.detach().numpy() * scale, rows, vectors)
+            interval = bootstrap(
+                (found, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=rng
+            ).confidence_interval
+            ratio = found.mean() / control.mean()
+            yield f"{name}, layer {layer}, {judged_by}: {ratio:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+@torch.no_grad()
+def read_back(model: BertForMaskedLM, tokenizer: BertTokenizerFast, texts: list[str]) -> tuple[float, float]:
+    """Share of a text's own tokens that come back from their embeddings: by the head, and by the nearest cosine."""
+    table = torch.nn.functional.normalize(model.get_input_embeddings().weight, dim=1)
+    by_head, by_cosine = [], []
+    for text in texts:
+        ids = tokenizer(text, return_tensors="pt", truncation=True, max_length=128)["input_ids"]
+        inner = slice(1, -1)
+        by_head.append((model(input_ids=ids).logits.argmax(-1) == ids)[0, inner])
+        embedded: Tensor = model.get_input_embeddings()(ids)
+        by_cosine.append(((embedded @ table.T).argmax(-1) == ids)[0, inner])
+    return tuple(float(torch.cat(found).double().mean()) for found in (by_head, by_cosine))
+
+
+def load_sentences() -> Labelled:
+    """Load the labelled review sentences that were written for this project."""
+    rows = [row for row in csv.DictReader((ROOT / "data" / "sentences.csv").open()) if row["kind"] == "review"]
+    return Labelled([row["text"] for row in rows], torch.tensor([int(row["label"]) for row in rows]))
+
+
+def report_bert() -> Iterator[str]:
+    """Yield what the BERTs' cards say of them beyond what their training printed."""
+    tokenizer, sentences = BertTokenizerFast.from_pretrained(MODELS / "bert-reviews"), load_sentences()
+    masked = BertForMaskedLM.from_pretrained(MODELS / "bert-reviews", dtype=torch.float32).eval()
+    by_head, by_cosine = read_back(masked, tokenizer, sentences.texts)
+    yield f"bert-reviews reads its own embeddings back: head {by_head:.3f}, nearest cosine {by_cosine:.4f}"
+    if (MODELS / "bert-sentiment" / "config.json").is_file():
+        model = BertForSequenceClassification.from_pretrained(MODELS / "bert-sentiment", dtype=torch.float32).eval()
+        yield f"bert-sentiment on data/sentences.csv: {sentiment_accuracy(model, tokenizer, sentences):.3f}"
+
+
+def main() -> None:
+    """Print the figures of every language model that is there."""
+    tokenizer = GPT2TokenizerFast.from_pretrained(MODELS / "gpt2-reviews")
+    cache, end = TEXT / "gpt2-train.npy", tokenizer.eos_token_id
+    stream = token_stream(tokenizer, [] if cache.is_file() else load_reviews().train, cache, end)
+    counts = np.bincount(stream.astype(np.int64), minlength=len(tokenizer))
+    judges = word_vectors(stream, len(tokenizer), 100, window=5)
+    for name in ("gpt2-reviews", "gpt2-reviews-b"):
+        for line in report_coherence(name, counts, judges):
+            print(line)
+    if (MODELS / "bert-reviews" / "config.json").is_file():
+        for line in report_bert():
+            print(line)
+
+
+if __name__ == "__main__":
+    main()
