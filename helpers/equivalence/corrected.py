@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.geometry import Box, Euclidean, PullbackMetric, SmoothMap, check_finite
@@ -101,98 +101,69 @@ def correct(
     return None
 
 
-def wander_steps(
-    f: SmoothMap,
-    x: Tensor,
-    travel: float,
-    bounds: Box | None,
-    settings: WalkSettings,
-    generator: torch.Generator,
-    wanted: Tensor | None = None,
-) -> Iterator[Step]:
-    """Yield the points of a corrected walk that goes nowhere in particular; see ``walk_class``."""
-    check_positive("travel", travel)
-    trail = Trail(f, x, bounds)
-    stepper = _Stepper(trail, bounds, settings, wanted)
-    yield trail.first()
-    walked, previous = 0.0, trail.point
-    for _ in range(settings.max_steps):
-        metric = stepper.metric()
-        if metric is None:
-            yield trail.stop("the output is not finite")
-            return
-        heading, previous = trail.point - previous, trail.point
-        direction = stepper.direction(metric, _mixed(heading, settings.persistence, generator))
-        if direction is None:  # the kept heading is spent: try a fresh one
-            direction = stepper.direction(metric, random_like(trail.point, generator))
-        if direction is None:
-            yield trail.stop("no null direction is left inside the box" if metric.nullity else "the kernel is trivial")
-            return
-        found = stepper.step(metric, direction, math.inf)
-        if found is None:
-            yield trail.stop(stepper.refusal)
-            return
-        yield (step := trail.advance(found.point, found.outputs))
-        walked += step.size
-        if walked >= travel:
-            yield trail.stop("travel reached")
-            return
-    yield trail.stop("max_steps made")
+@dataclass(frozen=True)
+class Proposal:
+    """Where to step next, or why nowhere.
+
+    Attributes:
+        direction: of unit length, null at the present point; None when there is none.
+        limit: longest sensible step.
+        accept: says whether an arrival will do.
+        refusal: why there is no direction, or, if every arrival was refused, why the walk ends.
+    """
+
+    direction: Tensor | None
+    limit: float = math.inf
+    accept: Callable[[Tensor], bool] = lambda _: True
+    refusal: str = ""
 
 
-def towards_steps(
-    f: SmoothMap,
-    x: Tensor,
-    towards: Tensor,
-    travel: float,
-    bounds: Box | None,
-    settings: WalkSettings,
-    wanted: Tensor | None = None,
-) -> Iterator[Step]:
-    """Yield the points of a corrected walk towards a target point; see ``walk_class``."""
-    check_positive("travel", travel)
-    check_finite(towards, "towards")
-    if towards.shape != x.shape:
-        raise ValueError(f"towards: has shape {tuple(towards.shape)}, the start has {tuple(x.shape)}")
-    trail = Trail(f, x, bounds)
-    stepper = _Stepper(trail, bounds, settings, wanted)
-    yield trail.first()
-    walked, whole = 0.0, float((towards - trail.point).norm())
-    for _ in range(settings.max_steps):
-        left = towards - trail.point
-        if left.norm() <= STILL * whole:
-            yield trail.stop("target reached")
-            return
-        metric = stepper.metric()
-        if metric is None:
-            yield trail.stop("the output is not finite")
-            return
-        move = null_move(metric, bounds, trail.point, left)
-        length, distance = float(move.norm()), left.norm()
+Propose = Callable[[PullbackMetric, Tensor], Proposal]  # metric at the present point, the point -> proposal
+
+
+def wander(start: Tensor, bounds: Box | None, persistence: float, generator: torch.Generator) -> Propose:
+    """Keep the last step's direction as far as persistence says; take a fresh one when walls have used it up."""
+    previous = start
+
+    def propose(metric: PullbackMetric, point: Tensor) -> Proposal:
+        nonlocal previous
+        heading, previous = point - previous, point
+        for wish in (lambda: _mixed(heading, persistence, generator), lambda: random_like(point, generator)):
+            wanted = wish()
+            move = null_move(metric, bounds, point, wanted)
+            if move.norm() > STILL * wanted.norm():
+                return Proposal(move / move.norm())
+        spent = "no null direction is left inside the box" if metric.nullity else "the kernel is trivial"
+        return Proposal(None, refusal=spent)
+
+    return propose
+
+
+def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
+    """Take what the kernel and the box leave of the straight line to the target, and only come nearer."""
+    whole, nothing_nearer = (target - start).norm(), "no nearer point of the class lies ahead"
+
+    def propose(metric: PullbackMetric, point: Tensor) -> Proposal:
+        distance = (target - point).norm()
+        if distance <= STILL * whole:
+            return Proposal(None, refusal="target reached")
+        move = null_move(metric, bounds, point, target - point)
+        length = float(move.norm())
         if length <= STILL * distance:
-            yield trail.stop("no nearer point of the class lies ahead")
-            return
-        found = stepper.step(metric, move / length, length, lambda p, d=distance: (towards - p).norm() < d)
-        if found is None:
-            yield trail.stop(stepper.refusal)
-            return
-        yield (step := trail.advance(found.point, found.outputs))
-        walked += step.size
-        if walked >= travel:
-            yield trail.stop("travel reached")
-            return
-    yield trail.stop("max_steps made")
+            return Proposal(None, refusal=nothing_nearer)
+        return Proposal(move / length, length, lambda arrival: (target - arrival).norm() < distance, nothing_nearer)
+
+    return propose
 
 
 class _Stepper:
     """Makes corrected null steps from a trail's end, and learns how long they may be."""
 
-    def __init__(self, trail: Trail, bounds: Box | None, settings: WalkSettings, wanted: Tensor | None):
-        self.trail, self.bounds, self.settings = trail, bounds, settings
+    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None):
+        self.trail, self.settings = trail, settings
         self.wanted = trail.outputs if wanted is None else wanted
         self.longest = settings.longest_step * trail.scale
         self.reach = self.longest
-        self.refusal = ""
 
     def metric(self) -> PullbackMetric | None:
         """Take the Euclidean pullback metric at the trail's end; None where it is not finite.
@@ -200,37 +171,25 @@ class _Stepper:
         The tolerance is Euclidean, and every output metric has the same kernel; Fisher-Rao's factor would lose the
         outputs of improbable classes in round-off.
         """
-        outputs, rows = self.trail.f.jacobian(self.trail.point)
-        if not (torch.isfinite(outputs).all() and torch.isfinite(rows).all()):
+        found = self.trail.jacobian()
+        if found is None:
             return None
-        return PullbackMetric.from_jacobian(self.trail.point, outputs, rows, Euclidean(), self.settings.rank_tolerance)
+        return PullbackMetric.from_jacobian(self.trail.point, *found, Euclidean(), self.settings.rank_tolerance)
 
-    def direction(self, metric: PullbackMetric, wanted: Tensor) -> Tensor | None:
-        """Take the null direction nearest to a wanted one; None where nothing is left of it."""
-        move = null_move(metric, self.bounds, self.trail.point, wanted)
-        length = move.norm()
-        return None if length <= STILL * wanted.norm() else move / length
-
-    def step(
-        self,
-        metric: PullbackMetric,
-        direction: Tensor,
-        limit: float,
-        accept: Callable[[Tensor], bool] = lambda point: True,
-    ) -> Correction | None:
-        """Step along a unit direction, at most limit far, halving until the correction holds; None if none does."""
-        length, self.refusal = min(self.reach, limit), "the tolerance cannot be held"
-        smallest = SMALLEST_STEP * min(self.longest, limit)
+    def step(self, metric: PullbackMetric, proposal: Proposal) -> Step:
+        """Step as proposed, halving until the correction holds and the arrival will do; stop if none does."""
+        length, refusal = min(self.reach, proposal.limit), "the tolerance cannot be held"
+        smallest = SMALLEST_STEP * min(self.longest, proposal.limit)
         while length >= smallest:
-            ahead = self.trail.point + length * direction
-            found = correct(self.trail.f, ahead, self.wanted, metric, self.bounds, self.settings)
-            if found is not None and accept(found.point):
+            ahead = self.trail.point + length * proposal.direction
+            found = correct(self.trail.f, ahead, self.wanted, metric, self.trail.bounds, self.settings)
+            if found is not None and proposal.accept(found.point):
                 self.reach = min(self.longest, length * _growth(found.corrections))
-                return found
+                return self.trail.advance(found.point, found.outputs)
             if found is not None:
-                self.refusal = "no nearer point of the class lies ahead"
+                refusal = proposal.refusal
             length /= 2
-        return None
+        return self.trail.stop(refusal)
 
 
 def _growth(corrections: int) -> float:
@@ -291,6 +250,30 @@ def walk_class_steps(
     Args other than those of ``walk_class``:
         wanted: the outputs (k,) to hold, for a walk that goes on where an earlier one ended; f(x) if None.
     """
+    check_positive("travel", travel)
+    trail = Trail(f, x, bounds)
     if towards is None:
-        return wander_steps(f, x, travel, bounds, settings, generator, wanted)
-    return towards_steps(f, x, towards, travel, bounds, settings, wanted)
+        propose = wander(trail.point, bounds, settings.persistence, generator)
+    else:
+        _check_target(towards, x)
+        propose = approach(trail.point, towards, bounds)
+    stepper, walked = _Stepper(trail, settings, wanted), 0.0
+    yield trail.first()
+    for _ in range(settings.max_steps):
+        metric = stepper.metric()
+        proposal = Proposal(None, refusal=NOT_FINITE) if metric is None else propose(metric, trail.point)
+        step = trail.stop(proposal.refusal) if proposal.direction is None else stepper.step(metric, proposal)
+        yield step
+        if step.stopped_because:
+            return
+        walked += step.size
+        if walked >= travel:
+            yield trail.stop("travel reached")
+            return
+    yield trail.stop("max_steps made")
+
+
+def _check_target(towards: Tensor, x: Tensor) -> None:
+    check_finite(towards, "towards")
+    if towards.shape != x.shape:
+        raise ValueError(f"towards: has shape {tuple(towards.shape)}, the start has {tuple(x.shape)}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.corrected import feasible_move
-from helpers.equivalence.path import ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import Box, Euclidean, PullbackMetric, SmoothMap
@@ -38,23 +38,20 @@ def leave_class_steps(
         if lead(trail.outputs, home, to) >= settings.margin and int(trail.outputs.argmax()) != home:
             yield trail.stop("class left")
             return
-        outputs, rows = trail.f.jacobian(trail.point)
-        if not (torch.isfinite(outputs).all() and torch.isfinite(rows).all()):
-            yield trail.stop("the output is not finite")
+        found = trail.jacobian()
+        if found is None:
+            yield trail.stop(NOT_FINITE)
             return
-        move = shortest_exit(trail.point, outputs, rows, home, to, bounds, settings.margin)
-        if move is None and not rows.any():  # a flat spot: any direction is as good
+        move = shortest_exit(trail.point, *found, home, to, bounds, settings.margin)
+        if move is None and not found[1].any():  # a flat spot: any direction is as good
             move = random_like(trail.point, generator) * longest
         if move is None:
             yield trail.stop("no direction inside the box leads out" if bounds else "no direction leads out")
             return
-        moved = trail.point + move * min(1.0, longest / float(move.norm()))
-        moved = moved if bounds is None else bounds.clamp(moved)
-        outputs = trail.f(moved)
-        if not torch.isfinite(outputs).all():
-            yield trail.stop("the output is not finite")
+        step = trail.move(move * min(1.0, longest / float(move.norm())))
+        yield step
+        if step.stopped_because:
             return
-        yield trail.advance(moved, outputs)
     yield trail.stop("max_steps made")
 
 

@@ -24,6 +24,7 @@ from helpers.geometry import (
     jacobian,
 )
 
+NOT_FINITE = "the output is not finite"
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
 
 
@@ -76,7 +77,7 @@ class Trail:
         check_finite(point)
         if bounds is not None and not bounds.contains(point):
             raise ValueError("point: lies outside the bounds, where no walk may begin; bounds.clamp(point) does not")
-        self.f = CountedMap(f)
+        self.f, self.bounds = CountedMap(f), bounds
         self.point = point.detach()
         self.outputs = self.f(self.point)
         check_finite(self.outputs, "outputs")
@@ -90,8 +91,19 @@ class Trail:
         """Report the start."""
         return self._step(0.0, None)
 
+    def jacobian(self) -> tuple[Tensor, Tensor] | None:
+        """Differentiate at the present point: outputs (k,) and rows (k, *point.shape), or None if not finite."""
+        outputs, rows = self.f.jacobian(self.point)
+        return (outputs, rows) if torch.isfinite(outputs).all() and torch.isfinite(rows).all() else None
+
+    def move(self, by: Tensor) -> Step:
+        """Move as far as the box allows, or stop when the output there is not finite."""
+        point = self.point + by if self.bounds is None else self.bounds.clamp(self.point + by)
+        outputs = self.f(point)
+        return self.advance(point, outputs) if torch.isfinite(outputs).all() else self.stop(NOT_FINITE)
+
     def advance(self, point: Tensor, outputs: Tensor) -> Step:
-        """Move to an accepted point."""
+        """Go to an accepted point."""
         size = float((point - self.point).norm())
         self.point, self.outputs = point, outputs
         return self._step(size, None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.geometry import Box, PullbackMetric, SmoothMap
 
@@ -80,27 +80,22 @@ def _published_steps(
     trail = Trail(*start, bounds)
     yield trail.first()
     for _ in range(steps):
-        outputs, rows = trail.f.jacobian(trail.point)
-        if not (torch.isfinite(outputs).all() and torch.isfinite(rows).all()):
-            yield trail.stop("the output is not finite")
+        found = trail.jacobian()
+        if found is None:
+            yield trail.stop(NOT_FINITE)
             return
-        metric = PullbackMetric.from_jacobian(
-            trail.point, outputs, rows, settings.output_metric, settings.rank_tolerance
-        )
-        direction = pick(metric, generator)
+        metric = PullbackMetric.from_jacobian(trail.point, *found, settings.output_metric, settings.rank_tolerance)
         if metric.rank == 0:
             yield trail.stop("the map is flat here: no eigenvalue differs from zero")
             return
+        direction = pick(metric, generator)
         if direction is None:
             yield trail.stop("no eigenvector of the wanted kind is left")
             return
-        moved = trail.point + settings.eta / math.sqrt(metric.condition) * direction
-        moved = moved if bounds is None else bounds.clamp(moved)
-        outputs = trail.f(moved)
-        if not torch.isfinite(outputs).all():
-            yield trail.stop("the output is not finite")
+        step = trail.move(settings.eta / math.sqrt(metric.condition) * direction)
+        yield step
+        if step.stopped_because:
             return
-        yield trail.advance(moved, outputs)
     yield trail.stop("all steps made")
 
 
