@@ -222,11 +222,13 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
 
 @torch.no_grad()
 def sentiment_accuracy(model: BertForSequenceClassification, tokenizer: BertTokenizerFast, part: Labelled) -> float:
-    """Share of texts, cut to the model's length, whose label is predicted."""
+    """Share of texts, cut to the model's length, whose label is predicted, in bfloat16 for speed."""
     order = sorted(range(len(part.texts)), key=lambda i: len(part.texts[i]))
     right = 0
     for batch in (order[i : i + 64] for i in range(0, len(order), 64)):
         texts = [part.texts[i] for i in batch]
         inputs = tokenizer(texts, truncation=True, max_length=POSITIONS, padding=True, return_tensors="pt")
-        right += int((model(**inputs).logits.argmax(1) == part.labels[batch]).sum())
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = model(**inputs).logits.argmax(1)
+        right += int((predicted == part.labels[batch]).sum())
     return right / len(order)

@@ -148,9 +148,10 @@ def last_tokens(tokenizer: GPT2TokenizerFast, texts: list[str]) -> tuple[torch.T
 
 @torch.no_grad()
 def classifier_accuracy(model: torch.nn.Module, tokenizer: GPT2TokenizerFast, part: Labelled) -> float:
-    """Share of texts, cut to their last tokens, whose label is predicted."""
+    """Share of texts, cut to their last tokens, whose label is predicted, in bfloat16 for speed."""
     ids, mask = last_tokens(tokenizer, part.texts)
-    predicted = torch.cat([model(i, m).argmax(1) for i, m in zip(ids.split(64), mask.split(64), strict=True)])
+    with torch.autocast("cpu", torch.bfloat16):
+        predicted = torch.cat([model(i, m).argmax(1) for i, m in zip(ids.split(64), mask.split(64), strict=True)])
     return float((predicted == part.labels).double().mean())
 
 
