@@ -111,8 +111,12 @@ class ViTAdapter(Adapter):
         return self._assemble(tangent_vec.to(self._inverse.dtype) @ self._inverse.T * self._std)
 
     def log_probabilities(self, point: Tensor) -> Tensor:
-        """Class log-probabilities (k,) of one whole point."""
-        return self._log_probabilities(point)
+        """Class log-probabilities (k,) of one whole point of patch embeddings."""
+        hidden = torch.cat([self._class_token, point])[None]
+        for layer in self.model.vit.layers:
+            hidden = layer(hidden)
+        logits = self.model.classifier(self.model.vit.layernorm(hidden)[:, 0])
+        return logits[0].log_softmax(-1)
 
     def bounds(self) -> Box:
         """Return the paper's feasible box: what images in [0, 1] can reach at any position; (d_model,).
@@ -125,13 +129,6 @@ class ViTAdapter(Adapter):
             up @ lowest + down @ highest + self._offset.amin(0),
             up @ highest + down @ lowest + self._offset.amax(0),
         )
-
-    def _log_probabilities(self, embedded: Tensor) -> Tensor:
-        hidden = torch.cat([self._class_token, embedded])[None]
-        for layer in self.model.vit.layers:
-            hidden = layer(hidden)
-        logits = self.model.classifier(self.model.vit.layernorm(hidden)[:, 0])
-        return logits[0].log_softmax(-1)
 
     def _embed(self, patches: Tensor) -> Tensor:
         """Embed patches of pixels in [0, 1]: (parts, pixels of a patch) -> (parts, d_model)."""
@@ -218,7 +215,7 @@ class ViTPixelAdapter(ViTAdapter):
 
     def log_probabilities(self, point: Tensor) -> Tensor:
         """Class log-probabilities (k,) of one whole point of pixels."""
-        return self._log_probabilities(self._embed(point))
+        return super().log_probabilities(self._embed(point))
 
     def bounds(self) -> Box:
         """Return the pixels' range, 0 to 1."""

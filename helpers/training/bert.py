@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,14 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertTokenizerFast
 
 from helpers.training.loop import Optimisation, epoch_order, fit
-from helpers.training.text import Labelled, load_reviews, load_sentiment, make_bert_tokenizer, token_stream
+from helpers.training.text import (
+    Labelled,
+    load_or_make,
+    load_reviews,
+    load_sentiment,
+    make_bert_tokenizer,
+    token_stream,
+)
 
 SEED = 1810
 POSITIONS = 256
@@ -128,7 +134,7 @@ def mask_tokens(batch: Tensor, tokenizer: BertTokenizerFast, generator: torch.Ge
 def train_bert_reviews(work: Path, target: Path, device: str) -> dict[str, float]:
     """Train ``bert-reviews`` and store it with its tokenizer; returns its quality figures."""
     reviews, shared = load_reviews(), work.parent / "text"
-    tokenizer = load_or_make_tokenizer(shared / "bert-tokenizer", reviews.train)
+    tokenizer = load_or_make(BertTokenizerFast, make_bert_tokenizer, shared / "bert-tokenizer", reviews.train)
     end = tokenizer.sep_token_id
     stream = token_stream(tokenizer, reviews.train, shared / "bert-train.npy", end)
     vectors = shared / "bert-vectors.npy"
@@ -159,13 +165,6 @@ def masked_logits(model: BertForMaskedLM, inputs: Tensor, chosen: Tensor, pad: i
     """Run the head on the chosen positions only: (number chosen, vocabulary)."""
     hidden = model.bert(input_ids=inputs, attention_mask=(inputs != pad).long()).last_hidden_state
     return model.cls(hidden[chosen])
-
-
-def load_or_make_tokenizer(folder: Path, texts: Sequence[str]) -> BertTokenizerFast:
-    """Load the BERTs' tokenizer, or make it the first time."""
-    if not (folder / "tokenizer.json").is_file():
-        make_bert_tokenizer(texts).save_pretrained(folder)
-    return BertTokenizerFast.from_pretrained(folder)
 
 
 @torch.no_grad()

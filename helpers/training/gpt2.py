@@ -12,7 +12,14 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2TokenizerFast
 
 from helpers.training.loop import Optimisation, epoch_order, fit
-from helpers.training.text import Labelled, load_reviews, load_sentiment, make_gpt2_tokenizer, token_stream
+from helpers.training.text import (
+    Labelled,
+    load_or_make,
+    load_reviews,
+    load_sentiment,
+    make_gpt2_tokenizer,
+    token_stream,
+)
 
 CONTEXT = 128
 BATCH = 16
@@ -62,7 +69,7 @@ def make_gpt2(recipe: Recipe, tokenizer: GPT2TokenizerFast) -> GPT2LMHeadModel:
 def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, float]:
     """Train one of ``RECIPES`` on reviews and store it with its tokenizer; returns its quality figures."""
     recipe, reviews, shared = RECIPES[name], load_reviews(), work.parent / "text"
-    tokenizer = load_or_make_tokenizer(shared / "gpt2-tokenizer", reviews.train)
+    tokenizer = load_or_make(GPT2TokenizerFast, make_gpt2_tokenizer, shared / "gpt2-tokenizer", reviews.train)
     end = tokenizer.eos_token_id
     stream = torch.from_numpy(token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end).astype(np.int32))
     model = make_gpt2(recipe, tokenizer).to(device).train()
@@ -153,13 +160,6 @@ def classifier_accuracy(model: torch.nn.Module, tokenizer: GPT2TokenizerFast, pa
     with torch.autocast("cpu", torch.bfloat16):
         predicted = torch.cat([model(i, m).argmax(1) for i, m in zip(ids.split(64), mask.split(64), strict=True)])
     return float((predicted == part.labels).double().mean())
-
-
-def load_or_make_tokenizer(folder: Path, texts: list[str]) -> GPT2TokenizerFast:
-    """Load the tokenizer that the GPT-2s share, or train it the first time."""
-    if not (folder / "tokenizer.json").is_file():
-        make_gpt2_tokenizer(texts).save_pretrained(folder)
-    return GPT2TokenizerFast.from_pretrained(folder)
 
 
 @torch.no_grad()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,6 +125,13 @@ def make_bert_tokenizer(texts: Iterable[str]) -> BertTokenizerFast:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
     )
     return BertTokenizerFast(tokenizer_object=tokenizer)
+
+
+def load_or_make(cls: Any, make: Callable[[Iterable[str]], Any], folder: Path, texts: Iterable[str]) -> Any:
+    """Load a tokenizer of a class from a folder, or make it from texts the first time."""
+    if not (folder / "tokenizer.json").is_file():
+        make(texts).save_pretrained(folder)
+    return cls.from_pretrained(folder)
 
 
 def token_stream(tokenizer, texts: list[str], cache: Path, end: int | None = None) -> np.ndarray:

@@ -143,3 +143,16 @@ def test_our_own_sentences():
     for row in occupations:
         assert row["text"].count("[MASK]") == 1
         assert f" {row['occupation']} " in row["text"].lower()
+
+
+def test_a_tokenizer_is_made_once(tmp_path, bert_tokenizer):
+    made = []
+
+    def make(texts):
+        made.append(texts)
+        return bert_tokenizer
+
+    for _ in range(2):
+        found = text.load_or_make(type(bert_tokenizer), make, tmp_path / "tokenizer", SENTENCES)
+    assert len(made) == 1
+    assert found.tokenize("The nurse") == ["the", "nurse"]
