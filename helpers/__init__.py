@@ -2,6 +2,7 @@
 
 from helpers.equivalence import ExplorationPath, WalkSettings, leave_class, simec, simexp, walk_class
 from helpers.geometry import Box, Euclidean, FisherRao, PullbackMetric, jacobian
+from helpers.low_rank import low_rank_metric
 
 __all__ = [
     "Box",
@@ -12,6 +13,7 @@ __all__ = [
     "WalkSettings",
     "jacobian",
     "leave_class",
+    "low_rank_metric",
     "simec",
     "simexp",
     "walk_class",

@@ -20,22 +20,23 @@ from torch import Tensor
 
 SmoothMap = Callable[[Tensor], Tensor]
 RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; float32 Jacobians carry noise near 1e-7
+PASS_NUMBERS = 2**22  # of the backward passes run at once: how many times the point's numbers they may hold
 
 
 class OutputMetric(Protocol):
-    """A Riemannian metric on the outputs, given by a factor L with metric L^T L."""
+    """A Riemannian metric on the outputs, given by a factor L (m, k) with metric L^T L."""
 
-    def factor(self, outputs: Tensor) -> Tensor:
-        """Return L, shape (m, k), at outputs of shape (k,)."""
+    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
+        """Return L @ changes in float64: L taken at outputs (k,), changes of shape (k, ...)."""
 
 
 @dataclass(frozen=True)
 class Euclidean:
     """The identity metric on the outputs, the paper's choice."""
 
-    def factor(self, outputs: Tensor) -> Tensor:
-        """Return the identity, shape (k, k)."""
-        return torch.eye(len(outputs), dtype=torch.float64, device=outputs.device)
+    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
+        """Return the changes themselves: L is the identity."""
+        return changes.double()
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,15 @@ class FisherRao:
     The squared length of a small change is sum_i p_i (d log p_i)^2.
     """
 
-    def factor(self, outputs: Tensor) -> Tensor:
-        """Return diag(sqrt(p)), shape (k, k).
+    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
+        """Return the changes times sqrt(p): L is diag(sqrt(p)).
 
         Raises:
             ValueError: the outputs are not log-probabilities.
         """
         check_log_probabilities(outputs)
-        return torch.diag((outputs.double() / 2).exp())
+        weights = (outputs.double() / 2).exp()
+        return weights.reshape(-1, *[1] * (changes.ndim - 1)) * changes.double()
 
 
 def check_log_probabilities(outputs: Tensor) -> None:
@@ -109,23 +111,44 @@ class Box:
         return ((point <= self.lower) & (move < 0)) | ((point >= self.upper) & (move > 0))
 
 
+class Linearised:
+    """A map evaluated at a point, ready to be differentiated there by reverse mode.
+
+    Attributes:
+        outputs: (k,).
+    """
+
+    def __init__(self, f: SmoothMap, point: Tensor):
+        outputs, self._pull = torch.func.vjp(f, point.detach())
+        if outputs.ndim != 1:
+            raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
+        self.outputs, self._at_once = outputs.detach(), passes_at_once(point)
+
+    def jacobian(self, chunk_size: int | None = None) -> Tensor:
+        """Run the backward passes, batched: (k, *point.shape); see ``jacobian``."""
+        directions = torch.eye(len(self.outputs), dtype=self.outputs.dtype, device=self.outputs.device)
+        (rows,) = torch.func.vmap(self._pull, chunk_size=chunk_size or self._at_once)(directions)
+        return rows.detach()
+
+
 def jacobian(f: SmoothMap, point: Tensor, chunk_size: int | None = None) -> tuple[Tensor, Tensor]:
     """Differentiate every output by reverse mode, the backward passes batched.
 
     Args:
         f: the map.
         point: any shape, floating point.
-        chunk_size: backward passes held in memory at once; all of them by default.
+        chunk_size: backward passes held in memory at once; by default as many as a small laptop takes.
 
     Returns:
         Outputs (k,) and Jacobian (k, *point.shape), in the point's precision.
     """
-    outputs, pull = torch.func.vjp(f, point.detach())
-    if outputs.ndim != 1:
-        raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
-    directions = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
-    (rows,) = torch.func.vmap(pull, chunk_size=chunk_size)(directions)
-    return outputs.detach(), rows.detach()
+    linearised = Linearised(f, point)
+    return linearised.outputs, linearised.jacobian(chunk_size)
+
+
+def passes_at_once(point: Tensor) -> int:
+    """Say how many backward passes to run in one batch, which keeps their memory about the same for every model."""
+    return max(1, PASS_NUMBERS // point.numel())
 
 
 @dataclass(frozen=True)
@@ -136,19 +159,21 @@ class PullbackMetric:
         base_point: where the metric is taken, any shape with n entries.
         outputs: the map's value there, (k,).
         factor: A, shape (m, n).
-        output_factor: L, shape (m, k).
+        output_metric: the metric that was pulled back.
         left, singular_values, right: A = left @ diag(singular_values) @ right, r = min(m, n) of them.
         rank_tolerance: singular values up to this fraction of the largest count as zero.
+        missed: estimated share of the trace (the sum of all eigenvalues) that a randomised factor lacks, else 0.
     """
 
     base_point: Tensor
     outputs: Tensor
     factor: Tensor
-    output_factor: Tensor
+    output_metric: OutputMetric
     left: Tensor
     singular_values: Tensor
     right: Tensor
     rank_tolerance: float = RANK_TOLERANCE
+    missed: float = 0.0
 
     @classmethod
     def at(
@@ -179,15 +204,18 @@ class PullbackMetric:
         """Build the metric from a Jacobian (k, *point.shape) that is already there."""
         check_finite(outputs, "outputs")
         check_finite(rows, "jacobian")
-        output_factor = (output_metric or Euclidean()).factor(outputs)
-        factor = output_factor @ rows.flatten(1).double()
+        metric = output_metric or Euclidean()
+        factor = metric.weigh(outputs, rows.flatten(1))
         left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
-        return cls(point, outputs, factor, output_factor, left, singular_values, right, rank_tolerance)
+        return cls(point, outputs, factor, metric, left, singular_values, right, rank_tolerance)
 
     def __repr__(self) -> str:
         seen = self.eigenvalues[: self.rank]
         span = f"{seen[0]:.3g} to {seen[-1]:.3g}" if self.rank else "none"
-        return f"PullbackMetric(n={self.n}, rank={self.rank}, nullity={self.nullity}, non-zero eigenvalues: {span})"
+        lack = f", about {self.missed:.2g} of the trace missed" if self.missed else ""
+        return (
+            f"PullbackMetric(n={self.n}, rank={self.rank}, nullity={self.nullity}, non-zero eigenvalues: {span}{lack})"
+        )
 
     @property
     def n(self) -> int:
@@ -242,7 +270,7 @@ class PullbackMetric:
     def solve_horizontal(self, output_change: Tensor) -> Tensor:
         """Find the shortest move that changes the outputs by output_change (k,), to first order: J^+ dy."""
         r = self.rank
-        seen = self.left[:, :r].T @ (self.output_factor @ output_change.double())
+        seen = self.left[:, :r].T @ self.output_metric.weigh(self.outputs, output_change)
         return self._shaped(self.right[:r].T @ (seen / self.singular_values[:r]), self.base_point)
 
     def block(self, part: int) -> PullbackMetric:

@@ -54,7 +54,7 @@ def test_walk_class_never_leaves_the_tolerance(seed, persistence, tolerance):
     path = walk_class(f, x, travel=3.0, settings=told, generator=seeded(seed))
     assert path.drift.max() <= tolerance
     assert path.stopped_because == "travel reached"
-    assert path.travel >= 3.0
+    assert path.travel == pytest.approx(3.0) or path.travel > 3.0
     assert torch.allclose(path.outputs, torch.stack([f(p) for p in path.points]))
     assert path.total_variation.max() <= tolerance
 
@@ -121,8 +121,8 @@ def test_the_kernel_can_be_trivial():
 
 def test_an_unreachable_tolerance_ends_the_walk_with_its_points_kept():
     g = seeded(0)
-    weights = torch.randn(5, 40, generator=g)
-    f = lambda x: torch.tanh(weights @ x).log_softmax(0)  # noqa: E731, float32: round-off near 1e-7
+    weights = torch.randn(30, 40, generator=g)
+    f = lambda x: torch.tanh(weights @ x).log_softmax(0)  # noqa: E731, float32: 30 outputs never all come back exactly
     path = walk_class(f, torch.randn(40, generator=g), settings=WalkSettings(tolerance=1e-30))
     assert path.stopped_because == "the tolerance cannot be held"
     assert len(path.points) >= 1
@@ -221,7 +221,8 @@ def test_the_stop_button_keeps_what_was_walked():
 def test_costs_are_counted():
     path = simec(waves, START, steps=7)
     assert path.backward_passes == 7
-    assert path.forward_passes == 1 + 7 * 2
+    assert path.forward_passes == 1 + 7
+    assert path.cost == 8 + 2 * 7
 
 
 @pytest.mark.parametrize(
@@ -290,8 +291,8 @@ def test_no_walk_begins_outside_its_box(walk):
 
 def test_a_metric_that_load_does_not_know_is_not_saved(tmp_path):
     class Mine:
-        def factor(self, outputs):
-            return torch.eye(len(outputs), dtype=torch.float64)
+        def weigh(self, outputs, changes):
+            return changes.double()
 
     path = simec(paraboloid, START, steps=2, settings=WalkSettings(output_metric=Mine()))
     with pytest.raises(ValueError, match="output_metric"):

@@ -179,5 +179,6 @@ def test_box():
     assert box.contains(box.clamp(torch.tensor([-3.0, 0.2, 9.0])))
 
 
-def test_euclidean_factor_is_the_identity():
-    assert torch.equal(Euclidean().factor(torch.zeros(3)), torch.eye(3, dtype=torch.float64))
+def test_euclidean_weighs_nothing():
+    changes = torch.rand(3, 4)
+    assert torch.equal(Euclidean().weigh(torch.zeros(3), changes), changes.double())

@@ -14,6 +14,7 @@ SOURCES = sorted((ROOT / "helpers").rglob("*.py"))
 # module -> what of helpers it may import, and which of the heavy packages it may not
 ARROWS = {
     "geometry": set(),
+    "low_rank": {"geometry"},
     "equivalence": {"geometry", "equivalence"},
     "exercises": set(),
     "datasets": set(),
@@ -30,7 +31,7 @@ ONLY_IN = {
     "matplotlib": {"figures", "widgets"},
     "seaborn": {"figures"},
 }
-NO_TRANSFORMERS = {"geometry", "equivalence", "exercises", "datasets", "figures"}
+NO_TRANSFORMERS = {"geometry", "low_rank", "equivalence", "exercises", "datasets", "figures"}
 
 
 def room(path: Path) -> str:

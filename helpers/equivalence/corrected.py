@@ -1,8 +1,13 @@
 """Our walk inside an equivalence class: null steps, each corrected until the output is back.
 
-A null step leaves the class by a distance that grows with the square of its length. Newton's corrections
-x <- x + J^+ (f(x_0) - f(x)), the shortest moves that undo the change to first order, bring it
-back; a point is accepted only when every output is within the tolerance of its first value.
+A null step leaves the class by a distance that grows with the square of its length. Corrections
+x <- x + J^+ (f(x_0) - f(x)), the shortest moves that undo the change to first order, bring it back; a point is
+accepted only when every output is within the tolerance of its first value.
+
+A Jacobian of k outputs costs as much as 2 k forward passes and a step needs far less than a new one: the last one is
+kept, every forward pass mends it (``SecantJacobian``), and it is taken anew, where the walk stands, only when the
+corrections would otherwise take more forward passes than that. The length of a step climbs towards the most travel
+for a pass.
 """
 
 from __future__ import annotations
@@ -16,89 +21,48 @@ from torch import Tensor
 
 from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
+from helpers.equivalence.secant import SecantJacobian
 from helpers.equivalence.settings import WalkSettings, check_positive
-from helpers.geometry import Box, Euclidean, PullbackMetric, SmoothMap, check_finite
+from helpers.geometry import Box, PullbackMetric, SmoothMap, check_finite
 
+NOT_HELD = "the tolerance cannot be held"
 SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused
 STILL = 1e-3  # fraction of the wanted move's length under which what is left of it counts as nothing
+LULL = 10  # steps that together bring a walk no nearer to its target, after which it ends
+STRAIGHT = 0.2  # fraction of the approach that a step promises which it has to keep
+PATIENCE = 1.3  # forward passes still to come, for each output, above which a new Jacobian is cheaper
+CLIMB = 1.3  # factor between the lengths of one step and the next
 
-
-@dataclass(frozen=True)
-class Correction:
-    """A point brought back to the class, with the map's value there and the corrections it took."""
-
-    point: Tensor
-    outputs: Tensor
-    corrections: int
+Linear = SecantJacobian | PullbackMetric
 
 
 def feasible_move(
-    metric: PullbackMetric,
-    bounds: Box | None,
-    point: Tensor,
-    solve: Callable[[PullbackMetric, Tensor], Tensor],
+    linear: Linear, bounds: Box | None, point: Tensor, solve: Callable[[Linear, Tensor], Tensor]
 ) -> Tensor:
     """Solve for a move that pushes through no wall, by freezing the coordinates that would.
 
     Args:
-        metric: at or near the point.
+        linear: the map's linear part at or near the point.
         bounds: the box, if any.
         point: inside the box.
-        solve: (metric with coordinates frozen, boolean mask of the frozen) -> move, zero where frozen.
+        solve: (linear part with coordinates frozen, boolean mask of the frozen) -> move, zero where frozen.
     """
     frozen = torch.zeros_like(point, dtype=torch.bool)
-    move = solve(metric, frozen)
+    move = solve(linear, frozen)
     while bounds is not None:
         blocked = bounds.blocked(point, move) & ~frozen
         if not blocked.any():
             break
         frozen |= blocked
-        move = solve(metric.freeze(frozen), frozen)
+        move = solve(linear.freeze(frozen), frozen)
     return move
 
 
-def null_move(metric: PullbackMetric, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
+def null_move(linear: Linear, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
     """Find what of a wanted move neither changes the output, to first order, nor leaves the box."""
     return feasible_move(
-        metric, bounds, point, lambda m, frozen: m.project_vertical(wanted.masked_fill(frozen, 0)) * ~frozen
+        linear, bounds, point, lambda m, frozen: m.project_vertical(wanted.masked_fill(frozen, 0)) * ~frozen
     )
-
-
-def correct(
-    f: SmoothMap,
-    start: Tensor,
-    wanted: Tensor,
-    metric: PullbackMetric,
-    bounds: Box | None,
-    settings: WalkSettings,
-) -> Correction | None:
-    """Bring a point back to the class by Newton corrections with a fixed Jacobian.
-
-    Args:
-        f: the map.
-        start: a point near the class.
-        wanted: outputs to come back to, (k,).
-        metric: the pullback metric at a point nearby, whose Jacobian is used.
-        bounds: the box, if any.
-        settings: reads tolerance and corrections.
-
-    Returns:
-        The corrected point, or None when the corrections do not contract or the output is not finite.
-    """
-    point = start if bounds is None else bounds.clamp(start)
-    last_error = math.inf
-    for made in range(settings.corrections + 1):
-        outputs = f(point)
-        residual = wanted - outputs
-        error = float(residual.abs().max())
-        if error <= settings.tolerance:
-            return Correction(point, outputs, made)
-        if not error < 0.7 * last_error:  # also when the error is NaN
-            return None
-        last_error = error
-        move = feasible_move(metric, bounds, point, lambda m, _, r=residual: m.solve_horizontal(r))
-        point = point + move if bounds is None else bounds.clamp(point + move)
-    return None
 
 
 @dataclass(frozen=True)
@@ -118,22 +82,24 @@ class Proposal:
     refusal: str = ""
 
 
-Propose = Callable[[PullbackMetric, Tensor], Proposal]  # metric at the present point, the point -> proposal
+Propose = Callable[[SecantJacobian, Tensor], Proposal]  # Jacobian at the present point, the point -> proposal
 
 
 def wander(start: Tensor, bounds: Box | None, persistence: float, generator: torch.Generator) -> Propose:
     """Keep the last step's direction as far as persistence says; take a fresh one when walls have used it up."""
-    previous = start
+    here, heading, last = start, torch.zeros_like(start), torch.zeros_like(start)
 
-    def propose(metric: PullbackMetric, point: Tensor) -> Proposal:
-        nonlocal previous
-        heading, previous = point - previous, point
+    def propose(jacobian: SecantJacobian, point: Tensor) -> Proposal:
+        nonlocal here, heading, last
+        if point is not here:  # the last proposal was taken
+            here, heading = point, last
         for wish in (lambda: _mixed(heading, persistence, generator), lambda: random_like(point, generator)):
             wanted = wish()
-            move = null_move(metric, bounds, point, wanted)
+            move = null_move(jacobian, bounds, point, wanted)
             if move.norm() > STILL * wanted.norm():
-                return Proposal(move / move.norm())
-        spent = "no null direction is left inside the box" if metric.nullity else "the kernel is trivial"
+                last = move / move.norm()
+                return Proposal(last)
+        spent = "no null direction is left inside the box" if jacobian.nullity else "the kernel is trivial"
         return Proposal(None, refusal=spent)
 
     return propose
@@ -141,60 +107,135 @@ def wander(start: Tensor, bounds: Box | None, persistence: float, generator: tor
 
 def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
     """Take what the kernel and the box leave of the straight line to the target, and only come nearer."""
-    whole, nothing_nearer = (target - start).norm(), "no nearer point of the class lies ahead"
+    nothing_nearer, here = "no nearer point of the class lies ahead", start
+    distances = [(target - start).norm()]
 
-    def propose(metric: PullbackMetric, point: Tensor) -> Proposal:
-        distance = (target - point).norm()
-        if distance <= STILL * whole:
+    def propose(jacobian: SecantJacobian, point: Tensor) -> Proposal:
+        nonlocal here
+        if point is not here:
+            here = point
+            distances.append((target - point).norm())
+        distance = distances[-1]
+        if distance <= STILL * distances[0]:
             return Proposal(None, refusal="target reached")
-        move = null_move(metric, bounds, point, target - point)
+        if len(distances) > LULL and distance > (1 - STILL) * distances[-LULL]:
+            return Proposal(None, refusal=nothing_nearer)
+        move = null_move(jacobian, bounds, point, target - point)
         length = float(move.norm())
         if length <= STILL * distance:
             return Proposal(None, refusal=nothing_nearer)
-        return Proposal(move / length, length, lambda arrival: (target - arrival).norm() < distance, nothing_nearer)
+
+        def comes_nearer(arrival: Tensor) -> bool:
+            gained, straight = distance - (target - arrival).norm(), length / distance
+            return bool(gained > STRAIGHT * straight * (arrival - point).norm())
+
+        return Proposal(move / length, length, comes_nearer, nothing_nearer)
 
     return propose
 
 
 class _Stepper:
-    """Makes corrected null steps from a trail's end, and learns how long they may be."""
+    """Makes corrected null steps from a trail's end; keeps the Jacobian and learns how long a step may be."""
 
-    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None):
-        self.trail, self.settings = trail, settings
+    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None, propose: Propose):
+        self.trail, self.settings, self.propose = trail, settings, propose
         self.wanted = trail.outputs if wanted is None else wanted
         self.longest = settings.longest_step * trail.scale
-        self.reach = self.longest
+        self.reach, self.sign, self.gain = self.longest, -1, 0.0
+        self.jacobian: SecantJacobian | None = None
+        self.exact = False  # whether the Jacobian was taken where the walk stands and not touched since
 
-    def metric(self) -> PullbackMetric | None:
-        """Take the Euclidean pullback metric at the trail's end; None where it is not finite.
+    def step(self, left: float) -> Step:
+        """Step as proposed, halving until the corrections hold and the arrival will do; stop if none does.
 
-        The tolerance is Euclidean, and every output metric has the same kernel; Fisher-Rao's factor would lose the
-        outputs of improbable classes in round-off.
+        Args:
+            left: travel that is left to make.
         """
-        found = self.trail.jacobian()
+        spent, shorter, doubtful = self.trail.f.cost, 1.0, self.jacobian is None
+        refusal = NOT_HELD
+        while True:
+            if doubtful and not self.exact and not self._take(self.trail.point):
+                return self.trail.stop(NOT_FINITE)
+            proposal = self.propose(self.jacobian, self.trail.point)
+            if proposal.direction is None:
+                if not self.exact and self._take(self.trail.point):  # a mended Jacobian may be wrong about it
+                    proposal = self.propose(self.jacobian, self.trail.point)
+                if proposal.direction is None:
+                    return self.trail.stop(proposal.refusal)
+            end = 1.02 * left / math.ceil(left / self.reach)  # equal steps to the end, and no crumb after the last
+            length = shorter * min(max(end, 0.01 * self.longest), proposal.limit)
+            if length < SMALLEST_STEP * min(self.longest, proposal.limit):
+                return self.trail.stop(refusal)
+            arrival, outputs, refusal = self._correct(self.trail.point + length * proposal.direction, length)
+            if not refusal and proposal.accept(arrival):
+                self._learn(length, spent, shorter < 1)
+                return self.trail.advance(arrival, outputs)
+            shorter /= 2
+            doubtful = not refusal or shorter < 0.5  # the mended Jacobian may be to blame
+            refusal = refusal or proposal.refusal
+
+    def _take(self, point: Tensor) -> bool:
+        """Take the Jacobian anew; False, and the old one kept, where it is not finite."""
+        found = self.trail.jacobian(point)
         if found is None:
-            return None
-        return PullbackMetric.from_jacobian(self.trail.point, *found, Euclidean(), self.settings.rank_tolerance)
+            return False
+        self.jacobian = SecantJacobian(found[1], self.settings.rank_tolerance)
+        self.exact = point is self.trail.point
+        return True
 
-    def step(self, metric: PullbackMetric, proposal: Proposal) -> Step:
-        """Step as proposed, halving until the correction holds and the arrival will do; stop if none does."""
-        length, refusal = min(self.reach, proposal.limit), "the tolerance cannot be held"
-        smallest = SMALLEST_STEP * min(self.longest, proposal.limit)
-        while length >= smallest:
-            ahead = self.trail.point + length * proposal.direction
-            found = correct(self.trail.f, ahead, self.wanted, metric, self.trail.bounds, self.settings)
-            if found is not None and proposal.accept(found.point):
-                self.reach = min(self.longest, length * _growth(found.corrections))
-                return self.trail.advance(found.point, found.outputs)
-            if found is not None:
-                refusal = proposal.refusal
-            length /= 2
-        return self.trail.stop(refusal)
+    def _correct(self, start: Tensor, longest: float) -> tuple[Tensor, Tensor, str]:
+        """Bring a point back to the class.
+
+        Args:
+            start: a point near the class.
+            longest: longest sensible correction.
+
+        Returns:
+            Where the corrections ended, the outputs there, and why they failed, empty if they did not.
+        """
+        trail, settings = self.trail, self.settings
+        point = trail.clamp(start)
+        before, said, last, taken = trail.point, trail.outputs, 0.0, False
+        for _ in range(settings.corrections + 1):
+            outputs = trail.f(point)
+            residual = self.wanted - outputs
+            error, size = float(residual.abs().max()), float(residual.norm())
+            if not math.isfinite(error):
+                return point, outputs, NOT_FINITE
+            self.jacobian.update(point - before, outputs - said)
+            self.exact, before, said = False, point, outputs
+            if error <= settings.tolerance:
+                return point, outputs, ""
+            if last and _passes_left(size, last, settings.tolerance) > PATIENCE * len(outputs) + 2:
+                if taken or not self._take(point):
+                    break
+                taken, last = True, 0.0
+            else:
+                last = size
+            move = feasible_move(self.jacobian, trail.bounds, point, lambda m, _, r=residual: m.solve_horizontal(r))
+            if not float(move.norm()) <= longest:
+                break
+            point = trail.clamp(point + move)
+        return point, outputs, NOT_HELD
+
+    def _learn(self, length: float, spent: int, refused: bool) -> None:
+        """Let the length of the next step climb towards the most travel for a pass."""
+        gain = length / (self.trail.f.cost - spent)
+        if refused:
+            self.sign, self.reach = -1, length
+        elif length < self.reach:
+            return
+        elif gain < self.gain:
+            self.sign = -self.sign
+        self.gain = gain
+        self.reach = min(self.longest, self.reach * CLIMB**self.sign)
 
 
-def _growth(corrections: int) -> float:
-    """Say by what factor the next step may be longer, from the corrections that this one took."""
-    return 1.5 if corrections <= 2 else 1.0 if corrections <= 4 else 0.7
+def _passes_left(size: float, last: float, tolerance: float) -> float:
+    """Estimate how many corrections are left, from a residual's last two sizes and the size to reach."""
+    if size >= last:
+        return math.inf
+    return math.log(tolerance / size) / math.log(size / last)
 
 
 def _mixed(heading: Tensor, persistence: float, generator: torch.Generator) -> Tensor:
@@ -257,12 +298,10 @@ def walk_class_steps(
     else:
         _check_target(towards, x)
         propose = approach(trail.point, towards, bounds)
-    stepper, walked = _Stepper(trail, settings, wanted), 0.0
+    stepper, walked = _Stepper(trail, settings, wanted, propose), 0.0
     yield trail.first()
     for _ in range(settings.max_steps):
-        metric = stepper.metric()
-        proposal = Proposal(None, refusal=NOT_FINITE) if metric is None else propose(metric, trail.point)
-        step = trail.stop(proposal.refusal) if proposal.direction is None else stepper.step(metric, proposal)
+        step = stepper.step(travel - walked)
         yield step
         if step.stopped_because:
             return

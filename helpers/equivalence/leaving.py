@@ -30,7 +30,7 @@ def leave_class_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points on the way out as they are made; see ``leave_class``."""
-    trail = Trail(f, x, bounds)
+    trail = Trail(f, x, bounds, differentiable=True)
     home = _check_classes(trail.outputs, to)
     longest = settings.exit_step * trail.scale
     yield trail.first()
@@ -38,7 +38,7 @@ def leave_class_steps(
         if lead(trail.outputs, home, to) >= settings.margin and int(trail.outputs.argmax()) != home:
             yield trail.stop("class left")
             return
-        found = trail.jacobian()
+        found = trail.jacobian(trail.point)
         if found is None:
             yield trail.stop(NOT_FINITE)
             return

@@ -18,10 +18,10 @@ from helpers.geometry import (
     Box,
     Euclidean,
     FisherRao,
+    Linearised,
     SmoothMap,
     check_finite,
     check_log_probabilities,
-    jacobian,
 )
 
 NOT_FINITE = "the output is not finite"
@@ -33,21 +33,32 @@ class CountedMap:
 
     def __init__(self, f: SmoothMap):
         self._f = f
+        self._last: tuple[Tensor, Linearised] | None = None
         self.forward_passes = 0
         self.backward_passes = 0
 
-    def __call__(self, point: Tensor) -> Tensor:
-        """Evaluate the map without recording gradients."""
+    @property
+    def cost(self) -> int:
+        """Forward-pass equivalents so far: 1 for a forward pass, 2 for a backward pass of one output."""
+        return self.forward_passes + 2 * self.backward_passes
+
+    def __call__(self, point: Tensor, differentiable: bool = False) -> Tensor:
+        """Evaluate the map; what it takes to differentiate it at the same point is kept only if asked for."""
         self.forward_passes += 1
+        self._last = None
+        if differentiable:
+            self._last = point, Linearised(self._f, point)
+            return self._last[1].outputs
         with torch.no_grad():
             return self._f(point)
 
     def jacobian(self, point: Tensor) -> tuple[Tensor, Tensor]:
-        """Evaluate and differentiate: outputs (k,), Jacobian (k, *point.shape)."""
-        outputs, rows = jacobian(self._f, point)
-        self.forward_passes += 1
-        self.backward_passes += len(outputs)
-        return outputs, rows
+        """Differentiate: outputs (k,), Jacobian (k, *point.shape); evaluates first unless that was just done."""
+        if self._last is None or self._last[0] is not point:
+            self(point, differentiable=True)
+        linearised, self._last = self._last[1], None
+        self.backward_passes += len(linearised.outputs)
+        return linearised.outputs, linearised.jacobian()
 
 
 @dataclass(frozen=True)
@@ -71,15 +82,22 @@ class Step:
 
 
 class Trail:
-    """The walker's end of a walk: checks the start, makes steps and the final reason."""
+    """The walker's end of a walk: checks the start, makes steps and the final reason.
 
-    def __init__(self, f: SmoothMap, point: Tensor, bounds: Box | None):
+    Args:
+        f: the map.
+        point: the start.
+        bounds: the box, if any.
+        differentiable: whether the Jacobian will be wanted at every point that is moved to.
+    """
+
+    def __init__(self, f: SmoothMap, point: Tensor, bounds: Box | None, differentiable: bool = False):
         check_finite(point)
         if bounds is not None and not bounds.contains(point):
             raise ValueError("point: lies outside the bounds, where no walk may begin; bounds.clamp(point) does not")
-        self.f, self.bounds = CountedMap(f), bounds
+        self.f, self.bounds, self._differentiable = CountedMap(f), bounds, differentiable
         self.point = point.detach()
-        self.outputs = self.f(self.point)
+        self.outputs = self.f(self.point, differentiable)
         check_finite(self.outputs, "outputs")
 
     @property
@@ -91,16 +109,20 @@ class Trail:
         """Report the start."""
         return self._step(0.0, None)
 
-    def jacobian(self) -> tuple[Tensor, Tensor] | None:
-        """Differentiate at the present point: outputs (k,) and rows (k, *point.shape), or None if not finite."""
-        outputs, rows = self.f.jacobian(self.point)
+    def jacobian(self, point: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Differentiate at a point: outputs (k,) and rows (k, *point.shape), or None if not finite."""
+        outputs, rows = self.f.jacobian(point)
         return (outputs, rows) if torch.isfinite(outputs).all() and torch.isfinite(rows).all() else None
 
     def move(self, by: Tensor) -> Step:
         """Move as far as the box allows, or stop when the output there is not finite."""
-        point = self.point + by if self.bounds is None else self.bounds.clamp(self.point + by)
-        outputs = self.f(point)
+        point = self.clamp(self.point + by)
+        outputs = self.f(point, differentiable=self._differentiable)
         return self.advance(point, outputs) if torch.isfinite(outputs).all() else self.stop(NOT_FINITE)
+
+    def clamp(self, point: Tensor) -> Tensor:
+        """Return the nearest point of the box."""
+        return point if self.bounds is None else self.bounds.clamp(point)
 
     def advance(self, point: Tensor, outputs: Tensor) -> Step:
         """Go to an accepted point."""
@@ -159,6 +181,11 @@ class ExplorationPath:
         return (probabilities - probabilities[0]).abs().sum(1) / 2
 
     @property
+    def cost(self) -> int:
+        """Forward-pass equivalents: 1 for a forward pass, 2 for a backward pass of one output."""
+        return self.forward_passes + 2 * self.backward_passes
+
+    @property
     def travel(self) -> float:
         """Euclidean length of the path."""
         return float(self.step_sizes.double().sum())
@@ -180,7 +207,7 @@ class ExplorationPath:
         metric, lengths = self.settings.output_metric, []
         for before, after in zip(self.outputs[:-1], self.outputs[1:], strict=True):
             chord = (after - before).double()
-            lengths += [(metric.factor(end) @ chord).norm() / 2 for end in (before, after)]
+            lengths += [metric.weigh(end, chord).norm() / 2 for end in (before, after)]
         return float(sum(lengths))
 
     @property

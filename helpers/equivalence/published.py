@@ -77,10 +77,10 @@ def _published_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     check_positive("steps", steps)
-    trail = Trail(*start, bounds)
+    trail = Trail(*start, bounds, differentiable=True)
     yield trail.first()
     for _ in range(steps):
-        found = trail.jacobian()
+        found = trail.jacobian(trail.point)
         if found is None:
             yield trail.stop(NOT_FINITE)
             return

@@ -19,7 +19,7 @@ class WalkSettings:
         persistence: (walk_class) 1 carries the last direction along, 0 draws a new one at each step.
         longest_step: (walk_class) longest null step before its corrections, as a fraction of the first point's norm.
         exit_step: (leave_class) the same, shorter, so that the way out is drawn finely.
-        corrections: (walk_class) Newton corrections tried before the step is halved.
+        corrections: (walk_class) corrections tried before the step is halved.
         margin: (leave_class) by how much the new class must lead, in the outputs' unit.
         max_steps: (walk_class, leave_class) steps after which the walk ends in any case.
         output_metric: (simec, simexp) the metric on the outputs that is pulled back; on every path, the one in
@@ -30,9 +30,9 @@ class WalkSettings:
     tolerance: float = 1e-4
     eta: float = 1.0
     persistence: float = 1.0
-    longest_step: float = 0.1
+    longest_step: float = 0.4
     exit_step: float = 0.01
-    corrections: int = 8
+    corrections: int = 12
     margin: float = 0.1
     max_steps: int = 10_000
     output_metric: OutputMetric = Euclidean()  # noqa: RUF009, it is frozen

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from helpers.training import bert, gpt2
-from helpers.training.vision import train_vit_digits
+from helpers.training import bert, gpt2, vision
 
 RECIPES = {
-    "vit-digits": train_vit_digits,
+    "vit-digits": vision.train_vit_digits,
+    "vit-mnist": vision.train_vit_mnist,
     "bert-reviews": bert.train_bert_reviews,
     "bert-sentiment": bert.train_bert_sentiment,
     "gpt2-sentiment": gpt2.train_gpt2_sentiment,

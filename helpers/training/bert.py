@@ -151,8 +151,8 @@ def train_bert_reviews(work: Path, target: Path, device: str) -> dict[str, float
             logits = masked_logits(model, inputs.to(device), chosen.to(device), tokenizer.pad_token_id)
         return F.cross_entropy(logits.float(), batch[chosen].to(device))
 
-    schedule = Optimisation(steps=4000, peak_lr=2e-3, warmup=0.05, weight_decay=0.01)
-    minutes = fit(model, loss_at, schedule, work)
+    schedule = Optimisation(steps=8000, peak_lr=2e-3, warmup=0.05, weight_decay=0.01)
+    minutes = fit(model, loss_at, schedule, work, hidden=model.bert.encoder)
     model.cpu().eval()
     held_out = token_stream(tokenizer, reviews.held_out, shared / "bert-held-out.npy", end)
     top1, top5 = masked_accuracy(model, tokenizer, make_corpus(held_out, tokenizer))

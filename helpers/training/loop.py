@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How to optimise: AdamW, linear warm-up, cosine decay to a hundredth.
+    """How to optimise: AdamW (and Muon, see ``fit``), linear warm-up, cosine decay to a hundredth.
 
     Attributes:
         steps: optimiser steps in all.
@@ -47,7 +47,11 @@ class Optimisation:
 
 
 def fit(
-    model: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], optimisation: Optimisation, folder: Path
+    model: torch.nn.Module,
+    loss_at: Callable[[int], torch.Tensor],
+    optimisation: Optimisation,
+    folder: Path,
+    hidden: torch.nn.Module | None = None,
 ) -> float:
     """Train a model in place, or go on with a training that was stopped.
 
@@ -57,23 +61,27 @@ def fit(
             makes a resumed training equal to an undisturbed one.
         optimisation: the schedule.
         folder: checkpoint (safetensors) and log.csv go here.
+        hidden: the part of the model (its stack of layers) whose matrices are trained by Muon, with updates as
+            large as AdamW's; all else, and everything if None, is trained by AdamW.
 
     Returns:
         Minutes of training in all, those before a stop included.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _make_optimizer(model, optimisation)
-    first, minutes = _resume(model, optimizer, optimisation, folder)
+    optimizers = _make_optimizers(model, optimisation, hidden)
+    first, minutes = _resume(model, optimizers, optimisation, folder)
     started, recent = time.perf_counter(), []
     bar = tqdm(range(first, optimisation.steps), initial=first, total=optimisation.steps, desc=folder.name)
     for step in bar:
-        for group in optimizer.param_groups:
-            group["lr"] = optimisation.lr(step)
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+            for group in optimizer.param_groups:
+                group["lr"] = optimisation.lr(step)
         loss = loss_at(step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         recent.append(loss.detach())
         if (step + 1) % optimisation.save_every == 0 or step + 1 == optimisation.steps:
             spent = minutes + (time.perf_counter() - started) / 60
@@ -82,26 +90,38 @@ def fit(
                 raise FloatingPointError(f"loss is {mean_loss} before step {step + 1}")
             bar.set_postfix(loss=f"{mean_loss:.3f}")
             _log(folder / "log.csv", step + 1, mean_loss, optimisation.lr(step), spent)
-            _save(model, optimizer, optimisation, folder, step + 1, spent)
+            _save(model, optimizers, optimisation, folder, step + 1, spent)
             recent.clear()
     return minutes + (time.perf_counter() - started) / 60
 
 
-def _make_optimizer(model: torch.nn.Module, optimisation: Optimisation) -> torch.optim.AdamW:
-    """Build AdamW with weight decay on the trainable matrices only."""
+def _make_optimizers(
+    model: torch.nn.Module, optimisation: Optimisation, hidden: torch.nn.Module | None
+) -> list[torch.optim.Optimizer]:
+    """Build AdamW, with weight decay on the trainable matrices only, and Muon for the hidden ones if there are any."""
     trained = [p for p in model.parameters() if p.requires_grad]
+    by_muon = [] if hidden is None else [p for p in hidden.parameters() if p.requires_grad and p.ndim == 2]
+    taken = {id(p) for p in by_muon}
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": optimisation.weight_decay},
+        {
+            "params": [p for p in trained if p.ndim > 1 and id(p) not in taken],
+            "weight_decay": optimisation.weight_decay,
+        },
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=optimisation.peak_lr, betas=optimisation.betas)
+    lr, decay = optimisation.peak_lr, optimisation.weight_decay
+    adamw = torch.optim.AdamW(groups, lr=lr, betas=optimisation.betas)
+    if not by_muon:
+        return [adamw]
+    return [adamw, torch.optim.Muon(by_muon, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
 
 
-def _save(model, optimizer, optimisation: Optimisation, folder: Path, step: int, minutes: float) -> None:
-    """Write weights and optimiser state in one file, atomically."""
+def _save(model, optimizers, optimisation: Optimisation, folder: Path, step: int, minutes: float) -> None:
+    """Write weights and optimiser states in one file, atomically."""
     tensors = {f"model.{name}": p for name, p in model.named_parameters() if p.requires_grad}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{index}.{name}": value for name, value in state.items()}
     tensors = {name: t.detach().contiguous().clone() for name, t in tensors.items()}
     settings = {"step": step, "minutes": minutes, "optimisation": asdict(optimisation)}
     partial = folder / "checkpoint.partial"
@@ -109,7 +129,7 @@ def _save(model, optimizer, optimisation: Optimisation, folder: Path, step: int,
     os.replace(partial, folder / "checkpoint.safetensors")
 
 
-def _resume(model, optimizer, optimisation: Optimisation, folder: Path) -> tuple[int, float]:
+def _resume(model, optimizers, optimisation: Optimisation, folder: Path) -> tuple[int, float]:
     """Load the last checkpoint if there is one: (next step, minutes spent)."""
     from safetensors import safe_open
 
@@ -126,12 +146,13 @@ def _resume(model, optimizer, optimisation: Optimisation, folder: Path) -> tuple
         for name, tensor in tensors.items():
             if name.startswith("model."):
                 parameters[name.removeprefix("model.")].copy_(tensor)
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for number, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith(f"optimizer.{number}."):
+                index, key = name.split(".")[2:]
+                state.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return settings["step"], settings["minutes"]
 
 

@@ -1,4 +1,4 @@
-"""The bundled Vision Transformer: MNIST together with scikit-learn's digits."""
+"""The bundled Vision Transformers: one for MNIST and scikit-learn's digits, one of the paper's shape for MNIST."""
 
 from __future__ import annotations
 
@@ -59,23 +59,44 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def train_vit_digits(work: Path, target: Path, device: str) -> dict[str, float]:
-    """Train ``vit-digits`` and store it.
+    """Train ``vit-digits`` and store it; see ``_train``."""
+    mnist, digits = load_mnist("train"), load_digits("train")
+    figures = _train(make_vit(), [mnist, *[digits] * DIGITS_COPIES], 12, False, (work, target), device)
+    model = ViTForImageClassification.from_pretrained(target)
+    return {**figures, "accuracy on the held-out digits": accuracy(model, load_digits("test"))}
+
+
+def train_vit_mnist(work: Path, target: Path, device: str) -> dict[str, float]:
+    """Train ``vit-mnist``, the paper's shape for MNIST (patches of 2 x 2), and store it; see ``_train``."""
+    return _train(make_vit(patch=2), [load_mnist("train")], 2, True, (work, target), device)
+
+
+def _train(
+    model: ViTForImageClassification,
+    data: list[LabelledImages],
+    epochs: int,
+    by_muon: bool,
+    folders: tuple[Path, Path],
+    device: str,
+) -> dict[str, float]:
+    """Train a ViT on handwritten digits and store it.
 
     Args:
-        work: checkpoints and log.
-        target: the finished model in ``save_pretrained`` form.
+        model: untrained; trained in place.
+        data: to train on, together.
+        epochs: passes over it.
+        by_muon: whether Muon trains the layers' matrices.
+        folders: for checkpoints and log; for the finished model in ``save_pretrained`` form.
         device: cpu, cuda or mps.
 
     Returns:
         Quality figures for the model's card.
     """
-    mnist, digits = load_mnist("train"), load_digits("train")
-    images = torch.cat([torch.from_numpy(mnist.images)] + [torch.from_numpy(digits.images)] * DIGITS_COPIES).unsqueeze(
-        1
-    )
-    labels = torch.cat([torch.from_numpy(mnist.labels)] + [torch.from_numpy(digits.labels)] * DIGITS_COPIES)
-    model = make_vit().to(device).train()
-    optimisation = Optimisation(steps=12 * (len(labels) // BATCH), peak_lr=2e-3)
+    work, target = folders
+    images = torch.cat([torch.from_numpy(part.images) for part in data]).unsqueeze(1)
+    labels = torch.cat([torch.from_numpy(part.labels) for part in data])
+    model.to(device).train()
+    optimisation = Optimisation(steps=epochs * (len(labels) // BATCH), peak_lr=2e-3)
 
     def loss_at(step: int) -> torch.Tensor:
         chosen = epoch_order(step, BATCH, len(labels), SEED)
@@ -84,14 +105,10 @@ def train_vit_digits(work: Path, target: Path, device: str) -> dict[str, float]:
             logits = model(pixel_values=(batch - 0.5) / 0.5).logits
         return F.cross_entropy(logits.float(), labels[chosen].to(device))
 
-    minutes = fit(model, loss_at, optimisation, work)
+    minutes = fit(model, loss_at, optimisation, work, hidden=model.vit.layers if by_muon else None)
     model.cpu().eval().save_pretrained(target)
     _save_image_processor(target)
-    return {
-        "minutes": minutes,
-        "accuracy on MNIST's test part": accuracy(model, load_mnist("test")),
-        "accuracy on the held-out digits": accuracy(model, load_digits("test")),
-    }
+    return {"minutes": minutes, "accuracy on MNIST's test part": accuracy(model, load_mnist("test"))}
 
 
 def _save_image_processor(target: Path) -> None:

@@ -33,13 +33,16 @@ def loss_for(model, killed_at=None):
 
 
 @pytest.mark.parametrize("killed_at", [3, 17, 25])
-def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path, killed_at):
-    straight, broken = make_model(), make_model()
-    fit(straight, loss_for(straight), SCHEDULE, tmp_path / "straight")
+@pytest.mark.parametrize("with_muon", [False, True])
+def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path, killed_at, with_muon):
+    def train(model, folder, killed_at=None):
+        fit(model, loss_for(model, killed_at), SCHEDULE, tmp_path / folder, hidden=model[0] if with_muon else None)
+
+    straight, broken, resumed = make_model(), make_model(), make_model()
+    train(straight, "straight")
     with pytest.raises(KilledError):
-        fit(broken, loss_for(broken, killed_at), SCHEDULE, tmp_path / "broken")
-    resumed = make_model()
-    fit(resumed, loss_for(resumed), SCHEDULE, tmp_path / "broken")
+        train(broken, "broken", killed_at)
+    train(resumed, "broken")
     for wanted, got in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(wanted, got)
     assert "step,loss" in (tmp_path / "broken" / "log.csv").read_text()
