@@ -20,6 +20,7 @@ from torch import Tensor
 
 SmoothMap = Callable[[Tensor], Tensor]
 RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; float32 Jacobians carry noise near 1e-7
+JACOBIAN_NUMBERS = 2**28  # of a Jacobian that is still kept whole: 2 GiB in float64
 PASS_NUMBERS = 2**22  # of the backward passes run at once: how many times the point's numbers they may hold
 
 
@@ -122,10 +123,15 @@ class Linearised:
         outputs, self._pull = torch.func.vjp(f, point.detach())
         if outputs.ndim != 1:
             raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
-        self.outputs, self._at_once = outputs.detach(), passes_at_once(point)
+        self.outputs, self._numbers, self._at_once = outputs.detach(), point.numel(), passes_at_once(point)
 
     def jacobian(self, chunk_size: int | None = None) -> Tensor:
         """Run the backward passes, batched: (k, *point.shape); see ``jacobian``."""
+        if len(self.outputs) * self._numbers > JACOBIAN_NUMBERS:
+            raise ValueError(
+                f"f: has {len(self.outputs):,} outputs of {self._numbers:,} numbers, and its Jacobian would not fit; "
+                "take a few outputs and the rest, output_map(point, target=10), or low_rank_metric"
+            )
         directions = torch.eye(len(self.outputs), dtype=self.outputs.dtype, device=self.outputs.device)
         (rows,) = torch.func.vmap(self._pull, chunk_size=chunk_size or self._at_once)(directions)
         return rows.detach()
@@ -141,6 +147,9 @@ def jacobian(f: SmoothMap, point: Tensor, chunk_size: int | None = None) -> tupl
 
     Returns:
         Outputs (k,) and Jacobian (k, *point.shape), in the point's precision.
+
+    Raises:
+        ValueError: f returns no vector, or so many outputs that the Jacobian would not fit into memory.
     """
     linearised = Linearised(f, point)
     return linearised.outputs, linearised.jacobian(chunk_size)

@@ -83,13 +83,24 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def load_model(cls: Any, name: str | Path, device: str | torch.device = "cpu") -> torch.nn.Module:
-    """Load a model in float32, in evaluation mode, frozen, with attention that can be differentiated in batches.
+def load_model(
+    cls: Any, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> torch.nn.Module:
+    """Load a model in evaluation mode, frozen, with attention that can be differentiated in batches.
+
+    Args:
+        cls: a transformers class with ``from_pretrained``.
+        name: bundled name, folder or hub id.
+        device: "cpu", "cuda" or "mps".
+        dtype: float32, or float64 where the device has it.
 
     Raises:
         ModelNotFoundError: there is no such model, or it lacks some of the class's weights.
+        ValueError: a precision in which no tolerance can be held.
     """
-    options = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "eager"}
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype={dtype}: must be torch.float32 or torch.float64, walks need their precision")
+    options = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "eager"}
     model, report = load_pretrained(cls, name, output_loading_info=True, **options)
     absent = sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])})
     if absent:

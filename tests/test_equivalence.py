@@ -7,10 +7,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import Box, ExplorationPath, FisherRao, WalkSettings, leave_class, simec, simexp, walk_class
+from helpers import (
+    Box,
+    ExplorationPath,
+    FisherRao,
+    PullbackMetric,
+    WalkSettings,
+    jacobian,
+    leave_class,
+    simec,
+    simexp,
+    walk_class,
+)
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, waves
 from helpers.equivalence import collect, simec_steps
+from helpers.equivalence.secant import SecantJacobian
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
 
@@ -216,6 +228,50 @@ def test_the_stop_button_keeps_what_was_walked():
     path = collect(interrupted(), "simec", WalkSettings(), 0)
     assert path.stopped_because == "interrupted"
     assert len(path) == 3
+
+
+def test_a_secant_jacobian_agrees_with_the_metric_and_learns_from_moves():
+    f, x = classes_of_six(2)
+    metric = PullbackMetric.at(f, x)
+    kept = SecantJacobian(jacobian(f, x)[1], 1e-5)
+    move, change = torch.randn(6, generator=seeded(1)).double(), f(x + 0.1) - f(x)
+    assert (kept.rank, kept.nullity) == (metric.rank, metric.nullity)
+    assert torch.allclose(kept.project_vertical(move), metric.project_vertical(move), atol=1e-10)
+    assert torch.allclose(kept.solve_horizontal(change), metric.solve_horizontal(change), atol=1e-8)
+    frozen = torch.tensor([True, False, False, True, False, False])
+    assert torch.allclose(
+        kept.freeze(frozen).solve_horizontal(change), metric.freeze(frozen).solve_horizontal(change), atol=1e-8
+    )
+    step = torch.randn(6, generator=seeded(3)).double()
+    kept.update(step, torch.zeros(3).double())
+    assert torch.allclose(kept.project_vertical(step), step), "the outputs did not change, so the move is null"
+    kept.update(torch.zeros(6).double(), torch.ones(3).double())
+    assert torch.isfinite(kept.solve_horizontal(change)).all()
+
+
+def test_a_corrected_walk_takes_few_jacobians(vit, digits):
+    x = vit.encode(digits.images[0])
+    path = walk_class(vit.output_map(x), x, travel=2 * float(x.norm()))
+    assert path.drift.max() <= 1e-4
+    assert path.backward_passes < 10 * len(path), "fewer Jacobians of ten outputs than steps"
+    assert path.cost < 250
+
+
+@pytest.mark.parametrize("towards", [None, START * 3])
+def test_an_output_that_turns_nan_ends_a_corrected_walk(towards):
+    cliff = lambda x: (x.square().sum() + torch.where(x[1] > 0.7, torch.nan, 0.0)).reshape(1)  # noqa: E731
+    for seed in range(4):
+        target = None if towards is None else torch.tensor([-0.1, 2.0], dtype=torch.float64)
+        path = walk_class(cliff, START, travel=9.0, towards=target, generator=seeded(seed))
+        assert torch.isfinite(path.outputs).all()
+        assert path.drift.max() <= 1e-4
+        assert path.stopped_because == "the output is not finite"
+
+
+def test_a_map_of_very_many_outputs_says_what_to_do():
+    many = lambda x: x[0].expand(2**20)  # noqa: E731
+    with pytest.raises(ValueError, match="target=10"):
+        walk_class(many, torch.ones(512))
 
 
 def test_costs_are_counted():

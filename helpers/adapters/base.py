@@ -19,18 +19,28 @@ class PartsMap:
     """A model's class log-probabilities as a function of some parts of a point, the others held fixed.
 
     Attributes:
-        whole: the map of a whole point (parts, d_model) to (k,).
+        whole: the map of a whole point (parts, d_model) to all classes' log-probabilities.
         point: the whole point around which it is taken.
         parts: indices of the parts that may move, ascending.
+        names: of the outputs.
+        target: the classes that have an output of their own, those of all others being added up to one more, "the
+            rest", which comes last; None if all have one.
     """
 
     whole: Callable[[Tensor], Tensor]
     point: Tensor
     parts: tuple[int, ...]
+    names: tuple[str, ...]
+    target: tuple[int, ...] | None = None
 
     def __call__(self, chosen: Tensor) -> Tensor:
         """Map the chosen parts' vectors (len(parts), d_model) to outputs (k,)."""
-        return self.whole(self.complete(chosen))
+        outputs = self.whole(self.complete(chosen))
+        if self.target is None:
+            return outputs
+        index = torch.tensor(self.target, device=outputs.device)
+        rest = outputs.index_fill(0, index, -torch.inf).logsumexp(0, keepdim=True)
+        return torch.cat([outputs.index_select(0, index), rest])
 
     @property
     def start(self) -> Tensor:
@@ -82,24 +92,41 @@ class Adapter(ABC):
     def bounds(self) -> Box:
         """Return the feasible box, which broadcasts against points."""
 
-    def output_map(self, point: Tensor, parts: Sequence[int] | None = None) -> PartsMap:
+    def output_map(
+        self, point: Tensor, parts: Sequence[int] | None = None, target: int | Sequence[int] | None = None
+    ) -> PartsMap:
         """Take the model as a function of the chosen parts' vectors.
 
         Args:
             point: whole point (parts, d_model).
             parts: which parts may move; all if None.
+            target: the classes to tell apart, or how many of the most probable ones at the point; all others are one
+                output more, "the rest". With very many classes this makes a walk affordable. All classes if None.
 
         Raises:
-            ValueError: a point of another shape or with NaN, no parts, parts out of range or named twice.
+            ValueError: a point of another shape or with NaN; no parts or classes, some out of range or named twice.
         """
         self.check_point(point)
-        count = len(self.part_names)
-        chosen = sorted(range(count) if parts is None else (operator.index(part) for part in parts))
-        if any(isinstance(part, bool) for part in parts or ()):
-            raise ValueError(f"parts={list(parts)}: must be indices, not a mask")
-        if not chosen or len(set(chosen)) != len(chosen) or not 0 <= chosen[0] <= chosen[-1] < count:
-            raise ValueError(f"parts={chosen}: must be different indices between 0 and {count - 1}, at least one")
-        return PartsMap(self.log_probabilities, point.detach(), tuple(chosen))
+        chosen = sorted(
+            range(len(self.part_names)) if parts is None else _indices("parts", parts, len(self.part_names))
+        )
+        classes = self._target(point, target)
+        names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
+        return PartsMap(self.log_probabilities, point.detach(), tuple(chosen), tuple(names), classes)
+
+    def _target(self, point: Tensor, target: int | Sequence[int] | None) -> tuple[int, ...] | None:
+        """Turn ``output_map``'s target into class indices, None for all classes."""
+        count = len(self.class_names)
+        if target is None:
+            return None
+        if isinstance(target, int) and not isinstance(target, bool):
+            if not 1 <= target < count:
+                raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
+            return tuple(self.predict(point).topk(target).indices.tolist())
+        found = _indices("target", target, count)
+        if len(found) == count:
+            raise ValueError(f"target={found}: names all classes and leaves no rest; leave it out")
+        return tuple(found)
 
     @torch.no_grad()
     def predict(self, point: Tensor) -> Tensor:
@@ -115,3 +142,13 @@ class Adapter(ABC):
                 f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {wanted} of {self.dtype}: a row a part"
             )
         check_finite(point)
+
+
+def _indices(name: str, values: Sequence[int], count: int) -> list[int]:
+    """Check indices: at least one, different, in range; no mask."""
+    if any(isinstance(value, bool) for value in values):
+        raise ValueError(f"{name}={list(values)}: must be indices, not a mask")
+    found = [operator.index(value) for value in values]
+    if not found or len(set(found)) != len(found) or not 0 <= min(found) <= max(found) < count:
+        raise ValueError(f"{name}={found}: must be different indices between 0 and {count - 1}, at least one")
+    return found

@@ -43,13 +43,18 @@ class ViTAdapter(Adapter):
         self._weight = projection.weight.flatten(1)  # (d_model, pixels of a patch)
         self._offset = positions[1:] + projection.bias  # (parts, d_model)
         self._class_token = embeddings.cls_token[0] + positions[:1]
-        self._inverse = torch.linalg.pinv(self._weight.double()).float()
+        self._inverse = torch.linalg.pinv(self._weight.cpu().double()).to(self._weight)
         self._mean, self._std = self._normalisation()
 
     @property
     def d_model(self) -> int:
         """Coordinates of a patch."""
         return len(self._weight)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of a point."""
+        return self._weight.dtype
 
     def _normalisation(self) -> tuple[Tensor, Tensor]:
         """Mean and spread by which pixels in [0, 1] become the model's input, one for each pixel of a patch."""
@@ -63,23 +68,28 @@ class ViTAdapter(Adapter):
                 raise ValueError(
                     f"{self.name}: its {name} has {len(values)} values, its images {self.channels} channels"
                 )
-            spread = torch.tensor(values, device=self.model.device) / scale
+            spread = torch.tensor(values, device=self.model.device, dtype=self.model.dtype) / scale
             found.append(spread.repeat_interleave(self.patch_size**2))
         return found[0], found[1]
 
     @classmethod
-    def load(cls, name: str | Path = "vit-digits", device: str | torch.device = "cpu") -> ViTAdapter:
-        """Load a ViT classifier by bundled name, local folder or hub id.
+    def load(
+        cls,
+        name: str | Path = "vit-digits",
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> ViTAdapter:
+        """Load a ViT classifier by bundled name, local folder or hub id, onto a device and in a precision.
 
         Raises:
             ModelNotFoundError: there is no such model, or the hub cannot be reached.
-            ValueError: the model is no ViT.
+            ValueError: the model is no ViT, or the precision is too low for walks.
         """
         config = load_pretrained(AutoConfig, name)
         if config.model_type != "vit":
             raise ValueError(f"name={str(name)!r}: is a {config.model_type!r} model, wanted 'vit'")
         processor = load_pretrained(ViTImageProcessorPil, name)
-        return cls(str(name), load_model(ViTForImageClassification, name, device), processor)
+        return cls(str(name), load_model(ViTForImageClassification, name, device, dtype), processor)
 
     def in_pixels(self) -> ViTPixelAdapter:
         """Return the same model seen from its pixels."""
@@ -144,7 +154,7 @@ class ViTAdapter(Adapter):
             raise ValueError(
                 f"raw: holds {raw.dtype}, wanted floating-point values in [0, 1]; bytes divided by 255, say"
             )
-        image = torch.as_tensor(raw, dtype=torch.float32, device=self.model.device)
+        image = torch.as_tensor(raw, dtype=self.dtype, device=self.model.device)
         image = image[None] if image.ndim == 2 else image
         if tuple(image.shape) != (self.channels, size, size):
             raise ValueError(

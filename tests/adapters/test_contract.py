@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from helpers import PullbackMetric, jacobian
-from helpers.adapters import ToyAdapter
+from helpers import PullbackMetric, WalkSettings, jacobian, walk_class
+from helpers.adapters import ToyAdapter, ViTAdapter
 
 
 def whole_vit(vit, image):
@@ -97,3 +97,37 @@ def test_bad_points_are_named(case):
         adapter.output_map(x, parts=[True, False])
     with pytest.raises(ValueError, match="NaN"):
         adapter.output_map(x * float("nan"))
+
+
+def test_a_target_adds_up_the_rest(vit, digits):
+    x = vit.encode(digits.images[17])
+    every = vit.log_probabilities(x)
+    best = every.topk(3).indices
+    f = vit.output_map(x, target=3)
+    assert f.target == tuple(best.tolist())
+    assert f.names == (*(str(int(i)) for i in best), "the rest")
+    assert torch.allclose(f(x)[:3], every[best])
+    assert f(x).exp().sum() == pytest.approx(1.0)
+    chosen = vit.output_map(x, parts=[3, 4], target=[7, 0])
+    assert torch.allclose(chosen(x[3:5])[:2], every[[7, 0]])
+    path = walk_class(f, x, travel=5.0)
+    assert path.drift.max() <= 1e-4
+    assert path.backward_passes % 4 == 0, "four outputs are differentiated, not ten"
+
+
+@pytest.mark.parametrize("target", [0, 10, [], [3, 3], [10], [True, False], list(range(10))])
+def test_a_target_that_is_none_is_named(vit, digits, target):
+    x = vit.encode(digits.images[17])
+    with pytest.raises(ValueError, match="target="):
+        vit.output_map(x, target=target)
+
+
+def test_precision_is_an_argument(digits):
+    fine = ViTAdapter.load("vit-digits", dtype=torch.float64)
+    x = fine.encode(digits.images[3])
+    path = walk_class(fine.output_map(x), x, travel=5.0, settings=WalkSettings(tolerance=1e-9))
+    assert path.points.dtype == torch.float64
+    assert path.drift.max() <= 1e-9
+    assert torch.allclose(fine.encode(fine.decode(x)), x)
+    with pytest.raises(ValueError, match=r"dtype=torch\.bfloat16"):
+        ViTAdapter.load("vit-digits", dtype=torch.bfloat16)
