@@ -1,7 +1,8 @@
 """Models as smooth maps: raw input <-> point, the output map, the names of the parts."""
 
 from helpers.adapters.base import Adapter, PartsMap
+from helpers.adapters.bert import BertAdapter
 from helpers.adapters.toy import ToyAdapter
 from helpers.adapters.vit import ViTAdapter, ViTPixelAdapter
 
-__all__ = ["Adapter", "PartsMap", "ToyAdapter", "ViTAdapter", "ViTPixelAdapter"]
+__all__ = ["Adapter", "BertAdapter", "PartsMap", "ToyAdapter", "ViTAdapter", "ViTPixelAdapter"]

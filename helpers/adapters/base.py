@@ -68,6 +68,7 @@ class Adapter(ABC):
         part_names: one name a part.
         d_model: coordinates of a part.
         dtype: precision of a point.
+        default_target: how many classes ``output_map`` tells apart unless told otherwise; all if None.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Adapter(ABC):
     part_names: list[str]
     d_model: int
     dtype: torch.dtype = torch.float32
+    default_target: int | None = None
 
     @abstractmethod
     def encode(self, raw: Any) -> Tensor:
@@ -93,28 +95,35 @@ class Adapter(ABC):
         """Return the feasible box, which broadcasts against points."""
 
     def output_map(
-        self, point: Tensor, parts: Sequence[int] | None = None, target: int | Sequence[int] | None = None
+        self, point: Tensor, parts: Sequence[int] | None = None, target: int | Sequence[int | str] | None = None
     ) -> PartsMap:
         """Take the model as a function of the chosen parts' vectors.
 
         Args:
             point: whole point (parts, d_model).
-            parts: which parts may move; all if None.
-            target: the classes to tell apart, or how many of the most probable ones at the point; all others are one
-                output more, "the rest". With very many classes this makes a walk affordable. All classes if None.
+            parts: which parts may move; ``movable(point)`` if None.
+            target: the classes to tell apart, by index or name, or how many of the most probable ones at the point;
+                all others are one output more, "the rest", which makes a walk affordable where classes are very many.
+                ``default_target`` if None.
 
         Raises:
             ValueError: a point of another shape or with NaN; no parts or classes, some out of range or named twice.
         """
         self.check_point(point)
-        chosen = sorted(
-            range(len(self.part_names)) if parts is None else _indices("parts", parts, len(self.part_names))
-        )
-        classes = self._target(point, target)
+        chosen = self.movable(point) if parts is None else _indices("parts", parts, len(point))
+        classes = self._target(point, self.default_target if target is None else target)
         names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
-        return PartsMap(self.log_probabilities, point.detach(), tuple(chosen), tuple(names), classes)
+        return PartsMap(self.whole_map(point), point.detach(), tuple(sorted(chosen)), tuple(names), classes)
 
-    def _target(self, point: Tensor, target: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    def movable(self, point: Tensor) -> list[int]:
+        """Say which parts of a point move unless others are asked for: all of them."""
+        return list(range(len(point)))
+
+    def whole_map(self, point: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points around this one to the log-probabilities of all classes."""
+        return self.log_probabilities
+
+    def _target(self, point: Tensor, target: int | Sequence[int | str] | None) -> tuple[int, ...] | None:
         """Turn ``output_map``'s target into class indices, None for all classes."""
         count = len(self.class_names)
         if target is None:
@@ -123,20 +132,32 @@ class Adapter(ABC):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(self.predict(point).topk(target).indices.tolist())
-        found = _indices("target", target, count)
+        found = _indices("target", [self._class_index(name) for name in target], count)
         if len(found) == count:
             raise ValueError(f"target={found}: names all classes and leaves no rest; leave it out")
         return tuple(found)
+
+    def _class_index(self, name: int | str) -> int:
+        """Find a class by name; an index passes through."""
+        if not isinstance(name, str):
+            return name
+        if name not in self.class_names:
+            raise ValueError(f"target={name!r}: is none of the model's {len(self.class_names):,} classes")
+        return self.class_names.index(name)
 
     @torch.no_grad()
     def predict(self, point: Tensor) -> Tensor:
         """Return the class probabilities (k,) at a whole point."""
         self.check_point(point)
-        return self.log_probabilities(point).exp()
+        return self.whole_map(point)(point).exp()
 
     def check_point(self, point: Tensor) -> None:
         """Raise a ValueError unless a point has the model's shape and precision and is finite."""
-        wanted = (len(self.part_names), self.d_model)
+        self.check_rows(point, len(self.part_names))
+
+    def check_rows(self, point: Tensor, count: int) -> None:
+        """Raise a ValueError unless a point has so many rows, the model's width and precision, and is finite."""
+        wanted = (count, self.d_model)
         if tuple(point.shape) != wanted or point.dtype != self.dtype:
             raise ValueError(
                 f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {wanted} of {self.dtype}: a row a part"
