@@ -1,16 +1,18 @@
 # make lab    set up and open JupyterLab on the first notebook
 # make test   set up and run every test
+# make bench  set up and measure the walks beside the published algorithm
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test lint notebooks clean
+.PHONY: help install lab test bench lint notebooks clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
 	@echo "make test       set up, then run all tests"
+	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
 	@echo "make lint       set up, then check style with ruff"
@@ -34,6 +36,9 @@ test: $(READY) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks.walks
 
 notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks
