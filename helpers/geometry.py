@@ -24,6 +24,11 @@ JACOBIAN_NUMBERS = 2**28  # of a Jacobian that is still kept whole: 2 GiB in flo
 PASS_NUMBERS = 2**22  # of the backward passes run at once: how many times the point's numbers they may hold
 
 
+def widen(tensor: Tensor) -> Tensor:
+    """Turn a tensor to float64 on its device, or on the CPU where the device has none (MPS)."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
 class OutputMetric(Protocol):
     """A Riemannian metric on the outputs, given by a factor L (m, k) with metric L^T L."""
 
@@ -37,7 +42,7 @@ class Euclidean:
 
     def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
         """Return the changes themselves: L is the identity."""
-        return changes.double()
+        return widen(changes)
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,13 @@ class FisherRao:
             ValueError: the outputs are not log-probabilities.
         """
         check_log_probabilities(outputs)
-        weights = (outputs.double() / 2).exp()
-        return weights.reshape(-1, *[1] * (changes.ndim - 1)) * changes.double()
+        weights = (widen(outputs) / 2).exp()
+        return weights.reshape(-1, *[1] * (changes.ndim - 1)) * widen(changes)
 
 
 def check_log_probabilities(outputs: Tensor) -> None:
     """Raise a ValueError unless exp(outputs) sums to one over the last axis."""
-    total = outputs.double().exp().sum(-1)
+    total = widen(outputs).exp().sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
         raise ValueError(
             f"outputs: must be log-probabilities, but their exponentials sum to {total.flatten()[0]:.4g}, not 1"
@@ -301,7 +306,7 @@ class PullbackMetric:
             raise ValueError(
                 f"frozen: is {frozen.dtype} of shape {tuple(frozen.shape)}, wanted booleans of shape {wanted}"
             )
-        return self._with_factor(self.factor * ~frozen.flatten(), self.base_point)
+        return self._with_factor(self.factor * ~frozen.flatten().to(self.factor.device), self.base_point)
 
     def dense(self) -> Tensor:
         """Multiply the metric out, shape (n, n): for looking at small examples only."""
@@ -322,7 +327,7 @@ class PullbackMetric:
         if tangent_vec.numel() != self.n:
             raise ValueError(f"tangent_vec: has {tangent_vec.numel()} entries, the metric's point has {self.n}")
         check_floating(tangent_vec, "tangent_vec")
-        return tangent_vec.flatten().double()
+        return widen(tangent_vec.flatten())
 
     def _shaped(self, flat: Tensor, like: Tensor) -> Tensor:
-        return flat.reshape(like.shape).to(like.dtype)
+        return flat.reshape(like.shape).to(like)

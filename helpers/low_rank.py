@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helpers.geometry import Euclidean, OutputMetric, PullbackMetric, SmoothMap, check_finite, passes_at_once
+from helpers.geometry import Euclidean, OutputMetric, PullbackMetric, SmoothMap, check_finite, passes_at_once, widen
 
 OVERSAMPLING = 10  # directions drawn in excess of the rank
 PROBES = 10  # fresh directions by which the result is judged
@@ -67,7 +67,7 @@ def low_rank_metric(
     weighed, pull = torch.func.vjp(weighed_map, point.detach())
     push = lambda v: torch.func.jvp(weighed_map, (point,), (v,))[1]  # noqa: E731
     chunk = passes_at_once(point)
-    backward = torch.func.vmap(lambda v: pull(v)[0].flatten().double(), chunk_size=chunk)
+    backward = torch.func.vmap(lambda v: widen(pull(v)[0].flatten()), chunk_size=chunk)
     forward = torch.func.vmap(push, chunk_size=chunk)
 
     def random(count: int) -> Tensor:
@@ -76,7 +76,7 @@ def low_rank_metric(
     def apply_to_span(directions: Tensor) -> tuple[Tensor, Tensor]:
         """Return orthonormal rows (s, n) that span the directions, and A applied to them, (m, s)."""
         basis = torch.linalg.qr(directions.T).Q.T
-        return basis, forward(basis.reshape(-1, *point.shape).to(point.dtype)).T
+        return basis, forward(basis.reshape(-1, *point.shape).to(point)).T
 
     size = min(rank + OVERSAMPLING, len(weighed), point.numel())
     _, image = apply_to_span(backward(random(size)))

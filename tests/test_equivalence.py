@@ -173,6 +173,8 @@ def test_leaving_for_a_chosen_class_enters_it():
             assert path.outputs[-1].topk(2).values.diff().abs() >= 0.1 - 1e-9
     nearest = leave_class(f, x)
     assert nearest.stopped_because == "class left"
+    assert f"pullback length: {nearest.pullback_length:.3g}" in repr(nearest)
+    assert nearest.pullback_length >= float((nearest.outputs[-1] - nearest.outputs[0]).norm()) - 1e-9
     with pytest.raises(ValueError, match="is in already"):
         leave_class(f, x, to=home)
 
@@ -294,6 +296,7 @@ def test_costs_are_counted():
         (lambda: walk_class(torch.log, -START), "outputs: 2 of 2"),
         (lambda: leave_class(paraboloid, START), "at least 2"),
         (lambda: leave_class(lambda x: x, START, to=2), "to=2"),
+        (lambda: leave_class(lambda x: x, START, settings=WalkSettings(output_metric=FisherRao())), "outputs: must be"),
         (lambda: WalkSettings(tolerance=0), "tolerance=0"),
         (lambda: WalkSettings(persistence=1.5), "persistence=1.5"),
         (lambda: WalkSettings(margin=-1), "margin=-1"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from helpers import Box, Euclidean, FisherRao, PullbackMetric, jacobian
 from helpers.adapters.toy import paraboloid, saddle, waves
+from helpers.geometry import widen
 
 seeds = st.integers(0, 2**31)
 sizes = st.integers(1, 12)
@@ -182,3 +183,20 @@ def test_box():
 def test_euclidean_weighs_nothing():
     changes = torch.rand(3, 4)
     assert torch.equal(Euclidean().weigh(torch.zeros(3), changes), changes.double())
+
+
+def test_without_float64_on_the_device_ranks_are_decided_on_the_cpu():
+    class OnMps:
+        """A stand-in for a tensor of a device that has no float64."""
+
+        device = torch.device("mps")
+
+        def __init__(self, tensor):
+            self.tensor = tensor
+
+        def cpu(self):
+            return self.tensor
+
+    values = torch.ones(3)
+    assert widen(OnMps(values)).dtype == torch.float64
+    assert widen(values).data_ptr() != values.data_ptr()

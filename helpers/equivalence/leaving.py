@@ -32,6 +32,7 @@ def leave_class_steps(
     """Yield the points on the way out as they are made; see ``leave_class``."""
     trail = Trail(f, x, bounds, differentiable=True)
     home = _check_classes(trail.outputs, to)
+    settings.output_metric.weigh(trail.outputs, trail.outputs)  # refuses outputs that it does not fit
     longest = settings.exit_step * trail.scale
     yield trail.first()
     for _ in range(settings.max_steps):

@@ -22,6 +22,7 @@ from helpers.geometry import (
     SmoothMap,
     check_finite,
     check_log_probabilities,
+    widen,
 )
 
 NOT_FINITE = "the output is not finite"
@@ -177,7 +178,7 @@ class ExplorationPath:
     def total_variation(self) -> Tensor:
         """Half the summed change of the probabilities from the first point's; for log-probability maps; (T+1,)."""
         check_log_probabilities(self.outputs)
-        probabilities = self.outputs.double().exp()
+        probabilities = widen(self.outputs).exp()
         return (probabilities - probabilities[0]).abs().sum(1) / 2
 
     @property
@@ -246,6 +247,7 @@ class ExplorationPath:
             ("steps", str(len(self))),
             ("travel", f"{self.travel:.3g} ({self.relative_travel:.2g} times the first point's norm)"),
             ("largest drift", f"{float(self.drift.max()):.2g}"),
+            *([("pullback length", f"{self.pullback_length:.3g}")] if self.algorithm == "leave_class" else []),
             *([verdict] if self.outputs.shape[1] > 1 else []),
             ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),
             ("stopped because", self.stopped_because),

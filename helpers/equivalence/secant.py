@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from helpers.geometry import widen
+
 
 class SecantJacobian:
     """The Jacobian of k outputs for a point of n coordinates, mended by Broyden's rank-one secant updates.
@@ -21,13 +23,13 @@ class SecantJacobian:
 
     def __init__(self, rows: Tensor, rank_tolerance: float):
         self._shape, self._dtype, self._device = rows.shape[1:], rows.dtype, rows.device
-        self._rows = _wide(rows.flatten(1))
+        self._rows = widen(rows.flatten(1))
         self._tolerance = rank_tolerance
         self._left: Tensor | None = None
 
     def update(self, move: Tensor, change: Tensor) -> None:
         """Mend the rows so that a move that was made explains the change (k,) of the outputs that it made."""
-        move, change = _wide(move.flatten()), _wide(change)
+        move, change = widen(move.flatten()), widen(change)
         square = move @ move
         if square > 0:
             self._rows = torch.addr(self._rows, (change - self._rows @ move) / square, move)
@@ -41,11 +43,11 @@ class SecantJacobian:
 
     def solve_horizontal(self, change: Tensor) -> Tensor:
         """Find the shortest move (the point's shape) that changes the outputs by ``change`` (k,): J^+ dy."""
-        return self._narrow(self._solve(_wide(change)))
+        return self._narrow(self._solve(widen(change)))
 
     def project_vertical(self, move: Tensor) -> Tensor:
         """Take from a move what the outputs see of it, to first order."""
-        flat = _wide(move.flatten())
+        flat = widen(move.flatten())
         for _ in range(2):  # twice, against round-off
             flat = flat - self._solve(self._rows @ flat)
         return self._narrow(flat)
@@ -78,8 +80,3 @@ class SecantJacobian:
 
     def _narrow(self, flat: Tensor) -> Tensor:
         return flat.reshape(self._shape).to(device=self._device, dtype=self._dtype)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Turn a tensor to float64, where its device knows that, else on the CPU."""
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
