@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ HUB_FILES = {
     "rotten_tomatoes": "cornell-movie-review-data/rotten_tomatoes/{split}.parquet",
 }
 
+SENTENCES = Path(__file__).resolve().parents[1] / "data" / "sentences.csv"
 DIGITS_HELD_OUT = 5  # every fifth digit of each class is held out
 
 
@@ -84,6 +86,45 @@ def read_table(name: str, split: str) -> pd.DataFrame:
             f"data set {name!r} ({split}): {looked}, and the hub cannot be read ({type(error).__name__}); "
             "name a local folder in HELPERS_DATASETS or connect to the network"
         ) from error
+
+
+def read_sentences(kind: str) -> pd.DataFrame:
+    """Read our own sentences, which come with the project.
+
+    Args:
+        kind: "review" (columns text, label: 1 positive, 0 negative) or "occupation" (text with one [MASK], occupation).
+
+    Raises:
+        ValueError: for another kind.
+    """
+    table = pd.read_csv(SENTENCES)
+    if kind not in set(table["kind"]):
+        raise ValueError(f"kind={kind!r}: must be one of {sorted(set(table['kind']))}")
+    return table[table["kind"] == kind].dropna(axis=1).drop(columns="kind").reset_index(drop=True)
+
+
+def load_winobias() -> pd.DataFrame:
+    """Load WinoBias (Zhao et al. 2018, type 1, development part) with the pronoun masked, where it is at hand.
+
+    Returns:
+        Columns text (one [MASK]), pronoun, occupation (the pronoun's), stereotype (pro or anti).
+
+    Raises:
+        DatasetNotFoundError: HELPERS_DATASETS names no folder that has it.
+    """
+    folder = Path(os.environ.get("HELPERS_DATASETS", "")) / "winobias"
+    rows = []
+    for stereotype in ("pro", "anti"):
+        path = folder / f"{stereotype}_stereotyped_type1.txt.dev"
+        if not path.is_file():
+            raise DatasetNotFoundError(f"data set 'winobias': no {path.name} in a folder that HELPERS_DATASETS names")
+        for line in path.read_text().splitlines():
+            occupation, pronoun, *more = re.findall(r"\[(.+?)\]", line)
+            if more:  # a second pronoun would tell the first
+                continue
+            text = re.sub(r"^\d+ ", "", line).replace(f"[{pronoun}]", "[MASK]").replace(f"[{occupation}]", occupation)
+            rows.append((text, pronoun, occupation.lower().removeprefix("the ").removeprefix("a "), stereotype))
+    return pd.DataFrame(rows, columns=["text", "pronoun", "occupation", "stereotype"])
 
 
 def load_mnist(split: str) -> LabelledImages:

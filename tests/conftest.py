@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.adapters import ViTAdapter
+from helpers.adapters import BertAdapter, ViTAdapter
 from helpers.datasets import load_digits
 
 
@@ -14,3 +14,13 @@ def vit():
 @pytest.fixture(scope="session")
 def digits():
     return load_digits("test")
+
+
+@pytest.fixture(scope="session")
+def bert():
+    return BertAdapter.load("bert-sentiment")
+
+
+@pytest.fixture(scope="session")
+def masked_bert():
+    return BertAdapter.load("bert-reviews")

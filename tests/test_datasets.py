@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers.datasets import DatasetNotFoundError, load_digits, load_mnist, read_table
+from helpers.datasets import (
+    DatasetNotFoundError,
+    load_digits,
+    load_mnist,
+    load_winobias,
+    read_sentences,
+    read_table,
+)
 
 
 def test_digits_are_split_without_overlap_and_every_class_is_in_both(digits):
@@ -52,3 +59,32 @@ def test_when_nothing_is_there_the_error_names_both_ways(tmp_path, monkeypatch):
     monkeypatch.setattr(pd, "read_parquet", no_network)
     with pytest.raises(DatasetNotFoundError, match=r"HELPERS_DATASETS=.* has no mnist/.*the hub cannot be read"):
         read_table("mnist", "train")
+
+
+def test_our_own_sentences():
+    reviews, occupations = read_sentences("review"), read_sentences("occupation")
+    assert len(reviews) == 200
+    assert set(reviews["label"]) == {0, 1}
+    assert len(occupations) == 60
+    assert (occupations["text"].str.count(r"\[MASK\]") == 1).all()
+    assert occupations["occupation"].notna().all()
+    with pytest.raises(ValueError, match="kind='poem'"):
+        read_sentences("poem")
+
+
+def test_winobias_masks_its_pronouns(tmp_path, monkeypatch):
+    monkeypatch.setenv("HELPERS_DATASETS", str(tmp_path))
+    with pytest.raises(DatasetNotFoundError, match="winobias"):
+        load_winobias()
+    (tmp_path / "winobias").mkdir()
+    line = "1 [The developer] argued with the designer because [{}] did not like the design.\n"
+    twice = "2 [The guard] works harder than the hairdresser because [she] is always busy with [her] job.\n"
+    for stereotype, pronoun in (("pro", "he"), ("anti", "she")):
+        path = tmp_path / "winobias" / f"{stereotype}_stereotyped_type1.txt.dev"
+        path.write_text(line.format(pronoun) + twice)
+    table = load_winobias()
+    assert (
+        table["text"].tolist() == ["The developer argued with the designer because [MASK] did not like the design."] * 2
+    )
+    assert table["pronoun"].tolist() == ["he", "she"]
+    assert set(table["occupation"]) == {"developer"}

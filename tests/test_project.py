@@ -20,6 +20,10 @@ ARROWS = {
     "datasets": set(),
     "resources": set(),
     "adapters": {"geometry", "adapters", "resources"},
+    "offensive": set(),
+    "swaps": {"geometry", "adapters", "offensive"},
+    "decoding": {"equivalence", "adapters", "swaps"},
+    "attributions": {"geometry", "adapters", "swaps"},
     "figures": {"geometry", "equivalence"},
     "widgets": {"geometry", "equivalence", "adapters", "widgets"},
     "notebooks": set(),
@@ -30,6 +34,7 @@ ONLY_IN = {
     "anywidget": {"widgets"},
     "matplotlib": {"figures", "widgets"},
     "seaborn": {"figures"},
+    "captum": {"attributions"},
 }
 NO_TRANSFORMERS = {"geometry", "low_rank", "equivalence", "exercises", "datasets", "figures"}
 

@@ -47,6 +47,7 @@ class BertAdapter(Adapter):
             self.class_names = [model.config.id2label[i] for i in range(model.config.num_labels)]
         self._embeddings = model.bert.embeddings
         self._boxes: dict[int, Box] = {}
+        self._reach = 0  # tokens of the longest text encoded yet
 
     @classmethod
     def load(
@@ -88,19 +89,24 @@ class BertAdapter(Adapter):
         return ids
 
     def encode(self, raw: str) -> Tensor:
-        """Turn a text into a point (tokens, d_model), and remember its tokens as ``part_names``.
+        """Turn a text into a point (tokens, d_model); its tokens are ``part_names`` until the next text is encoded.
 
         Raises:
             ValueError: as ``token_ids``.
         """
         ids = self.token_ids(raw)
-        self.part_names = self.tokenizer.convert_ids_to_tokens(ids)
+        self.part_names, self._reach = self.tokenizer.convert_ids_to_tokens(ids), max(self._reach, len(ids))
         return self.embed(ids)
 
+    def tokens(self, text: str) -> list[str]:
+        """Name the tokens of a text, special ones included; errors as in ``token_ids``."""
+        return self.tokenizer.convert_ids_to_tokens(self.token_ids(text))
+
     @torch.no_grad()
-    def embed(self, ids: list[int]) -> Tensor:
-        """Return the embedding layer's output (tokens, d_model) for token ids."""
-        return self._embeddings(input_ids=torch.tensor([ids], device=self.model.device))[0]
+    def embed(self, ids: list[int] | Tensor) -> Tensor:
+        """Return the embedding layer's output (..., tokens, d_model) for token ids (..., tokens)."""
+        rows = torch.as_tensor(ids, device=self.model.device)
+        return self._embeddings(input_ids=rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape, self.d_model)
 
     def decode(self, point: Tensor) -> str | list[str]:
         """Turn points (..., tokens, d_model) into texts: at each position the token whose embedding is nearest."""
@@ -112,6 +118,17 @@ class BertAdapter(Adapter):
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
         rows = normalize(point, dim=-1)
         return [int((normalize(self.vocabulary_at(i), dim=-1) @ row).argmax()) for i, row in enumerate(rows)]
+
+    @torch.no_grad()
+    def likely_ids(self, point: Tensor) -> list[int]:
+        """Return for each row of a point the word that the masked-word head finds most probable there.
+
+        Raises:
+            ValueError: the model has another head.
+        """
+        if not self.masked:
+            raise ValueError(f"{self.name}: has no masked-word head to read with")
+        return self.model.cls(self._encoded(point))[0].argmax(-1).tolist()
 
     @torch.no_grad()
     def vocabulary_at(self, position: int) -> Tensor:
@@ -146,11 +163,11 @@ class BertAdapter(Adapter):
         return partial(self._fill, mask=masks[0])
 
     def bounds(self) -> Box:
-        """Return the feasible box (d_model,): what any token reaches at any position of the text encoded last.
+        """Return the feasible box (d_model,): what any token reaches at any position of the longest text encoded yet.
 
         Source: arXiv 2410.06019, the projection step of Algorithm 1, for one-hot inputs and a normalised embedding.
         """
-        length = len(self.part_names) or self.longest
+        length = self._reach or self.longest
         if length not in self._boxes:
             low, high = zip(*(self.vocabulary_at(i).aminmax(dim=0) for i in range(length)), strict=True)
             self._boxes[length] = Box(torch.stack(low).amin(0), torch.stack(high).amax(0))

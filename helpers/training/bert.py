@@ -194,6 +194,8 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
         hidden_dropout_prob=0.1,
         dtype=torch.float32,
     ).to(device)
+    for parameter in model.bert.embeddings.parameters():  # so that bert-reviews reads its walked embeddings
+        parameter.requires_grad = False
     parts = load_sentiment("train").values()
     texts = [text for part in parts for text in part.texts]
     labels = torch.cat([part.labels for part in parts])
@@ -210,7 +212,7 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
         return F.cross_entropy(logits.float(), labels[chosen].to(device))
 
     model.train()
-    minutes = fit(model, loss_at, Optimisation(steps=2 * len(rows), peak_lr=3e-4, weight_decay=0.01), work)
+    minutes = fit(model, loss_at, Optimisation(steps=2 * len(rows), peak_lr=6e-4, weight_decay=0.01), work)
     model.cpu().eval().half().save_pretrained(target)
     tokenizer.save_pretrained(target)
     figures = {"minutes": minutes}

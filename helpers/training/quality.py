@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from transformers import (
     GPT2TokenizerFast,
 )
 
+from helpers.datasets import read_sentences
 from helpers.training.bert import sentiment_accuracy, word_vectors
 from helpers.training.text import Labelled, load_reviews, token_stream
 
@@ -96,8 +96,8 @@ def read_back(model: BertForMaskedLM, tokenizer: BertTokenizerFast, texts: list[
 
 def load_sentences() -> Labelled:
     """Load the labelled review sentences that were written for this project."""
-    rows = [row for row in csv.DictReader((ROOT / "data" / "sentences.csv").open()) if row["kind"] == "review"]
-    return Labelled([row["text"] for row in rows], torch.tensor([int(row["label"]) for row in rows]))
+    table = read_sentences("review")
+    return Labelled(table["text"].tolist(), torch.tensor(table["label"].tolist(), dtype=torch.long))
 
 
 def report_bert() -> Iterator[str]:

@@ -2,5 +2,6 @@
 
 from helpers.widgets.class_walker import ClassWalker
 from helpers.widgets.figure_explorer import FigureExplorer
+from helpers.widgets.sentence_walker import SentenceWalker
 
-__all__ = ["ClassWalker", "FigureExplorer"]
+__all__ = ["ClassWalker", "FigureExplorer", "SentenceWalker"]

@@ -35,6 +35,28 @@ class PatchGrid(anywidget.AnyWidget):
     label = traitlets.Unicode("").tag(sync=True)
 
 
+class TokenStrip(anywidget.AnyWidget):
+    """A sentence of tokens that can be clicked, or reached by arrow keys and toggled by space.
+
+    Attributes:
+        tokens: as they are shown.
+        changed: which of them differ from the sentence at first.
+        shades: how dark the ground of each is, 0 to 1.
+        fixed: indices of those that cannot be chosen.
+        selected: indices of the chosen ones.
+        label: what a screen reader says for the whole.
+    """
+
+    _esm = HERE / "token_strip.js"
+    _css = HERE / "token_strip.css"
+    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    changed = traitlets.List(traitlets.Bool()).tag(sync=True)
+    shades = traitlets.List(traitlets.Float()).tag(sync=True)
+    fixed = traitlets.List(traitlets.Int()).tag(sync=True)
+    selected = traitlets.List(traitlets.Int()).tag(sync=True)
+    label = traitlets.Unicode("").tag(sync=True)
+
+
 class ProbabilityBars(anywidget.AnyWidget):
     """Bars for class probabilities, each with a mark where the walk began.
 

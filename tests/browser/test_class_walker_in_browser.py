@@ -62,7 +62,7 @@ def test_step_back_slider_and_algorithm(page):
 
 
 def test_patches_are_chosen_by_click_and_by_key(page):
-    press(page, "no patch")
+    press(page, "no patches")
     press(page, "step")
     page.get_by_text("click at least one").wait_for()
     cell = page.get_by_role("gridcell", name="patch row 3, column 3")

@@ -28,11 +28,11 @@ def test_stepping_walks_inside_the_class(walker):
 
 
 def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
-    first = walker.grid.picture
+    first = walker.view.picture
     press(walker, "step", 4)
     cost = walker.path.forward_passes
     walker.slider.value = 0
-    assert walker.grid.picture == first
+    assert walker.view.picture == first
     press(walker, "step", 2)
     assert walker.slider.value == 2
     press(walker, "back")
@@ -54,7 +54,7 @@ def test_simexp_changes_the_bars_and_simec_less(walker):
 
 
 def test_only_chosen_patches_move(walker):
-    walker.grid.selected = [16, 17, 24]
+    walker.view.selected = [16, 17, 24]
     press(walker, "step", 3)
     moved = (walker.path.points[-1] - walker.path.points[0]).abs().sum(1).nonzero().flatten()
     assert moved.tolist() == [16, 17, 24]
@@ -72,7 +72,7 @@ def test_a_turn_drops_what_lay_beyond(walker):
 
 
 def test_no_patch_is_said_in_the_widget(walker):
-    press(walker, "no patch")
+    press(walker, "no patches")
     press(walker, "step")
     assert "click at least one" in walker.status.value
     assert len(walker.path) == 0
@@ -83,7 +83,7 @@ def test_no_patch_is_said_in_the_widget(walker):
 
 def test_a_walk_that_ends_says_why(vit, digits):
     walker = ClassWalker(vit.in_pixels(), np.zeros((28, 28)))
-    walker.grid.selected = [0]
+    walker.view.selected = [0]
     press(walker, "step", 60)
     shown = walker.status.value
     assert "point" in shown or "the walk stopped" in shown
@@ -94,7 +94,7 @@ def test_play_steps_and_stops_at_an_error(walker):
     walker.play.playing = True
     walker.play.value += 1
     assert len(walker.path) == 1
-    press(walker, "no patch")
+    press(walker, "no patches")
     walker.play.value += 1
     assert not walker.play.playing
 

@@ -1,14 +1,8 @@
-"""Result objects drawn as matplotlib figures.
-
-Colours are seaborn's colour-blind palette; every function takes results that were computed elsewhere and returns the
-Figure.
-"""
+"""Walks, metrics and images as figures."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,37 +14,8 @@ from matplotlib.patches import Ellipse
 from torch import Tensor
 
 from helpers.equivalence import ExplorationPath
+from helpers.figures.style import COLOURS, MARKERS, axes_of, styled
 from helpers.geometry import PullbackMetric, SmoothMap
-
-COLOURS = sns.color_palette("colorblind", 10)
-MARKERS = "os^DvP*Xp<"
-STYLE = {
-    "figure.dpi": 100,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-    "image.cmap": "gray",
-}
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in this project's style, and close the figure for pyplot so that a notebook shows it once."""
-
-    @functools.wraps(draw)
-    def drawn(*args: Any, **kwargs: Any) -> Figure:
-        with plt.rc_context(STYLE):
-            fig = draw(*args, **kwargs)
-        plt.close(fig)
-        return fig
-
-    return drawn
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    return (ax.figure, ax) if ax is not None else plt.subplots(figsize=size)
 
 
 @styled
@@ -73,7 +38,7 @@ def draw_plane(
         boundary: a level of the first output to draw as a dashed line.
         ax: where to draw.
     """
-    fig, ax = _axes(ax, (4.2, 4.0))
+    fig, ax = axes_of(ax, (4.2, 4.0))
     ticks = np.linspace(-span, span, 101)
     shape = next((points.shape[1:] for points in (walks or {}).values()), (2,))
     plane = torch.tensor([(x, y) for y in ticks for x in ticks], dtype=torch.float64).reshape(-1, *shape)
@@ -117,7 +82,7 @@ def draw_drift(
     ax: Axes | None = None,
 ) -> Figure:
     """Draw how far each walk's outputs moved from their first values, over the distance travelled."""
-    fig, ax = _axes(ax, (4.8, 3.0))
+    fig, ax = axes_of(ax, (4.8, 3.0))
     for colour, (name, path) in zip(COLOURS, paths.items(), strict=False):
         travelled = np.concatenate([[0], path.step_sizes.cumsum(0)])
         ax.semilogy(travelled[1:], path.drift[1:].clamp(min=1e-17), color=colour, label=name)
@@ -132,7 +97,7 @@ def draw_drift(
 @styled
 def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     """Draw the eigenvalues that can differ from zero, and say how many more are exactly zero."""
-    fig, ax = _axes(ax, (4.2, 2.8))
+    fig, ax = axes_of(ax, (4.2, 2.8))
     values = metric.eigenvalues.clamp(min=1e-20).numpy()
     ranks = np.arange(1, len(values) + 1)
     seen = ranks <= metric.rank

@@ -1,0 +1,33 @@
+"""Result objects drawn as matplotlib figures: what was computed elsewhere comes in, a Figure goes out."""
+
+from helpers.figures.style import styled
+from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
+from helpers.figures.walks import (
+    draw_drift,
+    draw_images,
+    draw_importance,
+    draw_plane,
+    draw_probabilities,
+    draw_projection,
+    draw_spectrum,
+    draw_walk,
+    show_image,
+)
+
+__all__ = [
+    "draw_agreement",
+    "draw_bars",
+    "draw_deletion",
+    "draw_drift",
+    "draw_images",
+    "draw_importance",
+    "draw_plane",
+    "draw_probabilities",
+    "draw_projection",
+    "draw_spectrum",
+    "draw_swap_map",
+    "draw_tokens",
+    "draw_walk",
+    "show_image",
+    "styled",
+]
