@@ -116,15 +116,21 @@ def check_decoder(adapter: BertAdapter, decoder: BertAdapter) -> None:
     if not decoder.masked:
         raise ValueError(f"decoder={decoder.name!r}: has no masked-word head")
     ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.longest]
-    if len(adapter.tokenizer) != len(decoder.tokenizer) or not torch.allclose(
-        adapter.embed(ids), decoder.embed(ids), atol=0.05
-    ):
+    same_size = (len(adapter.tokenizer), adapter.d_model) == (len(decoder.tokenizer), decoder.d_model)
+    if not same_size or not torch.allclose(adapter.embed(ids), decoder.embed(ids), atol=0.05):
         raise ValueError(f"decoder={decoder.name!r}: its embeddings are not those of {adapter.name!r}")
 
 
 def _read(adapter, text, f, path, count, method, read) -> Reading:
     """Read a walk back with a function from points (tokens, d_model) to token ids."""
     ids, moving = adapter.token_ids(text), list(f.parts)
+    own_point = adapter.embed(ids)
+    if own_point.shape != f.point.shape or not torch.allclose(own_point, f.point, atol=1e-3):
+        raise ValueError(f"text={text!r}: is not the text whose map was walked on")
+    if path.points.shape[1:] != f.start.shape:
+        raise ValueError(
+            f"path: has points of shape {tuple(path.points.shape[1:])}, the map takes {tuple(f.start.shape)}"
+        )
     where = path.evenly(min(count, len(path) + 1))
     texts = torch.tensor(ids).repeat(len(where), 1)
     for row, index in enumerate(where):
@@ -138,6 +144,6 @@ def _read(adapter, text, f, path, count, method, read) -> Reading:
         unwalked=names(ids),
         recovered=float((own == torch.tensor(ids)[moving]).double().mean()),
         travelled=travelled[where],
-        from_embedding=path.outputs[where],
+        from_embedding=path.outputs[where].cpu(),
         from_text=run_texts(adapter, f, texts),
     )

@@ -106,7 +106,14 @@ class Box:
 
     def clamp(self, point: Tensor) -> Tensor:
         """Move a point to the nearest feasible one."""
-        return torch.minimum(torch.maximum(point, self.lower), self.upper)
+        return torch.minimum(torch.maximum(point, self.lower), self.upper).to(point.dtype)
+
+    def shape_with(self, point: Tensor) -> torch.Size | None:
+        """Shape of a point and the bounds together, None where they do not fit."""
+        try:
+            return torch.broadcast_shapes(point.shape, self.lower.shape, self.upper.shape)
+        except RuntimeError:
+            return None
 
     def contains(self, point: Tensor) -> bool:
         """Say whether every coordinate lies within its bounds."""

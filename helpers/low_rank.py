@@ -64,10 +64,11 @@ def low_rank_metric(
     def weighed_map(x: Tensor) -> Tensor:
         return metric.weigh(outputs, f(x))
 
-    weighed, pull = torch.func.vjp(weighed_map, point.detach())
-    push = lambda v: torch.func.jvp(weighed_map, (point,), (v,))[1]  # noqa: E731
+    point = point.detach()
+    weighed, pull = torch.func.vjp(weighed_map, point)
+    push = lambda v: torch.func.jvp(weighed_map, (point,), (v,))[1].detach()  # noqa: E731
     chunk = passes_at_once(point)
-    backward = torch.func.vmap(lambda v: widen(pull(v)[0].flatten()), chunk_size=chunk)
+    backward = torch.func.vmap(lambda v: widen(pull(v)[0].flatten()).detach(), chunk_size=chunk)
     forward = torch.func.vmap(push, chunk_size=chunk)
 
     def random(count: int) -> Tensor:
@@ -93,5 +94,5 @@ def low_rank_metric(
         left=torch.eye(len(values), dtype=torch.float64, device=values.device),
         singular_values=values,
         right=right,
-        missed=missed / (missed + float(values.square().sum())),
+        missed=missed / max(missed + float(values.square().sum()), 1e-300),
     )

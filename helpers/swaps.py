@@ -70,7 +70,7 @@ class Swaps:
         """Cosine of every word's embedding with that of the token at ``f.parts[row]``, (W,)."""
         position = self.f.parts[row]
         table = normalize(self.adapter.vocabulary_at(position), dim=-1)
-        return table[self.words] @ table[self.ids[position]]
+        return (table @ table[self.ids[position]]).cpu()[self.words]
 
     def nearest(self, row: int, count: int = NEAR) -> Tensor:
         """Indices into ``words`` of those nearest by cosine to the token at ``f.parts[row]``, nearest first."""
@@ -94,7 +94,7 @@ def run_texts(adapter: BertAdapter, f: PartsMap, texts: Tensor) -> Tensor:
     found = []
     for batch in texts.split(BATCH):
         found.append(torch.func.vmap(f)(adapter.embed(batch)[:, list(f.parts)]))
-    return torch.cat(found)
+    return torch.cat(found).cpu()
 
 
 def total_variation(outputs: Tensor, reference: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def predict_swaps(adapter: BertAdapter, text: str, target: int | Sequence[int | 
     outputs, rows = jacobian(f, f.start)
     words = whole_words(adapter)
     changes = [(adapter.vocabulary_at(i)[words] - point[i]) @ rows[:, row].T for row, i in enumerate(f.parts)]
-    return Swaps(adapter, f, ids, words, torch.stack(changes), outputs)
+    return Swaps(adapter, f, ids, words, torch.stack(changes).cpu(), outputs.cpu())
 
 
 def whole_words(adapter: BertAdapter) -> Tensor:

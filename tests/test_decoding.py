@@ -51,6 +51,15 @@ def test_texts_are_run_afresh(bert, walk):
     assert reading.gaps[-1] == pytest.approx(float((said - path.outputs[-1].exp()).abs().sum() / 2), abs=1e-4)
 
 
+def test_a_walk_over_another_text_is_named(bert, walk):
+    f, path = walk
+    with pytest.raises(ValueError, match="is not the text"):
+        read_by_cosine(bert, "A cold and dull film, with two bad actors.", f, path)
+    one = bert.output_map(bert.encode(TEXT), parts=[2])
+    with pytest.raises(ValueError, match="the map takes"):
+        read_by_cosine(bert, TEXT, one, path)
+
+
 def test_a_decoder_that_cannot_read_is_named(bert, masked_bert, walk, tmp_path):
     f, path = walk
     with pytest.raises(ValueError, match="no masked-word head"):

@@ -46,3 +46,10 @@ def test_a_low_rank_metric_weighs_by_fisher_rao():
     x = torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64)
     exact = PullbackMetric.at(f, x, FisherRao())
     assert torch.allclose(low_rank_metric(f, x, 3, FisherRao()).dense(), exact.dense(), atol=1e-10)
+
+
+def test_a_constant_map_misses_nothing():
+    found = low_rank_metric(lambda x: 0 * x[:3], torch.ones(4))
+    assert (found.rank, found.missed) == (0, 0.0)
+    linear = torch.nn.Linear(4, 3)
+    assert not low_rank_metric(linear, torch.ones(4)).eigenvalues.requires_grad

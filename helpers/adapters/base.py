@@ -111,6 +111,8 @@ class Adapter(ABC):
         """
         self.check_point(point)
         chosen = self.movable(point) if parts is None else _indices("parts", parts, len(point))
+        if not chosen:
+            raise ValueError(f"point: none of its {len(point)} parts moves unless named; name some in parts")
         classes = self._target(point, self.default_target if target is None else target)
         names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
         return PartsMap(self.whole_map(point), point.detach(), tuple(sorted(chosen)), tuple(names), classes)
@@ -132,6 +134,8 @@ class Adapter(ABC):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(self.predict(point).topk(target).indices.tolist())
+        if isinstance(target, bool):
+            raise ValueError(f"target={target}: must be a number of classes, or their indices or names")
         found = _indices("target", [self._class_index(name) for name in target], count)
         if len(found) == count:
             raise ValueError(f"target={found}: names all classes and leaves no rest; leave it out")

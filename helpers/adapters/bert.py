@@ -42,7 +42,8 @@ class BertAdapter(Adapter):
         self.longest = model.config.max_position_embeddings
         self.part_names: list[str] = []
         if self.masked:
-            self.class_names = tokenizer.convert_ids_to_tokens(range(model.config.vocab_size))
+            names = tokenizer.convert_ids_to_tokens(range(model.config.vocab_size))
+            self.class_names = [name or f"no token, id {i}" for i, name in enumerate(names)]  # padded vocabularies
         else:
             self.class_names = [model.config.id2label[i] for i in range(model.config.num_labels)]
         self._embeddings = model.bert.embeddings
@@ -68,6 +69,13 @@ class BertAdapter(Adapter):
             raise ValueError(
                 f"name={str(name)!r}: is a {config.model_type!r} model with head {head!r}, wanted a 'bert' with one "
                 f"of {', '.join(HEADS)}"
+            )
+        if head == "BertForSequenceClassification" and (
+            config.num_labels < 2 or config.problem_type not in (None, "single_label_classification")
+        ):
+            raise ValueError(
+                f"name={str(name)!r}: scores {config.num_labels} label(s) as {config.problem_type!r}, wanted a choice "
+                "of one among two classes or more"
             )
         return cls(str(name), load_model(HEADS[head], name, device, dtype), load_pretrained(AutoTokenizer, name))
 
@@ -134,8 +142,8 @@ class BertAdapter(Adapter):
     def vocabulary_at(self, position: int) -> Tensor:
         """Embeddings of every token at a position, (vocabulary, d_model)."""
         part = self._embeddings
-        there = part.position_embeddings.weight[position] + part.token_type_embeddings.weight[0]
-        return part.LayerNorm(part.word_embeddings.weight + there)
+        words = part.word_embeddings.weight + part.token_type_embeddings.weight[0]
+        return part.LayerNorm(words + part.position_embeddings.weight[position])  # in the order in which ``embed`` adds
 
     def movable(self, point: Tensor) -> list[int]:
         """Say which parts of a point move unless others are asked for: all but special tokens."""

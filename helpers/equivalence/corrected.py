@@ -12,6 +12,7 @@ for a pass.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,50 +20,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_DIFFERENTIABLE, NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.secant import SecantJacobian
 from helpers.equivalence.settings import WalkSettings, check_positive
-from helpers.geometry import Box, PullbackMetric, SmoothMap, check_finite
+from helpers.geometry import Box, SmoothMap, check_finite
 
 NOT_HELD = "the tolerance cannot be held"
 SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused
 STILL = 1e-3  # fraction of the wanted move's length under which what is left of it counts as nothing
-LULL = 10  # steps that together bring a walk no nearer to its target, after which it ends
+NEARER = 1e-4  # share of the distance that the class, taken as flat, must still promise for a walk to go on
+FRESH = 4  # random directions tried where the last one leads nowhere
+MOVED = 0.1  # fraction of its length that a step has to come after its corrections
 STRAIGHT = 0.2  # fraction of the approach that a step promises which it has to keep
 PATIENCE = 1.3  # forward passes still to come, for each output, above which a new Jacobian is cheaper
 CLIMB = 1.3  # factor between the lengths of one step and the next
 
-Linear = SecantJacobian | PullbackMetric
+EXCHANGES = 20  # times that walls are taken into account and released before they are only taken
 
 
-def feasible_move(
-    linear: Linear, bounds: Box | None, point: Tensor, solve: Callable[[Linear, Tensor], Tensor]
-) -> Tensor:
-    """Solve for a move that pushes through no wall, by freezing the coordinates that would.
+def feasible_move(bounds: Box | None, point: Tensor, solve: Callable[[Tensor | None], Tensor]) -> Tensor:
+    """Solve for a move that pushes through no wall: coordinates that would are frozen, the others solve again.
+
+    A coordinate is released when the solution no longer pushes it outwards, as in active-set methods.
 
     Args:
-        linear: the map's linear part at or near the point.
         bounds: the box, if any.
         point: inside the box.
-        solve: (linear part with coordinates frozen, boolean mask of the frozen) -> move, zero where frozen.
+        solve: boolean mask of the frozen coordinates, None for none -> move, and where the frozen would be pushed.
     """
+    move = solve(None)
+    if bounds is None:
+        return move
     frozen = torch.zeros_like(point, dtype=torch.bool)
-    move = solve(linear, frozen)
-    while bounds is not None:
-        blocked = bounds.blocked(point, move) & ~frozen
-        if not blocked.any():
-            break
-        frozen |= blocked
-        move = solve(linear.freeze(frozen), frozen)
-    return move
+    for made in itertools.count():
+        blocked = bounds.blocked(point, move)
+        if made >= EXCHANGES:
+            blocked |= frozen
+        if torch.equal(blocked, frozen):
+            return move * ~frozen
+        frozen, move = blocked, solve(blocked)
 
 
-def null_move(linear: Linear, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
+def null_move(jacobian: SecantJacobian, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
     """Find what of a wanted move neither changes the output, to first order, nor leaves the box."""
-    return feasible_move(
-        linear, bounds, point, lambda m, frozen: m.project_vertical(wanted.masked_fill(frozen, 0)) * ~frozen
-    )
+    return feasible_move(bounds, point, lambda frozen: jacobian.project_vertical(wanted, frozen))
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,13 @@ def wander(start: Tensor, bounds: Box | None, persistence: float, generator: tor
         nonlocal here, heading, last
         if point is not here:  # the last proposal was taken
             here, heading = point, last
-        for wish in (lambda: _mixed(heading, persistence, generator), lambda: random_like(point, generator)):
-            wanted = wish()
+        wishes = [_mixed(heading, persistence, generator), *(random_like(point, generator) for _ in range(FRESH))]
+        for wanted in wishes if bounds is None else [sign * wish for wish in wishes for sign in (1, -1)]:
             move = null_move(jacobian, bounds, point, wanted)
             if move.norm() > STILL * wanted.norm():
                 last = move / move.norm()
                 return Proposal(last)
-        spent = "no null direction is left inside the box" if jacobian.nullity else "the kernel is trivial"
+        spent = "no null direction was found inside the box" if jacobian.nullity else "the kernel is trivial"
         return Proposal(None, refusal=spent)
 
     return propose
@@ -107,22 +109,15 @@ def wander(start: Tensor, bounds: Box | None, persistence: float, generator: tor
 
 def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
     """Take what the kernel and the box leave of the straight line to the target, and only come nearer."""
-    nothing_nearer, here = "no nearer point of the class lies ahead", start
-    distances = [(target - start).norm()]
+    whole, nothing_nearer = (target - start).norm(), "no nearer point of the class lies ahead"
 
     def propose(jacobian: SecantJacobian, point: Tensor) -> Proposal:
-        nonlocal here
-        if point is not here:
-            here = point
-            distances.append((target - point).norm())
-        distance = distances[-1]
-        if distance <= STILL * distances[0]:
+        distance = (target - point).norm()
+        if distance <= STILL * whole:
             return Proposal(None, refusal="target reached")
-        if len(distances) > LULL and distance > (1 - STILL) * distances[-LULL]:
-            return Proposal(None, refusal=nothing_nearer)
         move = null_move(jacobian, bounds, point, target - point)
         length = float(move.norm())
-        if length <= STILL * distance:
+        if 1 - math.sqrt(max(0.0, 1 - (length / float(distance)) ** 2)) <= NEARER:
             return Proposal(None, refusal=nothing_nearer)
 
         def comes_nearer(arrival: Tensor) -> bool:
@@ -137,10 +132,11 @@ def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
 class _Stepper:
     """Makes corrected null steps from a trail's end; keeps the Jacobian and learns how long a step may be."""
 
-    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None, propose: Propose):
+    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None, propose: Propose, travel: float):
         self.trail, self.settings, self.propose = trail, settings, propose
         self.wanted = trail.outputs if wanted is None else wanted
         self.longest = settings.longest_step * trail.scale
+        self.crumb = 0.01 * min(self.longest, travel)  # no shorter step is made on purpose
         self.reach, self.sign, self.gain = self.longest, -1, 0.0
         self.jacobian: SecantJacobian | None = None
         self.exact = False  # whether the Jacobian was taken where the walk stands and not touched since
@@ -155,18 +151,21 @@ class _Stepper:
         refusal = NOT_HELD
         while True:
             if doubtful and not self.exact and not self._take(self.trail.point):
-                return self.trail.stop(NOT_FINITE)
+                return self.trail.stop(NOT_DIFFERENTIABLE)
             proposal = self.propose(self.jacobian, self.trail.point)
             if proposal.direction is None:
                 if not self.exact and self._take(self.trail.point):  # a mended Jacobian may be wrong about it
                     proposal = self.propose(self.jacobian, self.trail.point)
                 if proposal.direction is None:
                     return self.trail.stop(proposal.refusal)
-            end = 1.02 * left / math.ceil(left / self.reach)  # equal steps to the end, and no crumb after the last
-            length = shorter * min(max(end, 0.01 * self.longest), proposal.limit)
+            steps_left = min(1e6, max(1.0, left / self.reach))
+            even = min(self.reach, 1.02 * left / math.ceil(steps_left))  # equal steps to the end, no crumb after them
+            length = shorter * min(max(even, self.crumb), proposal.limit)
             if length < SMALLEST_STEP * min(self.longest, proposal.limit):
                 return self.trail.stop(refusal)
             arrival, outputs, refusal = self._correct(self.trail.point + length * proposal.direction, length)
+            if not refusal and not float((arrival - self.trail.point).norm()) > MOVED * length:
+                refusal = NOT_HELD  # the corrections led back to where the step began
             if not refusal and proposal.accept(arrival):
                 self._learn(length, spent, shorter < 1)
                 return self.trail.advance(arrival, outputs)
@@ -212,7 +211,9 @@ class _Stepper:
                 taken, last = True, 0.0
             else:
                 last = size
-            move = feasible_move(self.jacobian, trail.bounds, point, lambda m, _, r=residual: m.solve_horizontal(r))
+            move = feasible_move(
+                trail.bounds, point, lambda frozen, r=residual: self.jacobian.solve_horizontal(r, frozen)
+            )
             if not float(move.norm()) <= longest:
                 break
             point = trail.clamp(point + move)
@@ -297,8 +298,8 @@ def walk_class_steps(
         propose = wander(trail.point, bounds, settings.persistence, generator)
     else:
         _check_target(towards, x)
-        propose = approach(trail.point, towards, bounds)
-    stepper, walked = _Stepper(trail, settings, wanted, propose), 0.0
+        propose = approach(trail.point, towards.detach(), bounds)
+    stepper, walked = _Stepper(trail, settings, wanted, propose, travel), 0.0
     yield trail.first()
     for _ in range(settings.max_steps):
         step = stepper.step(travel - walked)

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.corrected import feasible_move
-from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
+from helpers.equivalence.secant import SecantJacobian
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import Box, Euclidean, PullbackMetric, SmoothMap
+from helpers.geometry import RANK_TOLERANCE, Box, SmoothMap
 
 
 def leave_class_steps(
@@ -35,13 +36,16 @@ def leave_class_steps(
     settings.output_metric.weigh(trail.outputs, trail.outputs)  # refuses outputs that it does not fit
     longest = settings.exit_step * trail.scale
     yield trail.first()
-    for _ in range(settings.max_steps):
+    for made in range(settings.max_steps + 1):
         if lead(trail.outputs, home, to) >= settings.margin and int(trail.outputs.argmax()) != home:
             yield trail.stop("class left")
             return
+        if made == settings.max_steps:
+            yield trail.stop("max_steps made")
+            return
         found = trail.jacobian(trail.point)
         if found is None:
-            yield trail.stop(NOT_FINITE)
+            yield trail.stop(NOT_DIFFERENTIABLE)
             return
         move = shortest_exit(trail.point, *found, home, to, bounds, settings.margin)
         if move is None and not found[1].any():  # a flat spot: any direction is as good
@@ -53,7 +57,6 @@ def leave_class_steps(
         yield step
         if step.stopped_because:
             return
-    yield trail.stop("max_steps made")
 
 
 def lead(outputs: Tensor, home: int, to: int | None) -> float:
@@ -87,9 +90,9 @@ def shortest_exit(
             continue
         gap = (outputs[rival] - outputs[other]).reshape(1)
         gap = gap + 1.05 * margin + 1e-5 * (1 + gap.abs())  # beyond the margin: Newton may come at it from below
-        metric = PullbackMetric.from_jacobian(point, gap, (rows[other] - rows[rival])[None], Euclidean())
-        move = feasible_move(metric, bounds, point, lambda m, _, g=gap: m.solve_horizontal(g))
-        if metric.rank and move.norm() > 0 and (best is None or move.norm() < best.norm()):
+        jacobian = SecantJacobian((rows[other] - rows[rival])[None], RANK_TOLERANCE)
+        move = feasible_move(bounds, point, lambda frozen, j=jacobian, g=gap: j.solve_horizontal(g, frozen))
+        if jacobian.rank and move.norm() > 0 and (best is None or move.norm() < best.norm()):
             best = move
     return best
 

@@ -26,6 +26,7 @@ from helpers.geometry import (
 )
 
 NOT_FINITE = "the output is not finite"
+NOT_DIFFERENTIABLE = "the Jacobian is not finite"
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
 
 
@@ -94,6 +95,8 @@ class Trail:
 
     def __init__(self, f: SmoothMap, point: Tensor, bounds: Box | None, differentiable: bool = False):
         check_finite(point)
+        if bounds is not None and bounds.shape_with(point) != point.shape:
+            raise ValueError(f"bounds: of shape {tuple(bounds.lower.shape)} do not fit a point of {tuple(point.shape)}")
         if bounds is not None and not bounds.contains(point):
             raise ValueError("point: lies outside the bounds, where no walk may begin; bounds.clamp(point) does not")
         self.f, self.bounds, self._differentiable = CountedMap(f), bounds, differentiable

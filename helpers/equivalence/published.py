@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import NOT_FINITE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.geometry import Box, PullbackMetric, SmoothMap
 
@@ -82,7 +82,7 @@ def _published_steps(
     for _ in range(steps):
         found = trail.jacobian(trail.point)
         if found is None:
-            yield trail.stop(NOT_FINITE)
+            yield trail.stop(NOT_DIFFERENTIABLE)
             return
         metric = PullbackMetric.from_jacobian(trail.point, *found, settings.output_metric, settings.rank_tolerance)
         if metric.rank == 0:

@@ -35,21 +35,20 @@ class SecantJacobian:
             self._rows = torch.addr(self._rows, (change - self._rows @ move) / square, move)
             self._left = None
 
-    def freeze(self, frozen: Tensor) -> SecantJacobian:
-        """Restrict to moves that leave the marked coordinates (boolean, the point's shape) alone."""
-        return SecantJacobian(
-            (self._rows * ~frozen.flatten().to(self._rows.device)).reshape(-1, *self._shape), self._tolerance
-        )._like(self)
+    def solve_horizontal(self, change: Tensor, frozen: Tensor | None = None) -> Tensor:
+        """Find the shortest move (the point's shape) that changes the outputs by ``change`` (k,): J^+ dy.
 
-    def solve_horizontal(self, change: Tensor) -> Tensor:
-        """Find the shortest move (the point's shape) that changes the outputs by ``change`` (k,): J^+ dy."""
-        return self._narrow(self._solve(widen(change)))
+        Where coordinates are frozen (boolean, the point's shape), the others alone make the change, and the frozen
+        ones tell where they would be pushed.
+        """
+        return self._narrow(self._rows.T @ self._multipliers(widen(change), frozen))
 
-    def project_vertical(self, move: Tensor) -> Tensor:
-        """Take from a move what the outputs see of it, to first order."""
+    def project_vertical(self, move: Tensor, frozen: Tensor | None = None) -> Tensor:
+        """Take from a move what the outputs see of it, to first order; ``frozen`` as in ``solve_horizontal``."""
         flat = widen(move.flatten())
+        kept = 1.0 if frozen is None else ~frozen.flatten().to(flat.device)
         for _ in range(2):  # twice, against round-off
-            flat = flat - self._solve(self._rows @ flat)
+            flat = flat - self._rows.T @ self._multipliers(self._rows @ (flat * kept), frozen)
         return self._narrow(flat)
 
     @property
@@ -63,20 +62,24 @@ class SecantJacobian:
         """Dimension of the kernel."""
         return self._rows.shape[1] - self.rank
 
-    def _solve(self, change: Tensor) -> Tensor:
-        self._decompose()
-        return self._rows.T @ (self._left @ ((self._left.T @ change) / self._squares))
+    def _multipliers(self, change: Tensor, frozen: Tensor | None) -> Tensor:
+        """Solve A A^T m = change, (k,), in the coordinates that are not frozen."""
+        if frozen is None or not frozen.any():
+            self._decompose()
+            left, squares = self._left, self._squares
+        else:
+            left, squares = self._eigenpairs(self._rows * ~frozen.flatten().to(self._rows.device))
+        return left @ ((left.T @ change) / squares)
 
     def _decompose(self) -> None:
-        """Find the squared singular values above the tolerance, and their left singular vectors."""
         if self._left is None:
-            squares, left = torch.linalg.eigh(self._rows @ self._rows.T)
-            kept = (squares > 0) & (squares > self._tolerance**2 * squares[-1])
-            self._left, self._squares = left[:, kept], squares[kept]
+            self._left, self._squares = self._eigenpairs(self._rows)
 
-    def _like(self, other: SecantJacobian) -> SecantJacobian:
-        self._dtype, self._device = other._dtype, other._device
-        return self
+    def _eigenpairs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the left singular vectors and the squared singular values above the tolerance."""
+        squares, left = torch.linalg.eigh(rows @ rows.T)
+        kept = (squares > 0) & (squares > self._tolerance**2 * squares[-1])
+        return left[:, kept], squares[kept]
 
     def _narrow(self, flat: Tensor) -> Tensor:
         return flat.reshape(self._shape).to(device=self._device, dtype=self._dtype)

@@ -51,7 +51,7 @@ class WalkSettings:
         ):
             check_positive(name, getattr(self, name))
         for name in ("corrections", "max_steps"):
-            if int(getattr(self, name)) != getattr(self, name):
+            if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name}={getattr(self, name)}: must be a whole number")
         if self.rank_tolerance >= 1:
             raise ValueError(f"rank_tolerance={self.rank_tolerance}: must be below 1")

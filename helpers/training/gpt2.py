@@ -40,8 +40,8 @@ class Recipe:
 
 
 RECIPES = {
-    "gpt2-reviews": Recipe(width=192, heads=6, layers=4, steps=7000, seed=2022),
-    "gpt2-reviews-b": Recipe(width=128, heads=4, layers=4, steps=7000, seed=2209),
+    "gpt2-reviews": Recipe(width=192, heads=6, layers=4, steps=8000, seed=2022),
+    "gpt2-reviews-b": Recipe(width=160, heads=5, layers=4, steps=6500, seed=2209),
 }
 
 
@@ -83,7 +83,7 @@ def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, fl
         return F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
 
     schedule = Optimisation(steps=recipe.steps, peak_lr=3e-3, warmup=0.03, weight_decay=0.1, betas=(0.9, 0.95))
-    minutes = fit(model, loss_at, schedule, work, hidden=model.transformer.h)
+    minutes = fit(model, loss_at, schedule, work)
     model.cpu().eval()
     held_out = token_stream(tokenizer, reviews.held_out, shared / "gpt2-held-out.npy", end).astype(np.int64)
     figures = {"minutes": minutes, "held-out perplexity": perplexity(model, torch.from_numpy(held_out))}

@@ -15,6 +15,7 @@ function render({ model, el }) {
       cell.textContent = tokens[index];
       cell.classList.toggle("tm-changed", Boolean(changed[index]));
       cell.classList.toggle("tm-dark", shade > 0.6);
+      cell.title = changed[index] ? "reads otherwise than at first" : "";
       cell.style.setProperty("--tm-shade", `${Math.round(85 * shade)}%`);
       if (!cell.disabled) cell.setAttribute("aria-pressed", String(selected.has(index)));
     });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,7 +109,7 @@ class Walker(widgets.VBox):
                 self._compute()
         except Exception as error:  # shown in the widget: an exception in a callback would vanish
             self.play.playing = False
-            self._say(f"cannot step: {error}", wrong=True)
+            self._say(f"cannot step: {html.escape(str(error))}", wrong=True)
 
     def back(self) -> None:
         """Go one step back; nothing is dropped."""

@@ -135,6 +135,18 @@ def test_other_models_and_heads_are_named(tmp_path):
         BertAdapter.load(tmp_path)
 
 
+def test_a_text_of_unknown_words_says_that_nothing_moves(bert):
+    with pytest.raises(ValueError, match="none of its 5 parts moves"):
+        bert.output_map(bert.encode("日本語"))
+
+
+def test_scores_that_are_no_choice_are_named(tmp_path):
+    config = BertConfig(hidden_size=12, num_hidden_layers=1, num_labels=1)
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="wanted a choice"):
+        BertAdapter.load(tmp_path)
+
+
 def test_three_classes_work_too(tmp_path):
     torch.manual_seed(0)
     config = BertConfig(
