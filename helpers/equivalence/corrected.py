@@ -29,10 +29,10 @@ from helpers.geometry import Box, SmoothMap, check_finite
 NOT_HELD = "the tolerance cannot be held"
 SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused
 STILL = 1e-3  # fraction of the wanted move's length under which what is left of it counts as nothing
-NEARER = 1e-4  # share of the distance that the class, taken as flat, must still promise for a walk to go on
+NEARER = 1e-3  # share of the distance that the class, taken as flat, must still promise for a walk to go on
 FRESH = 4  # random directions tried where the last one leads nowhere
 MOVED = 0.1  # fraction of its length that a step has to come after its corrections
-STRAIGHT = 0.2  # fraction of the approach that a step promises which it has to keep
+STRAIGHT = 0.35  # fraction of the approach that a step promises which it has to keep
 PATIENCE = 1.3  # forward passes still to come, for each output, above which a new Jacobian is cheaper
 CLIMB = 1.3  # factor between the lengths of one step and the next
 
@@ -159,7 +159,9 @@ class _Stepper:
                 if proposal.direction is None:
                     return self.trail.stop(proposal.refusal)
             steps_left = min(1e6, max(1.0, left / self.reach))
-            even = min(self.reach, 1.02 * left / math.ceil(steps_left))  # equal steps to the end, no crumb after them
+            even = min(
+                1.02 * self.reach, 1.02 * left / math.ceil(steps_left)
+            )  # equal steps to the end, no crumb after them
             length = shorter * min(max(even, self.crumb), proposal.limit)
             if length < SMALLEST_STEP * min(self.longest, proposal.limit):
                 return self.trail.stop(refusal)
@@ -224,7 +226,7 @@ class _Stepper:
         gain = length / (self.trail.f.cost - spent)
         if refused:
             self.sign, self.reach = -1, length
-        elif length < self.reach:
+        elif length < 0.5 * self.reach:
             return
         elif gain < self.gain:
             self.sign = -self.sign

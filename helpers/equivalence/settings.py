@@ -30,7 +30,7 @@ class WalkSettings:
     tolerance: float = 1e-4
     eta: float = 1.0
     persistence: float = 1.0
-    longest_step: float = 0.4
+    longest_step: float = 0.5
     exit_step: float = 0.01
     corrections: int = 12
     margin: float = 0.1

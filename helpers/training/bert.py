@@ -29,6 +29,7 @@ BATCH_TOKENS = 4096
 LENGTHS = (32, 64, 128)  # the batches take turns; those of the first length are single sentences
 MASKED = 0.15
 FINETUNING_BATCH = 32
+REVIEW = max(LENGTHS)  # tokens to which a review is cut, from its start; positions beyond were never trained
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,12 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     """Finetune the body of ``bert-reviews`` on reviews and review sentences; returns its quality figures."""
     torch.manual_seed(SEED)
     body = target.parent / "bert-reviews"
-    tokenizer = BertTokenizerFast.from_pretrained(body)
+    tokenizer = BertTokenizerFast.from_pretrained(body, truncation_side="left")  # a review says its verdict at its end
     model = BertForSequenceClassification.from_pretrained(
         body,
         num_labels=2,
         id2label={0: "negative", 1: "positive"},
         label2id={"negative": 0, "positive": 1},
-        hidden_dropout_prob=0.1,
         dtype=torch.float32,
     ).to(device)
     for parameter in model.bert.embeddings.parameters():  # so that bert-reviews reads its walked embeddings
@@ -199,12 +199,12 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     parts = load_sentiment("train").values()
     texts = [text for part in parts for text in part.texts]
     labels = torch.cat([part.labels for part in parts])
-    ids = tokenizer(texts, truncation=True, max_length=POSITIONS)["input_ids"]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # batches of like length need little padding
+    ids = tokenizer(texts, truncation=True, max_length=REVIEW)["input_ids"]
+    shuffled = torch.randperm(len(ids), generator=torch.Generator().manual_seed(SEED)).tolist()
+    order = sorted(shuffled, key=lambda i: len(ids[i]))  # batches of like length need little padding
     rows = torch.tensor(order[: len(order) // FINETUNING_BATCH * FINETUNING_BATCH]).reshape(-1, FINETUNING_BATCH)
 
     def loss_at(step: int) -> Tensor:
-        torch.manual_seed(SEED * 1_000_003 + step)  # dropout
         chosen = rows[epoch_order(step, 1, len(rows), SEED)[0]].tolist()
         batch = tokenizer.pad({"input_ids": [ids[i] for i in chosen]}, return_tensors="pt").to(device)
         with torch.autocast(device, torch.bfloat16):
@@ -212,7 +212,8 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
         return F.cross_entropy(logits.float(), labels[chosen].to(device))
 
     model.train()
-    minutes = fit(model, loss_at, Optimisation(steps=2 * len(rows), peak_lr=6e-4, weight_decay=0.01), work)
+    schedule = Optimisation(steps=2 * len(rows), peak_lr=2.5e-4, weight_decay=0.01, save_every=100)
+    minutes = fit(model, loss_at, schedule, work)
     model.cpu().eval().half().save_pretrained(target)
     tokenizer.save_pretrained(target)
     figures = {"minutes": minutes}
@@ -228,7 +229,7 @@ def sentiment_accuracy(model: BertForSequenceClassification, tokenizer: BertToke
     right = 0
     for batch in (order[i : i + 64] for i in range(0, len(order), 64)):
         texts = [part.texts[i] for i in batch]
-        inputs = tokenizer(texts, truncation=True, max_length=POSITIONS, padding=True, return_tensors="pt")
+        inputs = tokenizer(texts, truncation=True, max_length=REVIEW, padding=True, return_tensors="pt")
         with torch.autocast("cpu", torch.bfloat16):
             predicted = model(**inputs).logits.argmax(1)
         right += int((predicted == part.labels[batch]).sum())

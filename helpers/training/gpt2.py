@@ -41,7 +41,7 @@ class Recipe:
 
 RECIPES = {
     "gpt2-reviews": Recipe(width=192, heads=6, layers=4, steps=8000, seed=2022),
-    "gpt2-reviews-b": Recipe(width=160, heads=5, layers=4, steps=6500, seed=2209),
+    "gpt2-reviews-b": Recipe(width=128, heads=4, layers=4, steps=9000, seed=2209),
 }
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.stats import bootstrap
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from torch import Tensor
 from transformers import (
     BertForMaskedLM,
@@ -19,7 +22,7 @@ from transformers import (
 
 from helpers.datasets import read_sentences
 from helpers.training.bert import sentiment_accuracy, word_vectors
-from helpers.training.text import Labelled, load_reviews, token_stream
+from helpers.training.text import Labelled, load_reviews, load_sentiment, token_stream
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
@@ -100,6 +103,13 @@ def load_sentences() -> Labelled:
     return Labelled(table["text"].tolist(), torch.tensor(table["label"].tolist(), dtype=torch.long))
 
 
+def bag_of_words_accuracy(train: list[Labelled], test: Labelled) -> float:
+    """Accuracy of a logistic regression on word counts, the yardstick of ``bert-sentiment``, on the same text."""
+    texts, labels = [text for part in train for text in part.texts], torch.cat([part.labels for part in train])
+    model = make_pipeline(CountVectorizer(min_df=3, binary=True), LogisticRegression(C=0.1, max_iter=300))
+    return float(model.fit(texts, labels.numpy()).score(test.texts, test.labels.numpy()))
+
+
 def report_bert() -> Iterator[str]:
     """Yield what the BERTs' cards say of them beyond what their training printed."""
     tokenizer, sentences = BertTokenizerFast.from_pretrained(MODELS / "bert-reviews"), load_sentences()
@@ -109,6 +119,9 @@ def report_bert() -> Iterator[str]:
     if (MODELS / "bert-sentiment" / "config.json").is_file():
         model = BertForSequenceClassification.from_pretrained(MODELS / "bert-sentiment", dtype=torch.float32).eval()
         yield f"bert-sentiment on data/sentences.csv: {sentiment_accuracy(model, tokenizer, sentences):.3f}"
+        train, test = list(load_sentiment("train").values()), load_sentiment("test")
+        for name, part in {**test, "data/sentences.csv": sentences}.items():
+            yield f"bag of words, {name}: {bag_of_words_accuracy(train, part):.3f}"
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def test_a_pixel_walk_stays_in_the_box_and_means_what_it_shows(vit, digits):
     path = walk_class(pixels.output_map(z), z, travel=3.0, towards=other, bounds=pixels.bounds())
     assert pixels.bounds().contains(path.points)
     assert path.drift.max() <= 1e-4
-    assert (path.points[-1] - other).norm() < 0.6 * (z - other).norm()
+    assert (path.points[-1] - other).norm() < 0.65 * (z - other).norm()
     shown = vit.predict(vit.encode(pixels.decode(path.points[-1])))
     assert torch.allclose(shown, path.outputs[0].exp(), atol=1e-4)
 
