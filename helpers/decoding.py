@@ -49,25 +49,27 @@ class Reading:
         """Number of tokens that differ from the unwalked text at each point read."""
         return [sum(a != b for a, b in zip(each, self.unwalked, strict=True)) for each in self.tokens]
 
+    @property
+    def _first_verdict(self) -> tuple[Tensor, Tensor]:
+        """Probabilities of the verdict at the first point, by embedding and by text, (R,) each."""
+        verdict = int(self.from_embedding[0].argmax())
+        return self.from_embedding[:, verdict].exp(), self.from_text[:, verdict].exp()
+
     def __repr__(self) -> str:
         return f"Reading(by {self.method}, {len(self.tokens)} points, {self.recovered:.0%} of unwalked tokens right)"
 
     def _repr_html_(self) -> str:
-        """Show one row a point, with the tokens that changed in bold."""
+        """Show one row a point: probabilities of the first point's verdict, and the tokens, changed ones in bold."""
         rows = "".join(
-            f"<tr><td>{float(t):.3g}</td><td>{_probable(e)}</td><td>{_probable(s)}</td><td>{float(gap):.2g}</td>"
+            f"<tr><td>{float(t):.3g}</td><td>{float(e):.3f}</td><td>{float(s):.3f}</td><td>{float(gap):.2g}</td>"
             f"<td style='text-align:left'>{_marked(tokens, self.unwalked)}</td></tr>"
             for t, e, s, gap, tokens in zip(
-                self.travelled, self.from_embedding, self.from_text, self.gaps, self.tokens, strict=True
+                self.travelled, *self._first_verdict, self.gaps, self.tokens, strict=True
             )
         )
         heads = "".join(f"<th>{name}</th>" for name in ("travel", "p, embedding", "p, text", "gap", "text"))
         said = f"read by {html.escape(self.method)}; {self.recovered:.0%} of the unwalked tokens come back right"
         return f"<p>{said}</p><table><tr>{heads}</tr>{rows}</table>"
-
-
-def _probable(outputs: Tensor) -> str:
-    return f"{float(outputs.max().exp()):.3f}"
 
 
 def _marked(tokens: list[str], unwalked: list[str]) -> str:
