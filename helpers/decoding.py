@@ -63,9 +63,7 @@ class Reading:
         rows = "".join(
             f"<tr><td>{float(t):.3g}</td><td>{float(e):.3f}</td><td>{float(s):.3f}</td><td>{float(gap):.2g}</td>"
             f"<td style='text-align:left'>{_marked(tokens, self.unwalked)}</td></tr>"
-            for t, e, s, gap, tokens in zip(
-                self.travelled, *self._first_verdict, self.gaps, self.tokens, strict=True
-            )
+            for t, e, s, gap, tokens in zip(self.travelled, *self._first_verdict, self.gaps, self.tokens, strict=True)
         )
         heads = "".join(f"<th>{name}</th>" for name in ("travel", "p, embedding", "p, text", "gap", "text"))
         said = f"read by {html.escape(self.method)}; {self.recovered:.0%} of the unwalked tokens come back right"
