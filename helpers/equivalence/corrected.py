@@ -35,7 +35,6 @@ MOVED = 0.1  # fraction of its length that a step has to come after its correcti
 STRAIGHT = 0.35  # fraction of the approach that a step promises which it has to keep
 PATIENCE = 1.3  # forward passes still to come, for each output, above which a new Jacobian is cheaper
 CLIMB = 1.3  # factor between the lengths of one step and the next
-
 EXCHANGES = 20  # times that walls are taken into account and released before they are only taken
 
 
@@ -95,8 +94,7 @@ def wander(start: Tensor, bounds: Box | None, persistence: float, generator: tor
         nonlocal here, heading, last
         if point is not here:  # the last proposal was taken
             here, heading = point, last
-        wishes = [_mixed(heading, persistence, generator), *(random_like(point, generator) for _ in range(FRESH))]
-        for wanted in wishes if bounds is None else [sign * wish for wish in wishes for sign in (1, -1)]:
+        for wanted in _wishes(heading, persistence, generator, both_ways=bounds is not None):
             move = null_move(jacobian, bounds, point, wanted)
             if move.norm() > STILL * wanted.norm():
                 last = move / move.norm()
@@ -105,6 +103,15 @@ def wander(start: Tensor, bounds: Box | None, persistence: float, generator: tor
         return Proposal(None, refusal=spent)
 
     return propose
+
+
+def _wishes(heading: Tensor, persistence: float, generator: torch.Generator, both_ways: bool) -> Iterator[Tensor]:
+    """Yield directions to try, drawn as they are asked for: the heading first; their opposites too where walls are."""
+    for made in range(1 + FRESH):
+        wish = random_like(heading, generator) if made else _mixed(heading, persistence, generator)
+        yield wish
+        if both_ways:
+            yield -wish
 
 
 def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:

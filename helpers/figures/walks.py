@@ -90,7 +90,7 @@ def draw_drift(
         ax.axhline(tolerance, color="black", ls=":", lw=1)
         ax.annotate("tolerance", (0.99, tolerance), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     ax.set(xlabel="distance travelled", ylabel=f"largest output change ({unit})")
-    ax.legend()
+    ax.legend(ncols=2, loc="center", bbox_to_anchor=(0.5, 0.68))
     return fig
 
 
