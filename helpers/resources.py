@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 transformers_logging.disable_progress_bar()  # bars over in a blink; the hub's download bars stay
 
 MODELS = Path(__file__).resolve().parents[1] / "data" / "models"
+COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often its training text has each token
 
 
 class ModelNotFoundError(RuntimeError):

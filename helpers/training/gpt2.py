@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2TokenizerFast
 
+from helpers.resources import COUNTS
 from helpers.training.loop import Optimisation, epoch_order, fit
 from helpers.training.text import (
     Labelled,
@@ -18,6 +20,7 @@ from helpers.training.text import (
     load_reviews,
     load_sentiment,
     make_gpt2_tokenizer,
+    save_token_counts,
     token_stream,
 )
 
@@ -71,7 +74,8 @@ def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, fl
     recipe, reviews, shared = RECIPES[name], load_reviews(), work.parent / "text"
     tokenizer = load_or_make(GPT2TokenizerFast, make_gpt2_tokenizer, shared / "gpt2-tokenizer", reviews.train)
     end = tokenizer.eos_token_id
-    stream = torch.from_numpy(token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end).astype(np.int32))
+    tokens = token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end)
+    stream = torch.from_numpy(tokens.astype(np.int32))
     model = make_gpt2(recipe, tokenizer).to(device).train()
 
     def loss_at(step: int) -> torch.Tensor:
@@ -89,6 +93,7 @@ def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, fl
     figures = {"minutes": minutes, "held-out perplexity": perplexity(model, torch.from_numpy(held_out))}
     model.half().save_pretrained(target)
     tokenizer.save_pretrained(target)
+    save_token_counts(tokens, len(tokenizer), target)
     return figures
 
 
@@ -140,6 +145,7 @@ def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     stored.transformer.ln_f = final_norm
     stored.cpu().half().save_pretrained(target)
     tokenizer.save_pretrained(target)
+    shutil.copy(body / COUNTS, target / COUNTS)
     return {"minutes": minutes, "accuracy on imdb's test part": accuracy}
 
 

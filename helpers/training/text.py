@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertTokenizerFast, GPT2TokenizerFast
 
 from helpers.datasets import read_table
+from helpers.resources import COUNTS
 
 VOCABULARY = 8192
 WHOLE_WORDS = 7000  # WordPiece: the commonest words are tokens of their own
@@ -149,3 +151,9 @@ def token_stream(tokenizer, texts: list[str], cache: Path, end: int | None = Non
 def split_sentences(text: str) -> list[str]:
     """Split a text after . ! or ? followed by a space and a capital, digit or quote."""
     return re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])", text)
+
+
+def save_token_counts(stream: np.ndarray, size: int, folder: Path) -> None:
+    """Store beside a model how often each of ``size`` tokens occurs in its training text."""
+    counts = np.bincount(stream.astype(np.int64), minlength=size)
+    save_file({"counts": torch.from_numpy(counts.astype(np.int32))}, folder / COUNTS)
