@@ -1,19 +1,78 @@
-"""The pullback metric of a map with very many outputs, by its largest eigenvalues alone.
+"""The pullback metric of a map with very many outputs: by its largest eigenvalues, or through the state before them.
 
 Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.3 and 5.1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from helpers.geometry import Euclidean, OutputMetric, PullbackMetric, SmoothMap, check_finite, passes_at_once, widen
+from helpers.geometry import (
+    Euclidean,
+    OutputMetric,
+    PullbackMetric,
+    SmoothMap,
+    check_finite,
+    jacobian,
+    passes_at_once,
+    widen,
+)
 
 OVERSAMPLING = 10  # directions drawn in excess of the rank
 PROBES = 10  # fresh directions by which the result is judged
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxFisherRao:
+    """Fisher-Rao distance of the probabilities softmax(weight @ state), as a metric of the state.
+
+    It lets a map end at a model's last state, so that all words of a vocabulary are weighed by as many backward
+    passes as the state has coordinates, and nothing is left out.
+
+    Attributes:
+        weight: (k, d), without bias.
+    """
+
+    weight: Tensor
+
+    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
+        """Return a factor of the metric at a state (d,) applied to changes (d, ...): float64, (d, ...)."""
+        rows = widen(self.weight)
+        p = (rows @ widen(outputs)).softmax(0)
+        mean = p @ rows
+        values, vectors = torch.linalg.eigh((rows.T * p) @ rows - torch.outer(mean, mean))
+        factor = values.clamp(min=0).sqrt()[:, None] * vectors.T
+        return torch.tensordot(factor, widen(changes), dims=1)
+
+
+def mean_block_metric(f: SmoothMap, points: Iterable[Tensor], output_metric: OutputMetric) -> Tensor:
+    """Average a part's own block of the pullback metric over the parts of many points: (d, d), float64.
+
+    Its eigenvectors with the smallest eigenvalues are directions that no part of any of these points is seen to move
+    in; nothing beyond these points is claimed.
+
+    Args:
+        f: the map.
+        points: (parts, d) each; the number of parts may differ.
+        output_metric: pulled back at each.
+
+    Raises:
+        ValueError: no points.
+    """
+    total, parts = None, 0
+    for point in tqdm(list(points), unit=" points", leave=False, delay=2):
+        outputs, rows = jacobian(f, point)
+        factor = output_metric.weigh(outputs, rows)
+        found = torch.einsum("kpi,kpj->ij", factor, factor)
+        total, parts = found if total is None else total + found, parts + len(point)
+    if total is None:
+        raise ValueError("points: there are none")
+    return total / parts
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from helpers.adapters import BertAdapter, PartsMap
+from helpers.adapters import PartsMap, TextAdapter
 from helpers.geometry import FisherRao, jacobian, widen
 from helpers.offensive import is_offensive
 
@@ -40,7 +40,7 @@ class Swaps:
         outputs: at the text, (k,).
     """
 
-    adapter: BertAdapter
+    adapter: TextAdapter
     f: PartsMap
     ids: list[int]
     words: Tensor
@@ -60,11 +60,11 @@ class Swaps:
 
     def token(self, position: int) -> str:
         """Name the token that stands at a position now."""
-        return self.adapter.tokenizer.convert_ids_to_tokens(self.ids[position])
+        return self.adapter.names_of([self.ids[position]])[0]
 
     def name(self, word: int) -> str:
         """Name the word of an index into ``words``."""
-        return self.adapter.tokenizer.convert_ids_to_tokens(int(self.words[word]))
+        return self.adapter.names_of([int(self.words[word])])[0]
 
     def similarity(self, row: int) -> Tensor:
         """Cosine of every word's embedding with that of the token at ``f.parts[row]``, (W,)."""
@@ -89,7 +89,7 @@ class Swaps:
 
 
 @torch.no_grad()
-def run_texts(adapter: BertAdapter, f: PartsMap, texts: Tensor) -> Tensor:
+def run_texts(adapter: TextAdapter, f: PartsMap, texts: Tensor) -> Tensor:
     """Run texts (N, tokens) that differ from a map's own only where it may move: outputs (N, k)."""
     found = []
     for batch in texts.split(BATCH):
@@ -102,7 +102,7 @@ def total_variation(outputs: Tensor, reference: Tensor) -> Tensor:
     return (outputs.exp() - reference.exp()).abs().sum(-1) / 2
 
 
-def predict_swaps(adapter: BertAdapter, text: str, target: int | Sequence[int | str] | None = None) -> Swaps:
+def predict_swaps(adapter: TextAdapter, text: str, target: int | Sequence[int | str] | None = None) -> Swaps:
     """Predict what every word of the vocabulary would do at every position of a text.
 
     Positions are the whole words of the text; words are whole words of letters that are not offensive.
@@ -116,22 +116,16 @@ def predict_swaps(adapter: BertAdapter, text: str, target: int | Sequence[int | 
         ValueError: a text that the model cannot take, or without a whole word in it.
     """
     point = adapter.encode(text)
-    ids, tokens = adapter.token_ids(text), adapter.tokens(text)
-    whole = [i for i in adapter.movable(point) if tokens[i].isalpha() and not tokens[i + 1].startswith("##")]
+    ids, known = adapter.token_ids(text), adapter.whole_words()
+    ends = [i + 1 == len(ids) or not adapter.continues(ids[i + 1]) for i in range(len(ids))]
+    whole = [i for i in adapter.movable(point) if ids[i] in known and ends[i]]
     if not whole:
         raise ValueError(f"text={text!r}: has no word that the model knows whole")
     f = adapter.output_map(point, whole, target)
     outputs, rows = jacobian(f, f.start)
-    words = whole_words(adapter)
+    words = torch.tensor([i for i, word in known.items() if not is_offensive(word)])
     changes = [(adapter.vocabulary_at(i)[words] - point[i]) @ rows[:, row].T for row, i in enumerate(f.parts)]
     return Swaps(adapter, f, ids, words, torch.stack(changes).cpu(), outputs.cpu())
-
-
-def whole_words(adapter: BertAdapter) -> Tensor:
-    """Ids of the vocabulary's whole words of letters, without offensive ones."""
-    names = adapter.tokenizer.convert_ids_to_tokens(range(len(adapter.tokenizer)))
-    kept = [i for i, name in enumerate(names) if name.isalpha() and name.isascii() and not is_offensive(name)]
-    return torch.tensor(kept)
 
 
 def equivalent_words(swaps: Swaps, tolerance: float = TOLERANCE, tried: int = 60) -> pd.DataFrame:
@@ -212,8 +206,8 @@ def equivalent_sentences(
         One row a sentence: swaps, verified total variation, the text with its new words in capitals.
     """
     words = equivalent_words(swaps, tolerance).groupby("position").head(beam)
-    id_of = swaps.adapter.tokenizer.convert_tokens_to_ids
-    pool = [(r.position, id_of(r.word), r.similarity) for r in words.itertuples()]
+    id_of = {word: i for i, word in swaps.adapter.whole_words().items()}
+    pool = [(r.position, id_of[r.word], r.similarity) for r in words.itertuples()]
     kept, found = {tuple(swaps.ids): 0.0}, []
     for made in range(1, most_swaps + 1):
         longer = {
@@ -236,4 +230,4 @@ def _shown(swaps: Swaps, text: tuple[int, ...]) -> str:
     """Write a reworded text with its new words in capitals."""
     tokens = swaps.adapter.tokenizer.convert_ids_to_tokens(text)
     marked = [new.upper() if text[i] != swaps.ids[i] else new for i, new in enumerate(tokens)]
-    return swaps.adapter.tokenizer.convert_tokens_to_string(marked[1:-1])
+    return swaps.adapter.tokenizer.convert_tokens_to_string(marked[swaps.adapter.inner])

@@ -2,7 +2,19 @@
 
 from helpers.adapters.base import Adapter, PartsMap
 from helpers.adapters.bert import BertAdapter
+from helpers.adapters.gpt2 import GPT2Adapter, Trace
+from helpers.adapters.text import TextAdapter
 from helpers.adapters.toy import ToyAdapter
 from helpers.adapters.vit import ViTAdapter, ViTPixelAdapter
 
-__all__ = ["Adapter", "BertAdapter", "PartsMap", "ToyAdapter", "ViTAdapter", "ViTPixelAdapter"]
+__all__ = [
+    "Adapter",
+    "BertAdapter",
+    "GPT2Adapter",
+    "PartsMap",
+    "TextAdapter",
+    "ToyAdapter",
+    "Trace",
+    "ViTAdapter",
+    "ViTPixelAdapter",
+]

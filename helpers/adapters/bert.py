@@ -8,10 +8,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoTokenizer, BertForMaskedLM, BertForSequenceClassification
 
-from helpers.adapters.base import Adapter
+from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
 from helpers.resources import load_model, load_pretrained
 
@@ -24,7 +23,7 @@ SAME = 1e-4  # largest difference at which a vector counts as a token's own embe
 MASKED_TARGET = 10  # words that a masked-word model tells apart unless told otherwise, as in the paper
 
 
-class BertAdapter(Adapter):
+class BertAdapter(TextAdapter):
     """A Hugging Face BERT with a classification or masked-word head, as a map from its embeddings.
 
     A point has one row a token: what the embedding layer gives (word, position and segment, normalised). Special
@@ -33,6 +32,8 @@ class BertAdapter(Adapter):
 
     Source: arXiv 2410.06019, section 4.
     """
+
+    inner = slice(1, -1)
 
     def __init__(self, name: str, model: BertForSequenceClassification | BertForMaskedLM, tokenizer):
         self.name, self.model, self.tokenizer = name, model, tokenizer
@@ -86,11 +87,7 @@ class BertAdapter(Adapter):
             ValueError: nothing in it, more tokens than the model has positions, or, for a masked-word model, not
                 exactly one [MASK].
         """
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"raw={text!r}: must be a text with at least one word")
-        ids = self.tokenizer(text, verbose=False)["input_ids"]
-        if len(ids) > self.longest:
-            raise ValueError(f"raw: has {len(ids)} tokens, {self.name} takes at most {self.longest}")
+        ids = super().token_ids(text)
         masks = ids.count(self.tokenizer.mask_token_id)
         if self.masked and masks != 1:
             raise ValueError(f"raw={text!r}: has {masks} {self.tokenizer.mask_token}, wanted exactly one")
@@ -102,30 +99,24 @@ class BertAdapter(Adapter):
         Raises:
             ValueError: as ``token_ids``.
         """
-        ids = self.token_ids(raw)
-        self.part_names, self._reach = self.tokenizer.convert_ids_to_tokens(ids), max(self._reach, len(ids))
-        return self.embed(ids)
+        point = super().encode(raw)
+        self._reach = max(self._reach, len(point))
+        return point
 
-    def tokens(self, text: str) -> list[str]:
-        """Name the tokens of a text, special ones included; errors as in ``token_ids``."""
-        return self.tokenizer.convert_ids_to_tokens(self.token_ids(text))
+    def whole_words(self) -> dict[int, str]:
+        """Map the ids of items that are words of ASCII letters by themselves to those words."""
+        names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
+        return {i: name for i, name in enumerate(names) if name.isalpha() and name.isascii()}
+
+    def continues(self, token: int) -> bool:
+        """Say whether a token goes on with the word before it."""
+        return self.tokenizer.convert_ids_to_tokens(token).startswith("##")
 
     @torch.no_grad()
     def embed(self, ids: list[int] | Tensor) -> Tensor:
         """Return the embedding layer's output (..., tokens, d_model) for token ids (..., tokens)."""
         rows = torch.as_tensor(ids, device=self.model.device)
         return self._embeddings(input_ids=rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape, self.d_model)
-
-    def decode(self, point: Tensor) -> str | list[str]:
-        """Turn points (..., tokens, d_model) into texts: at each position the token whose embedding is nearest."""
-        if point.ndim > 2:
-            return [self.decode(each) for each in point]
-        return self.tokenizer.decode(self.nearest_ids(point)[1:-1])
-
-    def nearest_ids(self, point: Tensor) -> list[int]:
-        """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
-        rows = normalize(point, dim=-1)
-        return [int((normalize(self.vocabulary_at(i), dim=-1) @ row).argmax()) for i, row in enumerate(rows)]
 
     @torch.no_grad()
     def likely_ids(self, point: Tensor) -> list[int]:
@@ -180,12 +171,6 @@ class BertAdapter(Adapter):
             low, high = zip(*(self.vocabulary_at(i).aminmax(dim=0) for i in range(length)), strict=True)
             self._boxes[length] = Box(torch.stack(low).amin(0), torch.stack(high).amax(0))
         return self._boxes[length]
-
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has the model's width and precision, a fitting length, and is finite."""
-        if point.ndim != 2 or not 1 <= len(point) <= self.longest:
-            raise ValueError(f"point: has shape {tuple(point.shape)}, wanted (tokens, {self.d_model}): a row a token")
-        self.check_rows(point, len(point))
 
     def _encoded(self, point: Tensor) -> Tensor:
         """Run the layers on one whole point: (1, tokens, d_model)."""

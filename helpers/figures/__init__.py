@@ -1,5 +1,13 @@
 """Result objects drawn as matplotlib figures: what was computed elsewhere comes in, a Figure goes out."""
 
+from helpers.figures.parameters import (
+    draw_beside_control,
+    draw_coherence,
+    draw_curves,
+    draw_heads,
+    draw_readings,
+    draw_token_map,
+)
 from helpers.figures.style import styled
 from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
 from helpers.figures.walks import (
@@ -17,15 +25,21 @@ from helpers.figures.walks import (
 __all__ = [
     "draw_agreement",
     "draw_bars",
+    "draw_beside_control",
+    "draw_coherence",
+    "draw_curves",
     "draw_deletion",
     "draw_drift",
+    "draw_heads",
     "draw_images",
     "draw_importance",
     "draw_plane",
     "draw_probabilities",
     "draw_projection",
+    "draw_readings",
     "draw_spectrum",
     "draw_swap_map",
+    "draw_token_map",
     "draw_tokens",
     "draw_walk",
     "show_image",

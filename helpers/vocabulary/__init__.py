@@ -1,6 +1,6 @@
 """Parameters read as vocabulary items."""
 
-from helpers.vocabulary.neurons import Coherence, coherence, search_neurons, shuffled
+from helpers.vocabulary.neurons import Coherence, coherence, pair_coherence, search_neurons, shuffled
 from helpers.vocabulary.space import EmbeddingSpace, Reading, clean_rows, corpus_items, embedding_space
 from helpers.vocabulary.tables import PairTable, TokenTable, top_pairs, top_tokens
 
@@ -14,6 +14,7 @@ __all__ = [
     "coherence",
     "corpus_items",
     "embedding_space",
+    "pair_coherence",
     "search_neurons",
     "shuffled",
     "top_pairs",

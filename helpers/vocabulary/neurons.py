@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from helpers.vocabulary.space import EmbeddingSpace, Reading, embedding_space
+from helpers.vocabulary.tables import PairTable
 from helpers.weights import Weights
 
 TOP = 10  # items by which a vector's coherence is judged
@@ -109,3 +110,9 @@ def coherence(vectors: Tensor, space: EmbeddingSpace, judge: Tensor) -> Coherenc
     rows = judge[tops]
     total = (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
     return Coherence(total, tops)
+
+
+def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Tensor) -> Tensor:
+    """Cosine of the two items of every pair in the judge's embeddings, (k,); arguments as ``coherence``'s."""
+    lefts, rights = ([space.find(name) for name in side] for side in (table.lefts, table.rights))
+    return (judge[lefts] * judge[rights]).sum(1)

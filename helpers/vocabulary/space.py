@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from helpers.offensive import is_offensive
+from helpers.tokens import token_names
 from helpers.weights import Weights
-
-WORD_STARTS = ("Ġ", "▁")  # what byte-level and sentence-piece vocabularies put for a space before a word
-INNER = "##"  # what WordPiece puts before a piece that goes on with a word
 
 
 @dataclass(frozen=True)
@@ -80,22 +78,9 @@ class EmbeddingSpace:
         return {name: row for row, name in reversed(list(enumerate(self.names)))}
 
 
-def token_names(w: Weights) -> list[str]:
-    """Name every item of a vocabulary as tables show it: plain where it begins a word, "…ness" where it goes on."""
-    raw = w.tokenizer.convert_ids_to_tokens(range(len(w.W_E)))
-    pieced = any(name and name.startswith(INNER) for name in raw)
-    return [_name(name or f"no token, id {i}", pieced) for i, name in enumerate(raw)]
-
-
-def _name(raw: str, pieced: bool) -> str:
-    if pieced:
-        return "…" + raw.removeprefix(INNER) if raw.startswith(INNER) else raw
-    return raw[1:] if raw.startswith(WORD_STARTS) else "…" + raw
-
-
 def corpus_items(w: Weights, texts: Iterable[str]) -> frozenset[str]:
     """Collect the vocabulary items that a corpus uses, for ``Reading.items``."""
-    names = token_names(w)
+    names = token_names(w.tokenizer, len(w.W_E))
     return frozenset(names[i] for text in texts for i in w.tokenizer(text, verbose=False)["input_ids"])
 
 
@@ -107,7 +92,7 @@ def embedding_space(w: Weights, reading: Reading | None = None) -> EmbeddingSpac
         ValueError: the filters leave fewer than two items.
     """
     reading = reading or Reading()
-    names = token_names(w)
+    names = token_names(w.tokenizer, len(w.W_E))
     kept = torch.tensor([_is_listed(name, reading) for name in names])
     if w.counts is not None:
         kept &= w.counts >= reading.least_count

@@ -2,6 +2,7 @@
 
 from helpers.widgets.class_walker import ClassWalker
 from helpers.widgets.figure_explorer import FigureExplorer
+from helpers.widgets.parameter_browser import ParameterBrowser
 from helpers.widgets.sentence_walker import SentenceWalker
 
-__all__ = ["ClassWalker", "FigureExplorer", "SentenceWalker"]
+__all__ = ["ClassWalker", "FigureExplorer", "ParameterBrowser", "SentenceWalker"]

@@ -3,7 +3,7 @@ function render({ model, el }) {
   const list = document.createElement("div");
   list.className = "tm-bars";
   list.setAttribute("role", "list");
-  list.setAttribute("aria-label", "class probabilities");
+  list.setAttribute("aria-label", model.get("label"));
   el.append(list);
   let rows = [];
 

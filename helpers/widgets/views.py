@@ -58,12 +58,13 @@ class TokenStrip(anywidget.AnyWidget):
 
 
 class ProbabilityBars(anywidget.AnyWidget):
-    """Bars for class probabilities, each with a mark where the walk began.
+    """Bars for class probabilities or other shares, each with a mark for what to compare it with.
 
     Attributes:
         names: the classes.
-        values: probabilities now.
-        reference: probabilities at the start.
+        values: probabilities now, or other numbers between 0 and 1.
+        reference: probabilities at the start, or a control.
+        label: what a screen reader says for the whole.
     """
 
     _esm = HERE / "probability_bars.js"
@@ -71,6 +72,7 @@ class ProbabilityBars(anywidget.AnyWidget):
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     values = traitlets.List(traitlets.Float()).tag(sync=True)
     reference = traitlets.List(traitlets.Float()).tag(sync=True)
+    label = traitlets.Unicode("class probabilities").tag(sync=True)
 
 
 def to_png(image: np.ndarray) -> bytes:

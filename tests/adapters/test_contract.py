@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers import PullbackMetric, WalkSettings, jacobian, walk_class
-from helpers.adapters import BertAdapter, ToyAdapter, ViTAdapter
+from helpers.adapters import BertAdapter, GPT2Adapter, ToyAdapter, ViTAdapter
 
 
 def whole_vit(vit, image):
@@ -13,16 +13,20 @@ def whole_vit(vit, image):
     return vit.model(pixel_values=pixels).logits[0].log_softmax(-1)
 
 
+OPENING = "The acting was superb and the story is very"
 SENTENCE = "a warm and funny film, with two fine actors."
 
 
-@pytest.fixture(params=["toy", "vit", "vit in pixels", "bert"])
+@pytest.fixture(params=["toy", "vit", "vit in pixels", "bert", "gpt2"])
 def case(request, vit, digits, bert):
     """An adapter, a raw input, and the output of the whole model on it, computed another way."""
     if request.param == "bert":  # in float64: it is so sure of itself that float32 would see no change
         fine = BertAdapter.load("bert-sentiment", dtype=torch.float64)
         tokens = bert.tokenizer(SENTENCE, return_tensors="pt")
         return fine, SENTENCE, bert.model(**tokens).logits[0].log_softmax(-1)
+    if request.param == "gpt2":
+        fine = GPT2Adapter.load("gpt2-reviews", dtype=torch.float64)
+        return fine, OPENING, fine.model(torch.tensor([fine.token_ids(OPENING)])).logits[0, -1].log_softmax(-1)
     if request.param == "toy":
         return ToyAdapter.load("circle"), (0.8, -0.3), torch.tensor([0.27, -0.27]).double().sigmoid().log()
     raw = digits.images[17]
@@ -37,7 +41,11 @@ def whole(adapter, x):
 def test_output_is_the_whole_models(case):
     adapter, raw, expected = case
     x = adapter.encode(raw)
-    assert torch.allclose(whole(adapter, x)(x), expected.to(x.dtype), atol=1e-5)
+    f = whole(adapter, x)
+    own = expected.to(x.dtype)
+    if f.target is not None:
+        own = torch.cat([own[list(f.target)], (1 - own[list(f.target)].exp().sum(0, keepdim=True)).log()])
+    assert torch.allclose(f(x), own, atol=1e-5)
     assert torch.allclose(adapter.predict(x), expected.exp().to(x.dtype), atol=1e-6)
     assert len(expected) == len(adapter.class_names)
     assert len(x) == len(adapter.part_names)
