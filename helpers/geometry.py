@@ -137,6 +137,10 @@ class Linearised:
             raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
         self.outputs, self._numbers, self._at_once = outputs.detach(), point.numel(), passes_at_once(point)
 
+    def gradient(self, output: int) -> Tensor:
+        """Differentiate one output alone; the point's shape."""
+        return self._pull(torch.nn.functional.one_hot(torch.tensor(output), len(self.outputs)).to(self.outputs))[0]
+
     def jacobian(self, chunk_size: int | None = None) -> Tensor:
         """Run the backward passes, batched: (k, *point.shape); see ``jacobian``."""
         if len(self.outputs) * self._numbers > JACOBIAN_NUMBERS:

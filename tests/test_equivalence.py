@@ -21,7 +21,7 @@ from helpers import (
 )
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, waves
-from helpers.equivalence import collect, simec_steps
+from helpers.equivalence import collect, gradient_noise, simec_steps
 from helpers.equivalence.secant import SecantJacobian
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
@@ -425,3 +425,17 @@ def test_a_metric_that_load_does_not_know_is_not_saved(tmp_path):
     (tmp_path / "text.safetensors").write_text("not a walk")
     with pytest.raises(ValueError, match="cannot be read as safetensors"):
         ExplorationPath.load(tmp_path / "text.safetensors")
+
+
+def test_the_baseline_steps_along_the_gradient_and_as_much_across_it():
+    slope = torch.tensor([3.0, 0.0, 4.0, 0.0, 0.0, 0.0], dtype=torch.float64) / 5
+    f = lambda x: torch.stack([x @ slope, -(x @ slope)])  # noqa: E731
+    path = gradient_noise(f, 2 * slope, 200, 0.1, generator=seeded(3))
+    moved = path.points[1:] - path.points[:-1]
+    assert path.step_sizes.tolist() == pytest.approx([0.1] * 200)
+    assert (moved @ slope).abs().tolist() == pytest.approx([0.1 / math.sqrt(2)] * 200)
+    assert 60 < int((moved @ slope > 0).sum()) < 140, "up as often as down"
+    assert (path.forward_passes, path.backward_passes) == (201, 200)
+    assert torch.equal(path.points, gradient_noise(f, 2 * slope, 200, 0.1, generator=seeded(3)).points)
+    with pytest.raises(ValueError, match="size=0"):
+        gradient_noise(f, slope, 5, 0)

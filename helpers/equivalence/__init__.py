@@ -1,9 +1,11 @@
 """Walks inside an equivalence class of the input, and out of it.
 
 Two points are equivalent when a curve along which the map's output does not change joins them.
-``simec`` and ``simexp`` are the published algorithms; ``walk_class`` and ``leave_class`` are ours.
+``simec`` and ``simexp`` are the published algorithms; ``walk_class`` and ``leave_class`` are ours;
+``gradient_noise`` is the published baseline.
 """
 
+from helpers.equivalence.baseline import gradient_noise, gradient_noise_steps
 from helpers.equivalence.corrected import walk_class, walk_class_steps
 from helpers.equivalence.leaving import leave_class, leave_class_steps
 from helpers.equivalence.path import ExplorationPath, Step, collect
@@ -15,6 +17,8 @@ __all__ = [
     "Step",
     "WalkSettings",
     "collect",
+    "gradient_noise",
+    "gradient_noise_steps",
     "leave_class",
     "leave_class_steps",
     "simec",

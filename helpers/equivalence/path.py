@@ -56,11 +56,20 @@ class CountedMap:
 
     def jacobian(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate: outputs (k,), Jacobian (k, *point.shape); evaluates first unless that was just done."""
+        linearised = self._linearised(point)
+        self.backward_passes += len(linearised.outputs)
+        return linearised.outputs, linearised.jacobian()
+
+    def gradient(self, point: Tensor, output: int) -> Tensor:
+        """Differentiate one output, by one backward pass; evaluates first unless that was just done."""
+        self.backward_passes += 1
+        return self._linearised(point).gradient(output)
+
+    def _linearised(self, point: Tensor) -> Linearised:
         if self._last is None or self._last[0] is not point:
             self(point, differentiable=True)
         linearised, self._last = self._last[1], None
-        self.backward_passes += len(linearised.outputs)
-        return linearised.outputs, linearised.jacobian()
+        return linearised
 
 
 @dataclass(frozen=True)

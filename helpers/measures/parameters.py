@@ -1,4 +1,4 @@
-"""The papers' measures, one function each."""
+"""Measures of parameters in embedding space, each beside its control."""
 
 from __future__ import annotations
 
