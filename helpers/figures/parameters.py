@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -15,20 +16,22 @@ from helpers.figures.style import COLOURS, MARKERS, styled
 
 
 @styled
-def draw_readings(tables: Mapping[str, pd.DataFrame], count: int = 12) -> Figure:
+def draw_readings(tables: Mapping[str, pd.DataFrame], count: int = 12, quantity: str = "score") -> Figure:
     """Draw what vectors and matrices read as, a panel each: bars for the scores, named by their items.
 
     Args:
         tables: title -> columns token and score, or left, right and score; the highest first.
         count: rows drawn of each.
+        quantity: what the scores are; all panels have one scale.
     """
-    fig, axes = plt.subplots(1, len(tables), figsize=(2.4 * len(tables), 0.7 + 0.19 * count), squeeze=False)
+    size = (2.4 * len(tables), 0.7 + 0.19 * count)
+    fig, axes = plt.subplots(1, len(tables), figsize=size, squeeze=False, sharex=True)
     for ax, (title, table), colour in zip(axes[0], tables.items(), COLOURS * 3, strict=False):
         shown = table.head(count)
         names = shown["token"] if "token" in shown else shown["left"] + " → " + shown["right"]
         ax.barh(range(len(shown)), shown["score"], color=colour, height=0.75)
         ax.set_yticks(range(len(shown)), names)
-        ax.set(ylim=(len(shown) - 0.4, -0.6), title=title, xlabel="score")
+        ax.set(ylim=(len(shown) - 0.4, -0.6), title=title, xlabel=quantity)
         ax.tick_params(axis="y", length=0)
     return fig
 
@@ -54,14 +57,15 @@ def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], qua
 
 
 @styled
-def draw_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str) -> Figure:
+def draw_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str, control: str = "shuffled") -> Figure:
     """Draw a measure layer by layer beside its control, a panel a kind; bars are 95% intervals of the difference.
 
     Args:
         tables: name -> columns layer, value, control, low and high, as ``helpers.measures`` returns them.
         quantity: what is measured.
+        control: what it stands beside.
     """
-    fig, axes = plt.subplots(1, len(tables), figsize=(2.2 * len(tables) + 0.4, 2.4), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(tables), figsize=(2.4 * len(tables) + 0.4, 2.4), sharey=True, squeeze=False)
     for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
         ends = np.abs(np.stack([table["low"], table["high"]]) - table["difference"].to_numpy())
         ax.errorbar(table["layer"], table["value"], yerr=ends, color=COLOURS[0], marker="o", markersize=4, capsize=3)
@@ -71,26 +75,29 @@ def draw_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str) -> Fi
     axes[0, 0].set(ylabel=quantity, ylim=(0, 1.05 * largest))
     handles = [
         plt.Line2D([], [], color=COLOURS[0], marker="o", label="as they are"),
-        plt.Line2D([], [], color="0.45", linestyle=":", marker="s", label="shuffled"),
+        plt.Line2D([], [], color="0.45", linestyle=":", marker="s", label=control),
     ]
     fig.legend(handles=handles, loc="outside right center")
     return fig
 
 
 @styled
-def draw_curves(x: Sequence[float], curves: Mapping[str, Sequence[float]], axis: str, quantity: str) -> Figure:
-    """Draw a few curves over one logarithmic axis.
+def draw_curves(
+    x: Sequence[float], curves: Mapping[str, Sequence[float]], axis: str, quantity: str, log: str = "x"
+) -> Figure:
+    """Draw a few curves, one axis logarithmic.
 
     Args:
         x: where they are taken.
         curves: name -> a value each.
         axis: what x is.
         quantity: what the values are.
+        log: the logarithmic axis, "x" or "y".
     """
     fig, ax = plt.subplots(figsize=(5.2, 2.7))
     for (name, values), colour, marker in zip(curves.items(), COLOURS, MARKERS, strict=False):
         ax.plot(x, values, color=colour, marker=marker if len(x) < 30 else None, markersize=4, label=name)
-    ax.set(xscale="log", xlabel=axis, ylabel=quantity)
+    ax.set(xlabel=axis, ylabel=quantity, **{f"{log}scale": "log"})
     fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
     return fig
 
@@ -126,8 +133,10 @@ def draw_heads(values: Tensor, controls: Tensor, quantity: str) -> Figure:
         quantity: what the number is.
     """
     limit = float(values.abs().max())
-    fig, (left, right) = plt.subplots(1, 2, figsize=(5.6, 0.9 + 0.35 * len(values)), width_ratios=[1.5, 1])
-    sns.heatmap(values.flip(0), ax=left, cmap="RdBu", vmin=-limit, vmax=limit, annot=True, fmt=".2f", cbar=False)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 0.9 + 0.35 * len(values)), width_ratios=[1.7, 1])
+    decimals = max(0, 1 - math.floor(math.log10(limit)))
+    shown = [[f"{value:.{decimals}f}" for value in row] for row in values.flip(0).tolist()]
+    sns.heatmap(values.flip(0), ax=left, cmap="RdBu", vmin=-limit, vmax=limit, annot=shown, fmt="", cbar=False)
     left.set(xlabel="head", ylabel="layer", yticklabels=range(len(values) - 1, -1, -1))
     left.tick_params(length=0)
     for place, (points, colour) in enumerate([(values.flatten(), COLOURS[0]), (controls, "0.45")]):

@@ -1,6 +1,7 @@
 """The papers' measures, one function each; scipy's wherever it has one."""
 
 from helpers.measures.parameters import (
+    ACTIVATED,
     activated_parameters,
     jaccard,
     keep_largest,
@@ -22,6 +23,7 @@ from helpers.measures.walks import (
 )
 
 __all__ = [
+    "ACTIVATED",
     "CatchUp",
     "activated_parameters",
     "catch_up",
