@@ -9,7 +9,7 @@ Source: arXiv 2209.02535, section 5.1 and appendix.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -125,6 +125,15 @@ class LayerAlignment:
 
     def _mean_score(self, pairs: tuple[tuple[int, int], ...]) -> float:
         return sum(float(self.scores[pair]) for pair in pairs) / len(pairs)
+
+    def without_levels(self) -> LayerAlignment:
+        """Return what is left of the scores' logarithms when every layer's mean is taken out, of A and of B.
+
+        A layer whose vectors all point alike scores high with every other; that alone can order a matching.
+        """
+        logs = self.scores.log()
+        left = logs - logs.mean(0) - logs.mean(1, keepdim=True) + logs.mean()
+        return replace(self, scores=left, note=f"{self.note}, logarithms without the layers' levels")
 
     def __repr__(self) -> str:
         pairs = ", ".join(f"{a}-{b}" for a, b in self.matching)

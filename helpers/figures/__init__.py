@@ -1,5 +1,6 @@
 """Result objects drawn as matplotlib figures: what was computed elsewhere comes in, a Figure goes out."""
 
+from helpers.figures.alignment import draw_alignments, draw_stitching, draw_verdicts
 from helpers.figures.style import styled
 from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
 from helpers.figures.walks import (
@@ -16,6 +17,7 @@ from helpers.figures.walks import (
 
 __all__ = [
     "draw_agreement",
+    "draw_alignments",
     "draw_bars",
     "draw_deletion",
     "draw_drift",
@@ -25,8 +27,10 @@ __all__ = [
     "draw_probabilities",
     "draw_projection",
     "draw_spectrum",
+    "draw_stitching",
     "draw_swap_map",
     "draw_tokens",
+    "draw_verdicts",
     "draw_walk",
     "show_image",
     "styled",
