@@ -45,11 +45,12 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
 def _draw_scores(ax: Axes, alignment: LayerAlignment) -> None:
     scores = alignment.scores.numpy()
     ax.imshow(scores, cmap="Blues")
-    middle = (scores.min() + scores.max()) / 2
+    middle, digits = (scores.min() + scores.max()) / 2, 2 if np.ptp(scores) > 0.05 else 3
     for (a, b), score in np.ndenumerate(scores):
         if max(scores.shape) <= WRITTEN:
+            text = f"{score:z.{digits}f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
             ink = "white" if score > middle else "black"
-            ax.text(b, a, f"{score:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}"), ha="center", va="center", color=ink, fontsize=7)
+            ax.text(b, a, text, ha="center", va="center", color=ink, fontsize=7)
     for a, b in alignment.matching:
         frame = plt.Rectangle((b - 0.46, a - 0.46), 0.92, 0.92, fill=False, edgecolor=COLOURS[1], linewidth=1.8)
         ax.add_patch(frame)
@@ -74,25 +75,25 @@ def draw_stitching(table: StitchingTable) -> Figure:
         _draw_twins(ax, table.random[:, :, transplant].numpy(), table.donor, table.chance)
         ax.set(title=f"transplant {transplant}", xlabel="layers kept", xticks=keeps)
     axes[0][0].set_ylabel("accuracy")
-    _label(axes[0][0], table.donor, table.chance)
+    _label(axes[0][-1], {"donor": table.donor, "chance": table.chance})
     return fig
 
 
 @styled
 def draw_verdicts(stitched: Tensor, random: Tensor, donor: float, quantity: str) -> Figure:
-    """Draw what stitched classifiers say of one text, over the layers kept.
+    """Draw what stitched classifiers say of one text, over the layers kept; grey points are their random twins.
 
     Args:
-        stitched: probabilities, (keeps,).
-        random: those of their random twins, (seeds, keeps).
-        donor: probability by the donor.
-        quantity: what it is the probability of.
+        stitched: log-odds, (keeps,).
+        random: those with random kernels, (seeds, keeps).
+        donor: log-odds by the donor.
+        quantity: what they are the log-odds of.
     """
-    fig, ax = plt.subplots(figsize=(4.4, 2.8))
-    ax.plot(range(len(stitched)), stitched, color=COLOURS[0], marker="o", markersize=4, label="stitched")
-    _draw_twins(ax, random.numpy(), donor, 0.5)
-    ax.set(xlabel="layers kept", xticks=range(len(stitched)), ylabel=quantity, ylim=(-0.04, 1.04))
-    _label(ax, donor, 0.5)
+    fig, ax = plt.subplots(figsize=(4.8, 2.8))
+    ax.plot(range(len(stitched)), stitched, color=COLOURS[0], marker="o", markersize=4, zorder=3)
+    _draw_twins(ax, random.numpy(), donor, 0)
+    ax.set(xlabel="layers kept", xticks=range(len(stitched)), ylabel=quantity)
+    _label(ax, {"donor": donor, "undecided": 0})
     return fig
 
 
@@ -104,8 +105,7 @@ def _draw_twins(ax: Axes, random: np.ndarray, donor: float, chance: float) -> No
     ax.axhline(chance, color="0.3", linestyle=":", linewidth=1.2, zorder=0)
 
 
-def _label(ax: Axes, donor: float, chance: float) -> None:
-    """Name the lines across at the left end of an axes."""
-    left = ax.get_xlim()[0] + 0.05
-    for height, name, colour in ((donor, "donor", COLOURS[2]), (chance, "chance", "0.3")):
-        ax.text(left, height, name, color=colour, fontsize=7, va="bottom")
+def _label(ax: Axes, heights: Mapping[str, float]) -> None:
+    """Name lines across, at the right of an axes."""
+    for (name, height), colour in zip(heights.items(), (COLOURS[2], "0.3"), strict=True):
+        ax.text(1.02, height, name, color=colour, fontsize=8, va="center", transform=ax.get_yaxis_transform())
