@@ -1,5 +1,6 @@
 """Result objects drawn as matplotlib figures: what was computed elsewhere comes in, a Figure goes out."""
 
+from helpers.figures.alignment import draw_alignments, draw_stitching, draw_verdicts
 from helpers.figures.parameters import (
     draw_beside_control,
     draw_coherence,
@@ -24,6 +25,7 @@ from helpers.figures.walks import (
 
 __all__ = [
     "draw_agreement",
+    "draw_alignments",
     "draw_bars",
     "draw_beside_control",
     "draw_coherence",
@@ -38,9 +40,11 @@ __all__ = [
     "draw_projection",
     "draw_readings",
     "draw_spectrum",
+    "draw_stitching",
     "draw_swap_map",
     "draw_token_map",
     "draw_tokens",
+    "draw_verdicts",
     "draw_walk",
     "show_image",
     "styled",

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2TokenizerFast
 
 from helpers.resources import COUNTS
+from helpers.stitching import CONTEXT, MeanStateClassifier, last_tokens
 from helpers.training.loop import Optimisation, epoch_order, fit
 from helpers.training.text import (
     Labelled,
@@ -24,7 +25,6 @@ from helpers.training.text import (
     token_stream,
 )
 
-CONTEXT = 128
 BATCH = 16
 FINETUNING_BATCH = 32
 FINETUNED_LAYERS = 2  # of 4; the paper finetunes the top 3 of 12
@@ -97,24 +97,6 @@ def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, fl
     return figures
 
 
-class MeanStateClassifier(torch.nn.Module):
-    """A GPT-2 body without its final layer norm, and a linear classifier on the mean of the tokens' final states.
-
-    Source: the finetuned classifier of arXiv 2209.02535.
-    """
-
-    def __init__(self, model: GPT2ForSequenceClassification):
-        super().__init__()
-        self.body, self.score = model.transformer, model.score
-        self.body.ln_f = torch.nn.Identity()
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map token ids (B, T) and their mask to logits (B, labels)."""
-        states = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(-1).to(states.dtype)
-        return self.score((states * weights).sum(1) / weights.sum(1))
-
-
 def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:
     """Finetune the top layers of ``gpt2-reviews`` and a classifier on IMDB's reviews; returns its quality figures."""
     torch.manual_seed(SENTIMENT_SEED)
@@ -147,16 +129,6 @@ def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     tokenizer.save_pretrained(target)
     shutil.copy(body / COUNTS, target / COUNTS)
     return {"minutes": minutes, "accuracy on imdb's test part": accuracy}
-
-
-def last_tokens(tokenizer: GPT2TokenizerFast, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokenise texts, keeping each one's last tokens, where a review says its verdict: ids and mask (N, CONTEXT)."""
-    ids = torch.full((len(texts), CONTEXT), tokenizer.eos_token_id)
-    mask = torch.zeros(len(texts), CONTEXT, dtype=torch.long)
-    for row, tokens in enumerate(tokenizer(texts)["input_ids"]):
-        kept = tokens[-CONTEXT:]
-        ids[row, : len(kept)], mask[row, : len(kept)] = torch.tensor(kept), 1
-    return ids, mask
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from helpers.datasets import read_sentences
+from helpers.stitching import last_tokens, load_body, load_classifier, stitching_table
 from helpers.training.bert import sentiment_accuracy, word_vectors
 from helpers.training.text import Labelled, load_reviews, load_sentiment, token_stream
 
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
 LEAST_COUNT = 200  # rarer tokens have neither good embeddings nor good word vectors
 TOP = 10
+STITCHED, TWINS = 2000, 2  # test reviews and random kernels by which stitching is judged
 
 
 def readable_tokens(tokens: list[str], counts: np.ndarray) -> np.ndarray:
@@ -124,6 +126,19 @@ def report_bert() -> Iterator[str]:
             yield f"bag of words, {name}: {bag_of_words_accuracy(train, part):.3f}"
 
 
+def report_stitching() -> Iterator[str]:
+    """Yield the accuracy on test reviews of ``gpt2-sentiment`` stitched onto ``gpt2-reviews-b``, all depths of both."""
+    tokenizer, part = GPT2TokenizerFast.from_pretrained(MODELS / "gpt2-sentiment"), load_sentiment("test")["imdb"]
+    chosen = torch.randperm(len(part.texts), generator=torch.Generator().manual_seed(0))[:STITCHED]
+    tokens = last_tokens(tokenizer, [part.texts[i] for i in chosen.tolist()])
+    models = load_classifier("gpt2-sentiment"), load_body("gpt2-reviews-b")
+    table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(TWINS))
+    yield repr(table)
+    for keep, (row, twins) in enumerate(zip(table.accuracy, table.random.movedim(1, 0), strict=True)):
+        shares = ", ".join(f"{share:.1%}" for share in row.tolist())
+        yield f"keep {keep}, transplant 0, 1, ...: {shares}; random {twins.min():.1%} to {twins.max():.1%}"
+
+
 def main() -> None:
     """Print the figures of every language model that is there."""
     tokenizer = GPT2TokenizerFast.from_pretrained(MODELS / "gpt2-reviews")
@@ -134,6 +149,8 @@ def main() -> None:
     for name in ("gpt2-reviews", "gpt2-reviews-b"):
         for line in report_coherence(name, counts, judges):
             print(line)
+    for line in report_stitching():
+        print(line)
     if (MODELS / "bert-reviews" / "config.json").is_file():
         for line in report_bert():
             print(line)

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import GPT2Config, GPT2ForSequenceClassification
 
 from helpers.resources import MODELS
 from helpers.training import bert, text
-from helpers.training.gpt2 import CONTEXT, MeanStateClassifier, last_tokens
 
 SENTENCES = [
     "The nurse said that she was late, and the doctor laughed.",
@@ -109,27 +107,6 @@ def test_words_of_like_neighbours_get_like_vectors():
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert vectors.std() == pytest.approx(0.05, rel=1e-3)
     assert unit[0] @ unit[1] > 0.9 > 0.6 > unit[0] @ unit[4]
-
-
-def test_the_mean_state_classifier_is_the_papers(gpt2_tokenizer):
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(gpt2_tokenizer),
-        n_positions=CONTEXT,
-        n_embd=16,
-        n_layer=2,
-        n_head=2,
-        num_labels=2,
-        pad_token_id=0,
-    )
-    stored = GPT2ForSequenceClassification(config).eval()
-    ids, mask = last_tokens(gpt2_tokenizer, [SENTENCES[0], " ".join(SENTENCES)])
-    assert mask.sum(1).tolist()[1] == CONTEXT
-    states = stored.transformer(input_ids=ids[:1, : int(mask[0].sum())], output_hidden_states=True)
-    last_block = stored.transformer.h[-1](states.hidden_states[-2])
-    expected = stored.score(last_block.mean(1))
-    model = MeanStateClassifier(stored).eval()
-    assert torch.allclose(model(ids, mask)[:1], expected, atol=1e-5)
 
 
 def test_our_own_sentences():

@@ -1,0 +1,145 @@
+"""Layers matched over a shared vocabulary: exact where it can be known, honest where it is measured."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.alignment import (
+    SEEN_ITEMS,
+    LayerAlignment,
+    align_layers,
+    best_partners,
+    mean_correlation,
+    shared_coordinates,
+    shared_vocabulary,
+)
+from helpers.vocabulary import embedding_space
+from helpers.weights import KINDS, LayerWeights, Weights, load_weights
+
+ORDER = (2, 0, 3, 1)  # layer i of the copy is layer ORDER[i] of the model
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return load_weights("gpt2-reviews"), load_weights("gpt2-reviews-b")
+
+
+def rotated(w: Weights, seed: int) -> Weights:
+    """The same model seen from other axes of the residual stream, its layers in another order."""
+    noise = torch.randn(w.d_model, w.d_model, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    turn = torch.linalg.qr(noise)[0].to(w.W_E)
+
+    def turned(layer: LayerWeights) -> LayerWeights:
+        parts = {kind: getattr(layer, kind).detach() for kind in KINDS}
+        return LayerWeights(**{k: turn.T @ p if k in ("W_Q", "W_K", "W_V") else p @ turn for k, p in parts.items()})
+
+    return replace(w, W_E=w.W_E.detach() @ turn, layers=tuple(turned(w.layers[i]) for i in ORDER))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reading", [SEEN_ITEMS, replace(SEEN_ITEMS, clean=True)], ids=["centred", "cleaned"])
+def test_kernels_give_the_correlations_of_the_long_vectors(pair, kind, reading):
+    long = []
+    for w, layer in zip(pair, (1, 2), strict=True):
+        projected = w.vectors(kind, layer).detach().double() @ embedding_space(w, reading).rows.double().T
+        long.append(projected - projected.mean(1, keepdim=True))
+    expected = torch.corrcoef(torch.cat(long))[: len(long[0]), len(long[0]) :]
+    found = shared_vocabulary(*pair, reading).correlate(pair[0].vectors(kind, 1), pair[1].vectors(kind, 2))
+    assert (found - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["gpt2-reviews", "bert-reviews"])
+def test_a_rotated_copy_with_its_layers_moved_is_recognised_and_its_raw_vectors_are_not(name):
+    w = load_weights(name)
+    copy = rotated(w, seed=0)
+    space, raw = shared_vocabulary(w, copy), shared_coordinates(w, copy)
+    truth = {(layer, place) for place, layer in enumerate(ORDER)}
+    for kind in KINDS:
+        found = align_layers(w, copy, kind, space, best_partners)
+        assert set(found.matching) == truth
+        blind = align_layers(w, copy, kind, raw, best_partners)
+        for layer, place in truth:
+            vectors = w.vectors(kind, layer), copy.vectors(kind, place)
+            assert torch.allclose(space.correlate(*vectors).diag(), torch.ones(1), atol=1e-5)
+            assert found.scores[layer, place] == pytest.approx(1, abs=1e-5)
+            assert raw.correlate(*vectors).diag().abs().mean() < 0.1
+        assert blind.margin < 0.05 * found.margin
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 10))
+@settings(max_examples=15, deadline=None)
+def test_neither_axes_nor_lengths_nor_a_common_shift_of_the_embeddings_matter(seed, scale):
+    g = torch.Generator().manual_seed(seed)
+    rows, vectors = torch.randn(30, 5, generator=g), torch.randn(7, 5, generator=g)
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=g))[0]
+    layer = LayerWeights(*[torch.zeros(1, 5, 5)] * 4, W_in=vectors, W_out=vectors)
+    a = Weights("a", TOKENS, rows, (layer,))
+    other = replace(layer, W_in=scale * vectors @ turn)
+    b = Weights("b", TOKENS, rows @ turn + torch.randn(5, generator=g), (other,))
+    found = shared_vocabulary(a, b).correlate(a.vectors("W_in", 0), b.vectors("W_in", 0))
+    assert torch.allclose(found.diag(), torch.ones(7), atol=1e-4)
+    assert found.abs().max() < 1 + 1e-4
+
+
+class Tokens:
+    """A vocabulary of thirty words."""
+
+    def get_vocab(self):
+        return {f"word{i}": i for i in range(30)}
+
+    def convert_ids_to_tokens(self, ids):
+        return [f"word{i}" for i in ids]
+
+
+TOKENS = Tokens()
+
+
+def test_two_trained_models_match_layer_by_layer_over_words_and_not_over_coordinates(pair):
+    space, raw = shared_vocabulary(*pair), shared_coordinates(*pair)
+    shuffles = [shared_vocabulary(*pair, shuffle=torch.Generator().manual_seed(seed)) for seed in range(5)]
+    for kind in KINDS:
+        found = align_layers(*pair, kind, space, best_partners)
+        assert found.on_diagonal == 1
+        assert found.margin > align_layers(*pair, kind, raw, best_partners).margin
+        assert all(found.margin > align_layers(*pair, kind, each, best_partners).margin for each in shuffles)
+
+
+def test_items_that_one_model_did_not_see_often_are_left_out_of_both(pair):
+    a, b = pair
+    everything = replace(b, counts=None)
+    assert len(embedding_space(everything, SEEN_ITEMS)) > len(embedding_space(a, SEEN_ITEMS))
+    expected = shared_vocabulary(a, b).cross
+    assert torch.allclose(shared_vocabulary(a, everything).cross, expected, atol=1e-6)
+    assert torch.allclose(shared_vocabulary(everything, a).cross, expected.T, atol=1e-6)
+
+
+def test_models_of_different_vocabularies_are_refused(pair):
+    with pytest.raises(ValueError, match=r"bert-reviews has 8,192 items, \d+ of them gpt2-reviews's with the same num"):
+        align_layers(pair[0], load_weights("bert-reviews"), "W_in")
+    with pytest.raises(ValueError, match="must be one of W_in"):
+        align_layers(*pair, "W_up")
+
+
+def test_matching_margin_and_share_by_hand():
+    crossed = LayerAlignment("W_in", torch.tensor([[0.2, 0.9], [0.8, 0.5]]), "")
+    assert crossed.matching == ((0, 1), (1, 0)) and crossed.on_diagonal == 0
+    assert crossed.margin == pytest.approx((0.9 + 0.8 - 0.2 - 0.5) / 2)
+    greedy = LayerAlignment("W_in", torch.tensor([[0.9, 0.8], [0.8, 0.1]]), "")
+    assert greedy.matching == ((0, 1), (1, 0)), "the best single pair is not in the best matching"
+    assert LayerAlignment("W_in", torch.ones(3, 3), "").margin == 0
+    wide = LayerAlignment("W_in", torch.tensor([[0.1, 0.2, 0.7], [0.6, 0.2, 0.8]]), "")
+    assert wide.matching == ((0, 2), (1, 0)) and wide.margin == pytest.approx((0.7 + 0.6 - 0.2 - 0.8) / 2)
+
+
+def test_statistics_by_hand():
+    correlations = torch.tensor([[1.0, -0.5], [0.0, 0.5]])
+    assert mean_correlation(correlations) == pytest.approx(0.5)
+    assert best_partners(correlations) == pytest.approx(((1 + 0.5) + (1 + 0.5)) / 4)
+
+
+def test_an_alignment_shows_its_scores_and_how_they_were_found(pair):
+    shown = align_layers(*pair, "W_in")._repr_html_()
+    assert "mean correlation" in shown and "embeddings centred" in shown and "A 3" in shown
