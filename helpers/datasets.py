@@ -34,10 +34,10 @@ class DatasetNotFoundError(RuntimeError):
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Grey images with their labels.
+    """Images with their labels.
 
     Attributes:
-        images: (N, H, W) float32, 0 is background and 1 is full ink.
+        images: (N, H, W) grey, 0 is background and 1 is full ink, or (N, 3, H, W) red, green and blue; float32.
         labels: (N,) int64.
     """
 
@@ -48,7 +48,7 @@ class LabelledImages:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        height, width = self.images.shape[1:]
+        height, width = self.images.shape[-2:]
         return f"LabelledImages({len(self)} images of {height} x {width}, labels {sorted(set(self.labels.tolist()))})"
 
 
@@ -132,6 +132,13 @@ def load_mnist(split: str) -> LabelledImages:
     table = read_table("mnist", split)
     images = [np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255 for cell in table["image"]]
     return LabelledImages(np.stack(images), table["label"].to_numpy(dtype=np.int64, copy=True))
+
+
+def load_cifar10(split: str) -> LabelledImages:
+    """Load CIFAR10 ("train": 50,000 images, "test": 10,000) as 32 x 32 images, (N, 3, 32, 32)."""
+    table = read_table("cifar10", split)
+    images = [np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255 for cell in table["img"]]
+    return LabelledImages(np.stack(images).transpose(0, 3, 1, 2), table["label"].to_numpy(dtype=np.int64, copy=True))
 
 
 def load_digits(split: str) -> LabelledImages:
