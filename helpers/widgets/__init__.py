@@ -2,6 +2,7 @@
 
 from helpers.widgets.class_walker import ClassWalker
 from helpers.widgets.figure_explorer import FigureExplorer
+from helpers.widgets.plane_walker import PlaneWalker
 from helpers.widgets.sentence_walker import SentenceWalker
 
-__all__ = ["ClassWalker", "FigureExplorer", "SentenceWalker"]
+__all__ = ["ClassWalker", "FigureExplorer", "PlaneWalker", "SentenceWalker"]
