@@ -93,23 +93,23 @@ function render({ model, el }) {
     });
   };
 
-  // the cross: where a click or Enter would start
+  // the cross: where a click or Enter would start; it stands on hundredths of the span's decade
   let aimed = [0, 0];
+  const decimals = () => Math.max(0, 2 - Math.floor(Math.log10(span())));
   const pointAt = (x, y) => {
-    const inside = (value) => Math.round(100 * Math.min(span(), Math.max(-span(), value))) / 100;
-    aimed = [inside(x), inside(y)];
+    aimed = [x, y].map((value) => Number(Math.min(span(), Math.max(-span(), value)).toFixed(decimals())));
     const left = toX(aimed[0]), top = toY(aimed[1]);
     cross.setAttribute("d", `M${left - 9} ${top}h18M${left} ${top - 9}v18`);
-    where.textContent = `cross at x = ${aimed[0].toFixed(2)}, y = ${aimed[1].toFixed(2)}`;
+    where.textContent = `cross at x = ${aimed[0].toFixed(decimals())}, y = ${aimed[1].toFixed(decimals())}`;
   };
   const choose = () => {
     model.set("start", [...aimed]);
     model.save_changes();
   };
   const toPlane = (event) => {
-    const box = map.getBoundingClientRect();
-    const [right, down] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    pointAt((2 * right - 1) * span(), (1 - 2 * down) * span());
+    const box = sheet.getBoundingClientRect(); // the map's own box would count what sticks out of it
+    const [right, down] = [event.clientX - box.left - LEFT, event.clientY - box.top];
+    pointAt((2 * right / SIZE - 1) * span(), (1 - 2 * down / SIZE) * span());
   };
   map.addEventListener("pointermove", toPlane);
   map.addEventListener("pointerleave", () => pointAt(...model.get("start")));
@@ -118,7 +118,7 @@ function render({ model, el }) {
     choose();
   });
   map.addEventListener("keydown", (event) => {
-    const step = span() / (event.shiftKey ? 200 : 40);
+    const step = 10 ** ((event.shiftKey ? 0 : 1) - decimals());
     const move = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (move) pointAt(aimed[0] + step * move[0], aimed[1] + step * move[1]);
     else if (event.key === "Enter" || event.key === " ") choose();

@@ -13,8 +13,8 @@ function render({ model, el }) {
   box.append(bar, said, alarm);
   el.append(box);
 
-  const show = () => {
-    const wrong = model.get("wrong"), text = model.get("value");
+  const show = (trouble) => {
+    const wrong = trouble || model.get("wrong"), text = trouble || model.get("value");
     said.textContent = wrong ? "" : text;
     alarm.textContent = wrong ? text : "";
   };
@@ -24,7 +24,7 @@ function render({ model, el }) {
   };
 
   // ipywidgets gives play's buttons and the slider's handle no name, and the notebook's shortcuts would take their keys
-  const nameControls = (whole) => {
+  const nameControls = () => {
     for (const [selector, name] of Object.entries(model.get("names"))) {
       whole.querySelectorAll(selector).forEach((found) => found.setAttribute("aria-label", name));
     }
@@ -32,17 +32,32 @@ function render({ model, el }) {
       found.dataset.lmSuppressShortcuts = "true";
     });
   };
-  const grown = new MutationObserver(() => nameControls(el.closest(".widget-vbox")));
+  let whole = null;
+  const grown = new MutationObserver(nameControls);
   const placed = new ResizeObserver(() => {
-    const whole = el.closest(".widget-vbox");
+    whole = el.closest(".widget-vbox");
     if (!whole) return; // not in the page yet
-    nameControls(whole);
-    grown.observe(whole, { childList: true, subtree: true });
     placed.disconnect();
+    nameControls();
+    showAlive();
+    grown.observe(whole, { childList: true, subtree: true });
   });
   placed.observe(box);
 
-  const listeners = { "change:value": show, "change:wrong": show, "change:busy": showBusy };
+  // when the kernel is gone, ipywidgets marks each view; the controls would take clicks that nobody answers
+  const showAlive = () => {
+    const gone = Boolean(whole?.classList.contains("jupyter-widgets-disconnected"));
+    for (const part of whole?.children ?? []) part.toggleAttribute("inert", gone && !part.contains(el));
+    show(gone ? "The kernel that walked here is gone: run the cell again." : null);
+  };
+  const listenAlive = () => setTimeout(showAlive); // once the views have been marked
+
+  const listeners = {
+    "change:value": () => show(),
+    "change:wrong": () => show(),
+    "change:busy": showBusy,
+    comm_live_update: listenAlive,
+  };
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
   show();
   showBusy();
