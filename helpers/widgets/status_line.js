@@ -38,6 +38,7 @@ function render({ model, el }) {
     whole = el.closest(".widget-vbox");
     if (!whole) return; // not in the page yet
     placed.disconnect();
+    whole.classList.add("tm-whole");
     nameControls();
     showAlive();
     grown.observe(whole, { childList: true, subtree: true });

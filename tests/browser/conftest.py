@@ -53,17 +53,22 @@ ASK = """async (code) => {
   await future.done;
   return said.trim();
 }"""
-SWEEP = "from ipywidgets import Widget; Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
+SWEEP = """(code) => Promise.race([
+  window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done.then(() => 'swept'),
+  new Promise((resolve) => setTimeout(resolve, 60000, 'the kernel does not answer')),
+])"""
+FORGET = "from ipywidgets import Widget; Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
 PIXELS = """async (image) => {
   await image.decode();
   const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = canvas.getContext('2d');
   pen.drawImage(image, 0, 0);
   return Array.from(pen.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
-KNOWN_COMPLAINTS = re.compile(  # Notebook 7's, about its own scripts and files; JupyterLab has none
-    r"reading 'schema'"  # its shortcuts are told of settings that it has not loaded yet
-    r"|'filebrowser:open-path' not registered"  # a command of JupyterLab's file browser, which it does not have
-    r"|403 .*/static/notebook/\w+\.woff2"  # its icon font, refused now and then
+KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
+    r"Could not restore the debugger state"  # JupyterLab asks a kernel that is just being restarted
+    r"|reading 'schema'"  # Notebook 7's shortcuts are told of settings that it has not loaded yet
+    r"|'filebrowser:open-path' not registered"  # a command of JupyterLab's file browser, which Notebook 7 lacks
+    r"|403 .*/static/notebook/\w+\.woff2"  # Notebook 7's icon font, refused now and then
 )
 MEDIANS = pytest.StashKey[list[str]]()
 
@@ -166,7 +171,7 @@ def open_cells(lab, page):
 
     yield opened
     if page.evaluate("() => Boolean(window.jupyterapp?.shell?.currentWidget?.sessionContext?.session)"):
-        page.evaluate(ASK, SWEEP)
+        assert page.evaluate(SWEEP, FORGET) == "swept"
 
 
 @pytest.fixture
@@ -267,6 +272,11 @@ class Hand:
         """Press the button of that name."""
         self.widget.get_by_role("button", name=name, exact=True).click()
 
+    def choose_none(self):
+        """Let no part move, and wait until that is shown: a click before would be overruled by the kernel's answer."""
+        self.widget.get_by_role("button", name=re.compile("^no ")).click()
+        self.widget.locator("[aria-selected=true], [aria-pressed=true]").first.wait_for(state="detached")
+
     def choose(self, control, option):
         """Choose an option of a dropdown."""
         self.widget.get_by_label(control, exact=True).select_option(option)
@@ -318,15 +328,19 @@ class Hand:
         """Run code in the kernel, as the notebook's next cell would, and return what it prints."""
         return self.page.evaluate(ASK, code)
 
+    def wait_for_steps(self, count):
+        """Wait until at least so many steps are made."""
+        line = self.widget.locator(".tm-status").element_handle()
+        seen = r"([line, count]) => Number(line.innerText.match(/of (\d+):/)?.[1]) >= count"
+        self.page.wait_for_function(seen, arg=[line, count])
+
     def play_until(self, steps):
-        """Play until so many steps are made, then pause; wait until the widget has come to rest."""
+        """Play until at least so many steps are made, then pause; wait until the widget has come to rest."""
         self.press("play or pause")
-        while self.last() < steps:
-            self.page.wait_for_timeout(50)
+        self.wait_for_steps(steps)
         self.press("play or pause")
-        before = None
-        while before != (before := self.status()):
-            self.page.wait_for_timeout(600)
+        for _ in range(3):  # the kernel answers when it has done all that play asked for until then
+            self.ask("None")
 
     def median_of_steps(self, count=20) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""

@@ -41,7 +41,7 @@ def test_it_answers_at_once_and_the_slider_shows_what_was_walked(walker, report,
 
 
 def test_patches_are_chosen_by_click_and_by_key(walker):
-    walker.press("no patches")
+    walker.choose_none()
     walker.press("step")
     walker.wait_for_text("click at least one")
     cell = walker.widget.get_by_role("gridcell", name="patch row 3, column 3")

@@ -85,7 +85,7 @@ def test_they_do_not_disturb_each_other(walkers):
         walker.wait_for_point(1)
         assert [other.status() for other in walkers[index + 1 :]] == shown[index + 1 :]
     still = walkers[0].status(), walkers[2].status(), walkers[2].bars()
-    walkers[1].press("no patches")
+    walkers[1].choose_none()
     walkers[1].press("all patches")
     walkers[1].play_until(3)
     assert (walkers[0].status(), walkers[2].status(), walkers[2].bars()) == still
@@ -125,7 +125,7 @@ def test_every_text_can_be_read_in_either_theme(walkers):
     for walker in walkers:
         walker.press("step")
         walker.wait_for_point(1)
-    walkers[2].press("no tokens")
+    walkers[2].choose_none()
     walkers[2].press("step")
     walkers[2].wait_for_text("click at least one")
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
@@ -145,7 +145,7 @@ def test_everything_that_can_be_reached_has_a_name_and_answers_to_keys(walkers):
         walker.handle().press("ArrowLeft")
         walker.wait_for_point(1)
         walker.widget.get_by_role("button", name="play or pause").press("Enter")
-        walker.wait_for_point(3)
+        walker.wait_for_steps(3)
         walker.widget.get_by_role("button", name="play or pause").press("Enter")
 
 
@@ -169,7 +169,7 @@ def test_long_work_is_shown_and_the_kernels_interrupt_stops_it(open_notebook, ha
 def test_an_error_is_shown_in_the_widget_and_stops_play(open_notebook, hand):
     walker = hand(open_notebook(SLOW))
     walker.press("play or pause")
-    walker.wait_for_point(2)
+    walker.wait_for_steps(2)
     walker.ask("paraboloid = lambda point: 1 / 0")
     walker.widget.get_by_role("alert").filter(has_text="cannot step: division by zero").wait_for()
     walker.page.wait_for_timeout(1000)
@@ -214,7 +214,7 @@ def test_notebook_7_runs_them_too(open_notebook, hand):
         walker.wait_for_point(0)
         walker.handle().press("ArrowUp")
         walker.wait_for_point(1)
-    walkers[1].press("no patches")
+    walkers[1].choose_none()
     cell = walkers[1].widget.get_by_role("gridcell", name="patch row 3, column 3")
     cell.press("ArrowDown")
     walkers[1].page.keyboard.press("Space")

@@ -26,7 +26,7 @@ def test_tokens_are_chosen_by_click_and_by_key_and_walked(walker):
     strip = walker.widget.locator(".tm-token-strip")
     assert strip.locator("button").count() == 15
     assert strip.locator("button:disabled").all_inner_texts() == ["[CLS]", "[SEP]"]
-    walker.press("no tokens")
+    walker.choose_none()
     walker.press("step")
     walker.wait_for_text("click at least one")
     word = strip.get_by_role("button", name="delight", exact=True)

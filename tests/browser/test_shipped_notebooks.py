@@ -51,7 +51,7 @@ def test_01_the_plane_walker(open_shipped_notebook, hand):
 def test_02_the_class_walker(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("02"))
     first, bars = hand.pixels(), hand.bars()
-    hand.press("no patches")
+    hand.choose_none()
     for column in (2, 3):
         hand.widget.get_by_role("gridcell", name=f"patch row 3, column {column}", exact=True).click()
     last = steps_plays_and_slides(hand)
@@ -78,7 +78,7 @@ def test_03_the_sentence_walker(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("03"))
     tokens = hand.widget.locator(".tm-token-strip button")
     first, bars = tokens.all_inner_texts(), hand.bars()
-    hand.press("no tokens")
+    hand.choose_none()
     word = hand.widget.get_by_role("button", name="story", exact=True)
     word.click()
     assert word.get_attribute("aria-pressed") == "true"
