@@ -341,6 +341,9 @@ class Hand:
         self.press("play or pause")
         for _ in range(3):  # the kernel answers when it has done all that play asked for until then
             self.ask("None")
+        before = None
+        while before != (before := self.status()):  # and the page shows it a moment later
+            self.page.wait_for_timeout(400)
 
     def median_of_steps(self, count=20) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
