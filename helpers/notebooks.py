@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import html
 import io
 import re
 import sys
@@ -68,9 +67,8 @@ def find_errors(notebook: NotebookNode) -> Iterator[str]:
         for output in model.get("state", {}).get("outputs", []):
             if output.get("output_type") == "error":
                 yield f"{output['ename']}: {output['evalue']}"
-        shown = str(model.get("state", {}).get("value", ""))
-        if "jp-error-color1" in shown:
-            yield html.unescape(re.sub("<[^>]*>", "", shown))
+        if model.get("state", {}).get("wrong"):  # a widget's status line
+            yield model["state"]["value"]
 
 
 def _is_bar(output: NotebookNode) -> bool:

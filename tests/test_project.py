@@ -33,6 +33,7 @@ ARROWS = {
     "figures": {"geometry", "equivalence", "alignment", "stitching"},
     "widgets": {"geometry", "equivalence", "adapters", "weights", "vocabulary", "widgets"},
     "notebooks": set(),
+    "sweep": {"geometry", "equivalence", "adapters", "datasets", "measures", "sweep"},
     "training": {"datasets", "resources", "stitching", "training", "vocabulary"},
 }
 ONLY_IN = {
@@ -41,6 +42,8 @@ ONLY_IN = {
     "matplotlib": {"figures", "widgets"},
     "seaborn": {"figures"},
     "captum": {"attributions"},
+    "dask": {"sweep"},
+    "distributed": {"sweep"},
 }
 NO_TRANSFORMERS = {"geometry", "low_rank", "equivalence", "exercises", "datasets", "figures"}
 
@@ -95,6 +98,16 @@ def test_widgets_fetch_nothing():
             assert not re.search(r"https?://|//cdn|@import|import\(", file.read_text()), file.name
 
 
+def test_widgets_need_nothing_that_only_jupyterlab_has():
+    """VS Code and Colab, where no test of ours runs, give anywidget's model and element and no more."""
+    for file in (ROOT / "helpers" / "widgets").iterdir():
+        if file.suffix == ".js":
+            assert not re.search(r"jupyterapp|jupyterlab|lumino|require\(", file.read_text(), re.IGNORECASE), file.name
+        if file.suffix == ".css":
+            without_fallback = re.findall(r"var\(--jp-[\w-]+\)", file.read_text())
+            assert not without_fallback, f"{file.name}: {without_fallback} has no fallback"
+
+
 def test_weights_are_safetensors_only():
     suffixes = {file.suffix for file in (ROOT / "data").rglob("*") if file.is_file()}
     assert not suffixes & {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".npy"}
@@ -145,6 +158,14 @@ def test_readme_names_every_notebook_and_module():
 def test_readme_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_readme_shows_every_picture_of_a_widget_and_says_what_is_on_it():
+    shown = {name: alt for alt, name in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", (ROOT / "README.md").read_text())}
+    for picture in (ROOT / "data" / "pictures").iterdir():
+        assert picture.stat().st_size <= 60_000, picture.name
+    for view in ("plane_walker", "class_walker", "sentence_walker"):
+        assert len(shown[f"data/pictures/{view}.png"]) > 60
 
 
 def test_every_bundled_model_has_a_card():

@@ -120,9 +120,7 @@ class Grid:
 
     def cells(self) -> list[Cell]:
         """List the cells, those of one model together."""
-        choices = itertools.product(
-            self.subjects, range(self.inputs), self.etas, self.parts, range(self.repetitions)
-        )
+        choices = itertools.product(self.subjects, range(self.inputs), self.etas, self.parts, range(self.repetitions))
         return [Cell(s, i, self.inputs, eta, parts, r, self.steps) for s, i, eta, parts, r in choices]
 
 

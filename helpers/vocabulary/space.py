@@ -70,7 +70,7 @@ class EmbeddingSpace:
             ValueError: it is no single item of the vocabulary, or is filtered out.
         """
         if word not in self._row_of:
-            raise ValueError(f"word={word!r}: is none of the {len(self):,} items listed ({self.note})")
+            raise ValueError(f"word={word!r}: is none of the {len(self):,} items that this reading lists")
         return self._row_of[word]
 
     @functools.cached_property

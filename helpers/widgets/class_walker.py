@@ -22,5 +22,5 @@ class ClassWalker(Walker):
         rows, columns = self._adapter.grid
         return PatchGrid(rows=rows, columns=columns, label="patches of the image; chosen ones may move")
 
-    def _show_point(self, point: Tensor) -> None:
-        self.view.picture = to_png(self._adapter.decode(point))
+    def _look(self, point: Tensor) -> dict[str, Any]:
+        return {"picture": to_png(self._adapter.decode(point))}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
+
+from helpers.widgets.views import StatusLine
 
 
 class FigureExplorer(widgets.VBox):
@@ -27,7 +28,7 @@ class FigureExplorer(widgets.VBox):
         super().__init__()
         self._draw, self.controls = draw, controls
         self.picture = widgets.Image(format="png", layout={"width": f"{width}px"})
-        self.status = widgets.HTML()
+        self.status = StatusLine()
         for name, control in controls.items():
             control.description = control.description or name
             control.observe(self._show, "value")
@@ -36,13 +37,15 @@ class FigureExplorer(widgets.VBox):
         self._show()
 
     def _show(self, _: Any = None) -> None:
+        self.status.busy = True
         try:
             fig = self._draw(**{name: control.value for name, control in self.controls.items()})
         except Exception as error:  # shown in the widget: an exception in a callback would vanish
-            self.status.value = (
-                f"<div role='alert' style='color: var(--jp-error-color1)'>{html.escape(str(error))}</div>"
-            )
+            self.status.say(str(error), wrong=True)
             return
+        finally:
+            self.status.busy = False
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", bbox_inches="tight")
-        self.picture.value, self.status.value = buffer.getvalue(), ""
+        self.picture.value = buffer.getvalue()
+        self.status.say("")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from helpers.vocabulary import PairTable, Reading, TokenTable, search_neurons, top_pairs, top_tokens
 from helpers.weights import FactoredMatrix, Weights
-from helpers.widgets.views import ProbabilityBars
+from helpers.widgets.views import ProbabilityBars, StatusLine
 
 SHOWN, FOUND = 12, 15  # rows of bars, neurons a search lists
 NAMES = {  # what the control says: parameter
@@ -76,7 +75,7 @@ class ParameterBrowser(widgets.VBox):
             table = search_neurons(self._weights, word, FOUND, kind, self.reading)
         except Exception as error:  # shown in the widget: an exception in a callback would vanish
             self.found.options = []
-            self._say(str(error), wrong=True)
+            self.status.say(str(error), wrong=True)
             return
         self._found_kind = next(name for name, each in NAMES.items() if each == kind)
         self.found.options = [
@@ -96,13 +95,16 @@ class ParameterBrowser(widgets.VBox):
             return
         kind = NAMES[self.kind.value]
         self.index.description = "head" if kind in MATRICES else "neuron" if kind in ("W_in", "W_out") else "subhead"
+        self.status.busy = True
         try:
             for bars, parameter in ((self.highest, self.selected), (self.lowest, -self.selected)):
                 self._fill(bars, self._read(parameter), self._twin(parameter))
         except Exception as error:  # shown in the widget: an exception in a callback would vanish
-            self._say(str(error), wrong=True)
+            self.status.say(str(error), wrong=True)
             return
-        self._say(f"{self.kind.value}, layer {self.layer.value}, {self.index.description} {self.index.value}")
+        finally:
+            self.status.busy = False
+        self.status.say(f"{self.kind.value}, layer {self.layer.value}, {self.index.description} {self.index.value}")
 
     def _fill(self, bars: ProbabilityBars, table: TokenTable | PairTable, twin: list[float]) -> None:
         scores = table.scores.tolist()
@@ -161,7 +163,7 @@ class ParameterBrowser(widgets.VBox):
         self.found = widgets.Select(options=[], description="neurons", layout={"width": "420px", "height": "110px"})
         self.highest = ProbabilityBars(label="items with the highest scores")
         self.lowest = ProbabilityBars(label="items with the lowest scores")
-        self.status = widgets.HTML()
+        self.status = StatusLine()
         self.kind.observe(self._turn, "value")
         for control in (self.layer, self.index, self.words_only, self.clean):
             control.observe(self._show, "value")
@@ -179,7 +181,3 @@ class ParameterBrowser(widgets.VBox):
             self.status,
         ]
         self.add_class("tm-browser")
-
-    def _say(self, text: str, wrong: bool = False) -> None:
-        style = "color: var(--jp-error-color1, #b00020)" if wrong else ""
-        self.status.value = f"<div role='status' style='line-height: 1.5; {style}'>{html.escape(text)}</div>"

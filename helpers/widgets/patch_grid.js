@@ -3,6 +3,7 @@ function render({ model, el }) {
   const frame = document.createElement("div");
   frame.className = "tm-patch-grid";
   frame.setAttribute("role", "grid");
+  frame.setAttribute("aria-multiselectable", "true");
   const picture = document.createElement("img");
   picture.alt = "";
   frame.append(picture);
@@ -23,6 +24,7 @@ function render({ model, el }) {
     for (let r = 0; r < rows; r++) {
       const row = document.createElement("div");
       row.setAttribute("role", "row");
+      row.setAttribute("aria-label", `row ${r}`);
       row.style.height = `${100 / rows}%`;
       for (let c = 0; c < columns; c++) {
         const cell = document.createElement("button");

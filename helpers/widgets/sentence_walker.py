@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ipywidgets as widgets
 import torch
 from torch import Tensor
@@ -28,7 +30,7 @@ class SentenceWalker(Walker):
     def _beside(self, view: widgets.DOMWidget, bars: widgets.DOMWidget) -> widgets.Box:
         return widgets.VBox([view, bars], layout={"grid_gap": "12px"})
 
-    def _show_point(self, point: Tensor) -> None:
+    def _look(self, point: Tensor) -> dict[str, Any]:
         movable = [i for i in range(len(point)) if i not in set(self.view.fixed)]
         tokens = list(self._unwalked)
         for i, token in enumerate(self._adapter.tokenizer.convert_ids_to_tokens(self._adapter.nearest_ids(point))):
@@ -37,7 +39,8 @@ class SentenceWalker(Walker):
         f = self._adapter.output_map(point, movable, self._map.target)
         norms = torch.zeros(len(point), dtype=torch.float64)
         norms[movable] = PullbackMetric.at(f, f.start, FisherRao()).part_norms().cpu()
-        with self.view.hold_sync():
-            self.view.tokens = tokens
-            self.view.changed = [new != old for new, old in zip(tokens, self._unwalked, strict=True)]
-            self.view.shades = (norms / norms.max().clamp(min=1e-30)).tolist()
+        return {
+            "tokens": tokens,
+            "changed": [new != old for new, old in zip(tokens, self._unwalked, strict=True)],
+            "shades": (norms / norms.max().clamp(min=1e-30)).tolist(),
+        }

@@ -1,4 +1,6 @@
 // A sentence of toggle buttons, one a token, on grounds as dark as they matter.
+const FONT = 14; // pixels
+
 function render({ model, el }) {
   const strip = document.createElement("div");
   strip.className = "tm-token-strip";
@@ -14,12 +16,25 @@ function render({ model, el }) {
       const shade = shades[index] ?? 0;
       cell.textContent = tokens[index];
       cell.classList.toggle("tm-changed", Boolean(changed[index]));
-      cell.classList.toggle("tm-dark", shade > 0.6);
-      cell.title = changed[index] ? "reads otherwise than at first" : "";
+      cell.title = changed[index] ? `now reads ${tokens[index]}` : "";
+      fit(cell);
       cell.style.setProperty("--tm-shade", `${Math.round(85 * shade)}%`);
       if (!cell.disabled) cell.setAttribute("aria-pressed", String(selected.has(index)));
     });
   };
+
+  // a longer word is set smaller in the place of the one before it, so that nothing moves while one steps
+  const fit = (cell) => {
+    cell.style.fontSize = "";
+    if (!cell.isConnected || !cell.style.width) return;
+    const share = cell.clientWidth / cell.scrollWidth;
+    if (share < 1) cell.style.fontSize = `${Math.max(9, Math.floor(FONT * share))}px`;
+  };
+  const placed = new ResizeObserver(() => {
+    if (!strip.offsetWidth) return; // not in the page yet
+    for (const cell of cells) cell.style.width = `${Math.ceil(cell.getBoundingClientRect().width)}px`;
+    placed.disconnect();
+  });
 
   const build = (tokens, fixed) => {
     cells = tokens.map((token, index) => {
@@ -35,6 +50,7 @@ function render({ model, el }) {
     const first = cells.find((cell) => !cell.disabled);
     if (first) first.tabIndex = 0;
     strip.replaceChildren(...cells);
+    placed.observe(strip);
   };
 
   const toggle = (index) => {
@@ -72,6 +88,7 @@ function render({ model, el }) {
   showLabel();
   show();
   return () => {
+    placed.disconnect();
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }

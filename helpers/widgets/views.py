@@ -1,4 +1,4 @@
-"""Views that ipywidgets does not have: an image with clickable patches, and probability bars.
+"""Views that ipywidgets does not have: patches and tokens to click, a plane with walks, bars, and a status line.
 
 Scripts and styles are files of this package; nothing is fetched from a network address.
 """
@@ -73,6 +73,57 @@ class ProbabilityBars(anywidget.AnyWidget):
     values = traitlets.List(traitlets.Float()).tag(sync=True)
     reference = traitlets.List(traitlets.Float()).tag(sync=True)
     label = traitlets.Unicode("class probabilities").tag(sync=True)
+
+
+class Plane(anywidget.AnyWidget):
+    """A plane with level curves and two walks over it; a click, or the arrow keys and Enter, choose the start.
+
+    Attributes:
+        span: the plane is shown from -span to span.
+        contours: level curves, each a list of [x, y].
+        level: the curves through the start.
+        start: [x, y], set by the reader or by the program.
+        naive, corrected: the points [x, y] of the walks so far.
+        drifts: how far the output of each walk is from the start's, in this order.
+        label: what a screen reader says for the whole.
+    """
+
+    _esm = HERE / "plane.js"
+    _css = HERE / "plane.css"
+    span = traitlets.Float(2.0).tag(sync=True)
+    contours = traitlets.List().tag(sync=True)
+    level = traitlets.List().tag(sync=True)
+    start = traitlets.List(traitlets.Float()).tag(sync=True)
+    naive = traitlets.List().tag(sync=True)
+    corrected = traitlets.List().tag(sync=True)
+    drifts = traitlets.List(traitlets.Float()).tag(sync=True)
+    label = traitlets.Unicode("").tag(sync=True)
+
+
+class StatusLine(anywidget.AnyWidget):
+    """Two lines of text under a widget that a screen reader speaks; a bar runs over them while something takes long.
+
+    It also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard
+    shortcuts off them.
+
+    Attributes:
+        value: the text.
+        wrong: whether it tells of an error.
+        busy: whether the kernel is at work.
+        names: CSS selector -> what a screen reader calls it, for elements of the box that holds the status line.
+    """
+
+    _esm = HERE / "status_line.js"
+    _css = HERE / "status_line.css"
+    value = traitlets.Unicode("").tag(sync=True)
+    wrong = traitlets.Bool(False).tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    names = traitlets.Dict().tag(sync=True)
+
+    def say(self, text: str, wrong: bool = False) -> None:
+        """Show a text, or what went wrong."""
+        with self.hold_sync():
+            self.value, self.wrong = text, wrong
 
 
 def to_png(image: np.ndarray) -> bytes:

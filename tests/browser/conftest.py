@@ -1,36 +1,92 @@
-"""A JupyterLab on 127.0.0.1 and a real Chromium in front of it."""
+"""A JupyterLab on 127.0.0.1, a real Chromium in front of it, and a hand on its widgets.
 
+What the widgets rely on is what every front end of ipywidgets has: the mime type of a widget's view, comms, and
+anywidget's ``render({model, el})``. They call nothing of JupyterLab's own; its CSS variables have a fallback. So they
+work where ipywidgets and anywidget do: JupyterLab and Notebook 7, both tested here, VS Code and Colab.
+"""
+
+import ast
+import base64
+import builtins
 import os
+import re
 import secrets
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 
+from helpers.notebooks import NOTEBOOKS, PICTURES, shrink
+
 CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
+NO_CHROMIUM = "no Chromium to drive: install the package chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-READY = """async () => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  await window.jupyterapp.restored;
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-  await panel.sessionContext.session.kernel.info;
-  await window.jupyterapp.commands.execute('notebook:run-all-cells');
-}"""
 MARKER = "print('all cells ' + 'have run')"
+RUN_ALL = """() => {
+  window.ran = '';
+  (async () => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    await window.jupyterapp.restored;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await panel.sessionContext.session.kernel.info;
+    await window.jupyterapp.commands.execute('notebook:run-all-cells');
+    const cells = panel.content.model.cells;
+    const outputs = [...Array(cells.length).keys()].map((i) => cells.get(i).outputs?.toJSON() ?? []).flat();
+    window.ran = JSON.stringify(outputs.filter((o) => o.output_type === 'error' || o.output_type === 'stream'));
+  })().catch((error) => (window.ran = String(error)));
+}"""
+ASK = """async (code) => {
+  const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
+  let said = '';
+  future.onIOPub = (message) => (said += message.content.text ?? message.content.evalue ?? '');
+  await future.done;
+  return said.trim();
+}"""
+SWEEP = """(code) => Promise.race([
+  window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done.then(() => 'swept'),
+  new Promise((resolve) => setTimeout(resolve, 60000, 'the kernel does not answer')),
+])"""
+FORGET = "from ipywidgets import Widget; Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
+PIXELS = """async (image) => {
+  await image.decode();
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = canvas.getContext('2d');
+  pen.drawImage(image, 0, 0);
+  return Array.from(pen.getImageData(0, 0, canvas.width, canvas.height).data);
+}"""
+KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
+    r"Could not restore the debugger state"  # JupyterLab asks a kernel that is just being restarted
+    r"|reading 'schema'"  # Notebook 7's shortcuts are told of settings that it has not loaded yet
+    r"|'filebrowser:open-path' not registered"  # a command of JupyterLab's file browser, which Notebook 7 lacks
+    r"|403 .*/static/notebook/\w+\.woff2"  # Notebook 7's icon font, refused now and then
+)
+MEDIANS = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running server: its address, the token to enter, and the folder it serves."""
+
+    address: str
+    token: str
+    folder: Path
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A JupyterLab with a folder of its own: (address with token, folder)."""
+    """Start a JupyterLab, which serves Notebook 7 as well, with a folder and settings of its own."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium: install the package chromium")
+        pytest.skip(NO_CHROMIUM)
     folder = tmp_path_factory.mktemp("lab")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -38,19 +94,21 @@ def lab(tmp_path_factory):
     token = secrets.token_hex(8)
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{name}_DIR": str(folder / name) for name in ("SETTINGS", "WORKSPACES")}
+    own |= {"IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}  # the models gain nothing from more threads
+    no_news = folder / "SETTINGS" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    no_news.parent.mkdir(parents=True)
+    no_news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     flags = [
         "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
-    log = (folder / "lab.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *flags],
-        env={**os.environ, **own, "IPYTHONDIR": str(folder / "ipython")},
-        stdout=log,
-        stderr=log,
-    )
+    with (folder / "lab.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *flags], env={**os.environ, **own}, stdout=log, stderr=log
+        )
     address = f"http://127.0.0.1:{port}"
     for _ in range(240):
         try:
@@ -61,7 +119,7 @@ def lab(tmp_path_factory):
     else:
         process.kill()
         pytest.fail(f"JupyterLab did not start: {(folder / 'lab.log').read_text()[-2000:]}")
-    yield address, token, folder
+    yield Lab(address, token, folder)
     process.terminate()
     process.wait(timeout=20)
 
@@ -70,7 +128,7 @@ def lab(tmp_path_factory):
 def chromium():
     """One Chromium for the session."""
     if CHROMIUM is None:
-        pytest.skip("no Chromium: install the package chromium")
+        pytest.skip(NO_CHROMIUM)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -80,34 +138,262 @@ def chromium():
 
 
 @pytest.fixture
-def open_notebook(lab, chromium):
-    """Write a notebook of the given cells, open it, run all cells, and return the page when they have run.
-
-    After the test: no request may have left 127.0.0.1, and no error may stand in the page's console.
-    """
-    address, token, folder = lab
+def page(chromium):
+    """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console."""
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(60_000)
     foreign, errors = [], []
-    page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    for event in ("request", "websocket"):
+        page.on(event, lambda asked: foreign.append(asked.url) if is_foreign(asked.url) else None)
+    page.on("pageerror", lambda error: errors.append(error.stack))
+    page.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
+    yield page
+    page.close()
+    assert not foreign
+    assert not [error for error in errors if not KNOWN_COMPLAINTS.search(error)]
 
-    def opened(*cells, name="test.ipynb"):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (*cells, MARKER)])
+
+@pytest.fixture
+def open_cells(lab, page):
+    """Open a notebook of the given cells, run all of them, and return the page when they have run.
+
+    The kernel is shared by all tests, which saves its start; it is swept clean after each.
+    """
+
+    def opened(cells, app="lab/tree", name="test.ipynb"):
+        notebook = nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell(MARKER)])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, folder / name)
-        page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
+        nbformat.write(notebook, lab.folder / name)
+        page.goto(f"{lab.address}/{app}/{name}?token={lab.token}&reset")
         page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
-        page.evaluate(READY)
-        page.get_by_text("all cells have run").wait_for()
+        run_all(page)
         return page
 
     yield opened
-    page.close()
-    assert not foreign
-    assert not errors
+    if page.evaluate("() => Boolean(window.jupyterapp?.shell?.currentWidget?.sessionContext?.session)"):
+        assert page.evaluate(SWEEP, FORGET) == "swept"
+
+
+@pytest.fixture
+def open_notebook(open_cells):
+    """Open a notebook of the given sources, run all of them, and return the page when they have run."""
+    return lambda *sources, **options: open_cells([nbformat.v4.new_code_cell(source) for source in sources], **options)
+
+
+@pytest.fixture
+def open_shipped_notebook(open_cells):
+    """Open a notebook of this project (named by its number), run what its widget needs, and return the page.
+
+    The cells that the widget does not need stay in place, but as raw text: ``tests/notebooks`` runs them all, which
+    takes minutes that a test of the widget need not wait for.
+    """
+
+    def opened(number):
+        (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
+        cells = nbformat.read(path, as_version=4).cells
+        needed = needed_by_widget(cells)
+        for index, cell in enumerate(cells):
+            if cell.cell_type == "code" and index not in needed:
+                cells[index] = nbformat.v4.new_raw_cell(cell.source)
+        page = open_cells(cells)
+        page.evaluate(
+            """async (index) => {
+              const notebook = window.jupyterapp.shell.currentWidget.content;
+              notebook.activeCellIndex = index;
+              await notebook.scrollToItem(index, 'start');
+            }""",
+            max(needed),
+        )
+        return page
+
+    return opened
+
+
+def run_all(page):
+    """Run all cells of the open notebook and wait until they have run, none with an error."""
+    page.evaluate(RUN_ALL)
+    page.wait_for_function("() => window.ran", timeout=180_000)
+    ran = page.evaluate("() => window.ran")
+    assert "all cells have run" in ran, ran
+
+
+@pytest.fixture
+def run_again():
+    """Run all cells of an open notebook once more: run_again(page)."""
+    return run_all
+
+
+def needed_by_widget(cells) -> set[int]:
+    """Find the indices of the code cells that the last cell with a widget needs, itself among them, by their names."""
+    code = [(i, cell) for i, cell in enumerate(cells) if cell.cell_type == "code"]
+    widget = max(i for i, cell in code if "to get the widget" in str(cell.outputs))
+    needed, wanted = set(), set()
+    for i, cell in reversed(code):
+        loaded, stored = names_in(cell.source)
+        if i == widget or (i < widget and stored & wanted):
+            needed.add(i)
+            wanted = (wanted - stored) | loaded
+    return needed
+
+
+def names_in(source) -> tuple[set[str], set[str]]:
+    """Names that a cell reads, and names that it binds."""
+    loaded, stored = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            stored.add(node.name)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            stored |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return loaded - set(dir(builtins)), stored
 
 
 def is_foreign(url: str) -> bool:
     """Say whether a request leaves this machine."""
-    return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1"
+
+
+class Hand:
+    """A reader's hand and eye on one widget of a page.
+
+    Args:
+        page: that shows it.
+        nth: which of the widgets, from 0.
+        kind: CSS selector of such widgets.
+    """
+
+    def __init__(self, page, nth=0, kind=".tm-walker"):
+        self.page, self.widget = page, page.locator(kind).nth(nth)
+        self.widget.wait_for()
+
+    def press(self, name):
+        """Press the button of that name."""
+        self.widget.get_by_role("button", name=name, exact=True).click()
+
+    def choose_none(self):
+        """Let no part move, and wait until that is shown: a click before would be overruled by the kernel's answer."""
+        self.widget.get_by_role("button", name=re.compile("^no ")).click()
+        self.widget.locator("[aria-selected=true], [aria-pressed=true]").first.wait_for(state="detached")
+
+    def choose(self, control, option):
+        """Choose an option of a dropdown."""
+        self.widget.get_by_label(control, exact=True).select_option(option)
+
+    def status(self) -> str:
+        """Read the line under the widget."""
+        return self.widget.locator(".tm-status").inner_text().strip()
+
+    def wait_for_point(self, index):
+        """Wait until the status line says that a point is shown."""
+        line = self.widget.locator(".tm-status").element_handle()
+        seen = "([line, index]) => line.innerText.trim().startsWith(`point ${index} of `)"
+        self.page.wait_for_function(seen, arg=[line, index])
+
+    def wait_for_text(self, text):
+        """Wait until a text is shown in the widget."""
+        self.widget.get_by_text(text).wait_for()
+
+    def point(self) -> int:
+        """Read which point is shown."""
+        return int(re.match(r"point (\d+) of", self.status())[1])
+
+    def last(self) -> int:
+        """Read how many steps were made."""
+        return int(re.match(r"point \d+ of (\d+)", self.status())[1])
+
+    def handle(self):
+        """Find the slider's handle."""
+        return self.widget.get_by_role("slider", name="point shown")
+
+    def drag_slider(self, share):
+        """Drag the slider's handle to a share of its way, 0 to 1."""
+        track, handle = self.widget.locator(".noUi-base").bounding_box(), self.handle().bounding_box()
+        middle = track["y"] + track["height"] / 2
+        self.page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        self.page.mouse.down()
+        self.page.mouse.move(track["x"] + share * track["width"], middle, steps=6)
+        self.page.mouse.up()
+
+    def pixels(self) -> list[int]:
+        """Read the pixels of the widget's picture."""
+        return self.widget.locator("img").evaluate(PIXELS)
+
+    def bars(self) -> list[float]:
+        """Read the numbers beside the bars."""
+        return [float(text) for text in self.widget.locator(".tm-value").all_inner_texts()]
+
+    def ask(self, code) -> str:
+        """Run code in the kernel, as the notebook's next cell would, and return what it prints."""
+        return self.page.evaluate(ASK, code)
+
+    def wait_for_steps(self, count):
+        """Wait until at least so many steps are made."""
+        line = self.widget.locator(".tm-status").element_handle()
+        seen = r"([line, count]) => Number(line.innerText.match(/of (\d+):/)?.[1]) >= count"
+        self.page.wait_for_function(seen, arg=[line, count])
+
+    def play_until(self, steps):
+        """Play until at least so many steps are made, then pause; wait until the widget has come to rest."""
+        self.press("play or pause")
+        self.wait_for_steps(steps)
+        self.press("play or pause")
+        for _ in range(3):  # the kernel answers when it has done all that play asked for until then
+            self.ask("None")
+        before = None
+        while before != (before := self.status()):  # and the page shows it a moment later
+            self.page.wait_for_timeout(400)
+
+    def median_of_steps(self, count=20) -> float:
+        """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
+        first = self.last()
+        return self._median((lambda: self.press("step"), first + i) for i in range(1, count + 1))
+
+    def median_of_slides(self, count=20) -> float:
+        """Measure the median time from a move of the slider by one to the point on the screen, in seconds."""
+        handle, last = self.handle(), self.last()
+        return self._median((lambda: handle.press("ArrowLeft"), last - i) for i in range(1, count + 1))
+
+    def _median(self, acts) -> float:
+        waits = []
+        for act, index in acts:
+            began = time.perf_counter()
+            act()
+            self.wait_for_point(index)
+            waits.append(time.perf_counter() - began)
+        return statistics.median(waits)
+
+
+@pytest.fixture
+def hand():
+    """Put a hand on a widget: hand(page), or hand(page, 1) on the second one."""
+    return Hand
+
+
+@pytest.fixture
+def report(request):
+    """Report a measured time at the end of the run; nothing is asserted on a clock."""
+    reported = request.config.stash.setdefault(MEDIANS, [])
+    return lambda what, seconds, wanted: reported.append(
+        f"{what}: median {1000 * seconds:.0f} ms (wanted: {1000 * wanted:.0f} ms)"
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say how fast the widgets answered."""
+    if config.stash.get(MEDIANS, []):
+        terminalreporter.section("widgets: time until a change is on the screen")
+        terminalreporter.write_line("\n".join(config.stash[MEDIANS]))
+
+
+@pytest.fixture
+def take_picture():
+    """Write a picture of a widget for the README, if WIDGET_PICTURES is set: take_picture(hand, name)."""
+
+    def take(hand, name):
+        if os.environ.get("WIDGET_PICTURES"):
+            picture = base64.b64encode(hand.widget.screenshot()).decode()
+            (PICTURES / f"{name}.png").write_bytes(base64.b64decode(shrink(picture)))
+
+    return take

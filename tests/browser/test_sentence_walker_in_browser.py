@@ -11,38 +11,44 @@ walker
 
 
 @pytest.fixture
-def page(open_notebook):
-    return open_notebook(SETUP)
+def walker(open_notebook, hand):
+    return hand(open_notebook(SETUP))
 
 
-def press(page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+def test_it_answers_at_once(walker, report, take_picture):
+    report("step to screen, SentenceWalker", walker.median_of_steps(), wanted=0.5)
+    take_picture(walker, "sentence_walker")
+    report("slider to screen, SentenceWalker", walker.median_of_slides(), wanted=0.2)
+    assert walker.point() == 0
 
 
-def wait_for_point(page, index: int) -> None:
-    page.wait_for_function(f"document.querySelector('[role=status]').innerText.startsWith('point {index} ')")
-
-
-def test_tokens_are_chosen_by_click_and_by_key_and_walked(page):
-    strip = page.locator(".tm-token-strip")
+def test_tokens_are_chosen_by_click_and_by_key_and_walked(walker):
+    strip = walker.widget.locator(".tm-token-strip")
     assert strip.locator("button").count() == 15
     assert strip.locator("button:disabled").all_inner_texts() == ["[CLS]", "[SEP]"]
-    press(page, "no tokens")
-    press(page, "step")
-    page.get_by_text("click at least one").wait_for()
+    walker.choose_none()
+    walker.press("step")
+    walker.wait_for_text("click at least one")
     word = strip.get_by_role("button", name="delight", exact=True)
     word.click()
     assert word.get_attribute("aria-pressed") == "true"
     word.press("ArrowLeft")
-    page.keyboard.press("Space")
+    walker.page.keyboard.press("Space")
     assert strip.locator("button").nth(11).get_attribute("aria-pressed") == "true"
-    press(page, "step")
-    wait_for_point(page, 1)
-    press(page, "all tokens")
-    page.get_by_label("walk", exact=True).select_option("SiMExp")
-    press(page, "step")
-    wait_for_point(page, 2)
-    shown = page.locator(".tm-bars .tm-value").all_inner_texts()
-    assert sum(map(float, shown)) == pytest.approx(1, abs=0.01)
-    box = strip.bounding_box()
-    assert box["width"] > 200 and box["height"] > 20
+    walker.press("step")
+    walker.wait_for_point(1)
+    walker.press("all tokens")
+    walker.choose("walk", "SiMExp")
+    walker.press("step")
+    walker.wait_for_point(2)
+    assert sum(walker.bars()) == pytest.approx(1, abs=0.01)
+
+
+def test_a_longer_word_is_set_smaller_in_the_same_place(walker):
+    strip = walker.widget.locator(".tm-token-strip")
+    boxes = [button.bounding_box() for button in strip.locator("button").all()]
+    walker.ask("walker.view.tokens = ['incomprehensible' if token == 'a' else token for token in walker.view.tokens]")
+    longer = strip.get_by_role("button", name="incomprehensible")
+    longer.wait_for()
+    assert [button.bounding_box() for button in strip.locator("button").all()] == boxes
+    assert float(longer.evaluate("cell => parseFloat(getComputedStyle(cell).fontSize)")) < 14

@@ -31,6 +31,7 @@ def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
     first = walker.view.picture
     press(walker, "step", 4)
     cost = walker.path.forward_passes
+    walker._adapter = None  # nobody can ask the model
     walker.slider.value = 0
     assert walker.view.picture == first
     press(walker, "step", 2)
@@ -39,6 +40,7 @@ def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
     assert walker.slider.value == 1
     assert walker.path.forward_passes == cost
     assert len(walker.path) == 4
+    assert not walker.status.wrong
 
 
 def test_simexp_changes_the_bars_and_simec_less(walker):
@@ -122,6 +124,32 @@ def test_after_an_error_the_next_step_goes_on(walker, monkeypatch):
         assert "division by zero" in walker.status.value
     press(walker, "step")
     assert len(walker.path) == 2
+
+
+def test_an_error_at_the_very_first_step_is_told_and_forgotten(walker, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(walker._adapter.model.vit.layernorm, "forward", lambda *_: 1 / 0)
+        press(walker, "step", 2)
+        assert "division by zero" in walker.status.value
+        assert walker.status.wrong
+    press(walker, "step")
+    assert len(walker.path) == 1
+    assert not walker.status.wrong
+
+
+def test_an_interrupt_keeps_what_was_walked(walker, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    press(walker, "step", 2)
+    walked = walker.path.points
+    with monkeypatch.context() as stopped:
+        stopped.setattr(walker._adapter.model.vit.layernorm, "forward", interrupt)
+        walker.play.playing = True
+        press(walker, "step")
+    assert "interrupted" in walker.status.value
+    assert not walker.play.playing
+    assert torch.equal(walker.path.points, walked)
 
 
 def test_the_stop_button_of_play_makes_no_step(walker):

@@ -79,8 +79,8 @@ def test_filters_are_controls_and_errors_are_shown(browser, w):
     assert browser.highest.names == top_tokens(w, w.W_out(0)[0], 12, Reading(words_only=False)).tokens
     browser.word.value = "qwertz"
     assert "is none of the" in browser.status.value
-    assert "error-color" in browser.status.value
+    assert browser.status.wrong
     assert browser.found.options == ()
     browser.word.value = ""
     browser.index.value = 1
-    assert "error-color" not in browser.status.value
+    assert not browser.status.wrong
