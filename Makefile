@@ -35,10 +35,11 @@ lab: $(READY)
 test: $(READY) browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks
+	$(BIN)/python -m tests.benchmarks.parameters
 
 notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks
