@@ -164,7 +164,7 @@ def test_readme_shows_every_picture_of_a_widget_and_says_what_is_on_it():
     shown = {name: alt for alt, name in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", (ROOT / "README.md").read_text())}
     for picture in (ROOT / "data" / "pictures").iterdir():
         assert picture.stat().st_size <= 60_000, picture.name
-    for view in ("plane_walker", "class_walker", "sentence_walker"):
+    for view in ("plane_walker", "class_walker", "sentence_walker", "parameter_browser"):
         assert len(shown[f"data/pictures/{view}.png"]) > 60
 
 

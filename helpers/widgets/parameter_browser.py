@@ -150,15 +150,20 @@ class ParameterBrowser(widgets.VBox):
         self._show()
 
     def _build(self) -> None:
-        wide = {"width": "230px"}
+        wide = {"width": "200px"}
         self._moving, self._found_kind = False, "neuron: value (W_out)"
-        self.kind = widgets.Dropdown(options=list(NAMES), value=self._found_kind, description="what", layout=wide)
+        self.kind = widgets.Dropdown(
+            options=list(NAMES), value=self._found_kind, description="what", layout={"width": "280px"}
+        )
         self.layer = widgets.BoundedIntText(0, 0, self._weights.n_layers - 1, description="layer", layout=wide)
         self.index = widgets.BoundedIntText(0, 0, self._weights.d_mlp - 1, description="neuron", layout=wide)
         self.words_only = widgets.Checkbox(self._reading.words_only, description="whole words only", indent=False)
         self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings", indent=False)
         self.word = widgets.Text(
-            placeholder="a word, then Enter", description="promotes", continuous_update=False, layout=wide
+            placeholder="a word, then Enter",
+            description="promotes",
+            continuous_update=False,
+            layout={"width": "240px"},
         )
         self.found = widgets.Select(options=[], description="neurons", layout={"width": "420px", "height": "110px"})
         self.highest = ProbabilityBars(label="items with the highest scores")

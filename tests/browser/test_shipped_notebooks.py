@@ -1,5 +1,9 @@
 """Each notebook's own widget, used as its Play section asks for: opened, run, clicked, stepped, played."""
 
+import re
+import statistics
+import time
+
 import pytest
 
 
@@ -101,3 +105,43 @@ def test_03_the_sentence_walker(open_shipped_notebook, hand):
     assert hand.bars() != pytest.approx(bars, abs=0.01)
     assert tokens.count() == len(first)
     assert last > 0
+
+
+def test_04_the_parameter_browser(open_shipped_notebook, hand, report, take_picture):
+    hand = hand(open_shipped_notebook("04"), kind=".tm-browser")
+    names = lambda side: hand.widget.locator(".tm-bars").nth(side).locator(".tm-name").all_inner_texts()  # noqa: E731
+    read = "from helpers.vocabulary import top_tokens; print(*top_tokens(w, {}, 12).tokens)"
+    hand.wait_for_text("neuron: value (W_out), layer 3, neuron")
+    take_picture(hand, "parameter_browser")
+    assert names(0) == hand.ask(read.format("browser.selected")).split()
+    assert names(1) == hand.ask(read.format("-browser.selected")).split()
+    assert "superb" in names(0)
+    waits = []
+    for layer, neuron in [(layer, neuron) for layer in range(3) for neuron in range(3)]:
+        began = time.perf_counter()
+        for control, value in (("layer", layer), ("neuron", neuron)):
+            box = hand.widget.get_by_label(control, exact=True)
+            box.fill(str(value))
+            box.press("Enter")
+        hand.wait_for_text(f"layer {layer}, neuron {neuron}")
+        waits.append(time.perf_counter() - began)
+    report("parameter browser, another neuron to screen", statistics.median(waits), 0.5)
+    shown = names(0)
+    hand.widget.get_by_label("promotes").fill("funny")
+    hand.widget.get_by_label("promotes").press("Enter")
+    first = hand.widget.get_by_label("neurons").locator("option").first
+    first.wait_for()
+    assert names(0) == shown, "a search alone shows nothing else"
+    place = re.match(r"layer (\d+), neuron (\d+):", first.inner_text().replace("\xa0", " "))
+    hand.widget.get_by_label("neurons").select_option(index=0)
+    hand.wait_for_text(f"neuron: value (W_out), layer {place[1]}, neuron {place[2]}")
+    assert "funny" in names(0)
+    hand.choose("what", "head: pairs of W_OV")
+    hand.wait_for_text("head: pairs of W_OV, layer")
+    assert all(" → " in name for name in names(0))
+    hand.widget.get_by_label("promotes").fill("qwertz")
+    hand.widget.get_by_label("promotes").press("Enter")
+    hand.wait_for_text("is none of the")
+    hand.choose("what", "neuron: key (W_in)")
+    hand.wait_for_text("neuron: key (W_in), layer")
+    assert " → " not in names(0)[0]
