@@ -1,0 +1,121 @@
+"""A sweep is killed in every way that we could think of, and its results are those of an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+
+from helpers.sweep import Grid, Subject, SweepError, load_results, measure_cell, run_sweep
+from helpers.sweep.running import result_path, write_atomically
+
+GRID = Grid((Subject("vit-digits", "vit", "digits"),), inputs=3, etas=(1,), parts=("one",), repetitions=2, steps=4)
+# imports once, then forks sweeps and kills each at a random moment; what it prints is how far each one came
+KILLER = """
+import os, random, signal, sys, time
+from distributed import Client
+from helpers.sweep import run_sweep
+from tests.sweep.test_running import GRID
+folder, kills = sys.argv[1], int(sys.argv[2])
+moments = random.Random(0)
+for _ in range(kills):
+    child = os.fork()
+    if child == 0:
+        try:
+            run_sweep(GRID, folder, Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None))
+        finally:
+            os._exit(0)
+    time.sleep(moments.uniform(0.2, 3.0))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    print(len([name for name in os.listdir(folder) if name.endswith(".parquet")]) if os.path.isdir(folder) else 0)
+"""
+FULL = """
+import os, resource, sys
+from distributed import Client
+from helpers.sweep import run_sweep
+from tests.sweep.test_running import GRID
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    run_sweep(GRID, sys.argv[1], Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None))
+except OSError as error:
+    print("OSError", error)
+    sys.stdout.flush()
+    os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return pd.concat([measure_cell(cell) for cell in GRID.cells()], ignore_index=True)
+
+
+@pytest.fixture
+def client():
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        yield client
+
+
+def run(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=True
+    ).stdout
+
+
+def test_ten_sigkills_at_random_moments_and_then_the_rest(tmp_path, client, undisturbed):
+    came = [int(line) for line in run(KILLER, tmp_path / "sweep", 10).split()]
+    assert len(came) == 10
+    assert came == sorted(came), "what was finished stays"
+    assert any(0 < far < 6 for far in came), "some were killed with the sweep half done"
+    pd.testing.assert_frame_equal(run_sweep(GRID, tmp_path / "sweep", client), undisturbed, check_exact=True)
+
+
+def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        victims = list(client.run(os.getpid).values())
+
+        def kill_one_at_work():
+            for _ in range(600):
+                if sum(map(len, client.processing().values())) and list(tmp_path.glob("*.parquet")):
+                    break
+                time.sleep(0.02)
+            os.kill(victims[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_one_at_work)
+        killer.start()
+        found = run_sweep(GRID, tmp_path, client)
+        killer.join()
+        assert victims[0] not in client.run(os.getpid).values()
+    pd.testing.assert_frame_equal(found, undisturbed, check_exact=True)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, client, undisturbed):
+    assert "OSError" in run(FULL, tmp_path)
+    assert not list(tmp_path.iterdir())
+    pd.testing.assert_frame_equal(run_sweep(GRID, tmp_path, client), undisturbed, check_exact=True)
+
+
+def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_path, client, undisturbed):
+    (tmp_path / "abc.tmp").write_bytes(b"PAR1 half a file")
+    assert len(load_results(GRID, tmp_path)) == 0
+    marked = undisturbed[:4].assign(drift=42.0)
+    write_atomically(marked, result_path(tmp_path, GRID.cells()[0]))
+    found = run_sweep(GRID, tmp_path, client)
+    assert (found["drift"][:4] == 42.0).all()
+    pd.testing.assert_frame_equal(found[4:], undisturbed[4:], check_exact=True)
+    began = time.perf_counter()
+    assert len(run_sweep(GRID, tmp_path, "tcp://127.0.0.1:1")) == 24, "nobody is asked when nothing is left"
+    assert time.perf_counter() - began < 30
+
+
+def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
+    broken = Grid((*GRID.subjects, Subject("vit-nowhere", "vit", "digits")), inputs=1, etas=(1,), parts=("one",),
+                  repetitions=1, steps=2)  # fmt: skip
+    with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_0of1.*ModelNotFoundError"):
+        run_sweep(broken, tmp_path, client)
+    assert len(load_results(broken, tmp_path)) == 4
