@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, mannwhitneyu
 from torch import Tensor
 from tqdm import tqdm
 from transformers import GPT2ForSequenceClassification, GPT2Model
@@ -164,6 +164,8 @@ class StitchingTable:
     Attributes:
         accuracy: with the kernel of the embeddings, (layers_b + 1, layers_a + 1): a row a keep, a column a transplant.
         random: with random kernels, (seeds, layers_b + 1, layers_a + 1).
+        area: under the ROC curve, shaped as accuracy: how often a text of class 1 has higher log-odds than one of 0.
+        random_area: the same with random kernels.
         donor: of the classifier itself.
         chance: share of the commonest label.
         texts: how many texts were judged.
@@ -171,6 +173,8 @@ class StitchingTable:
 
     accuracy: Tensor
     random: Tensor
+    area: Tensor
+    random_area: Tensor
     donor: float
     chance: float
     texts: int
@@ -213,27 +217,46 @@ def stitching_table(
         classifier: the donor.
         base: the other model.
         tokens: ids and mask, as ``last_tokens`` gives them.
-        labels: (N,).
+        labels: 0 or 1, (N,).
         seeds: of the random kernels; each is used at every keep and transplant.
+
+    Raises:
+        ValueError: the labels are not two, or the classifier has more classes.
     """
+    if set(labels.tolist()) != {0, 1} or classifier.score.out_features != 2:
+        raise ValueError(f"labels: are {sorted(set(labels.tolist()))}, wanted 0 and 1, both, for a classifier of two")
     kernel = embedding_kernel(classifier, base)
     kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
     depths = len(base.h) + 1, len(classifier.body.h) + 1
-    right, donor = torch.zeros(len(kernels), *depths, dtype=torch.long), 0
-    for ids, mask, wanted in _batches(*tokens, labels):
-        donor += int((classifier(ids, mask).argmax(1) == wanted).sum())
+    odds, donor = torch.empty(len(kernels), *depths, len(labels)), torch.empty(len(labels))
+    for rows, ids, mask in _batches(*tokens):
+        donor[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
         for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):
             for k, each in enumerate(kernels):
                 for transplant in range(depths[1]):
                     stitched = stitch(classifier, base, keep, transplant, each)
-                    right[k, keep, transplant] += int((stitched.finish(states, mask).argmax(1) == wanted).sum())
-    shares = right.double() / len(labels)
-    chance = float(labels.bincount().max() / len(labels))
-    return StitchingTable(shares[0], shares[1:], donor / len(labels), chance, len(labels))
+                    odds[k, keep, transplant, rows] = stitched.finish(states, mask).diff(dim=1)[:, 0].cpu()
+    shares = ((odds > 0) == labels.bool()).double().mean(-1)
+    areas = _areas(odds, labels.bool())
+    return StitchingTable(
+        accuracy=shares[0],
+        random=shares[1:],
+        area=areas[0],
+        random_area=areas[1:],
+        donor=float(((donor > 0) == labels.bool()).double().mean()),
+        chance=float(labels.bincount().max() / len(labels)),
+        texts=len(labels),
+    )
 
 
-def _batches(ids: Tensor, mask: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Cut texts into batches of like length, each no longer than its longest text, with a progress bar."""
+def _areas(odds: Tensor, positive: Tensor) -> Tensor:
+    """Areas under the ROC curves of scores (..., N) for labels (N,), by Mann and Whitney's U: (...)."""
+    found = mannwhitneyu(odds[..., positive].numpy(), odds[..., ~positive].numpy(), axis=-1)
+    return torch.from_numpy(found.statistic) / float(positive.sum() * (~positive).sum())
+
+
+def _batches(ids: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Cut texts into batches of like length, no wider than the longest of each: rows, ids and mask."""
     for rows in tqdm(mask.sum(1).argsort().split(BATCH), desc="stitching", unit=" batch", delay=SLOW, leave=False):
         longest = int(mask[rows].sum(1).max())
-        yield ids[rows, :longest], mask[rows, :longest], labels[rows]
+        yield rows, ids[rows, :longest], mask[rows, :longest]

@@ -26,14 +26,15 @@ def best_pairs(scores: FactoredMatrix, same: Tensor, k: int) -> tuple[Tensor, Te
     (left, row_of, long), (right, column_of, wide) = _by_length(scores.left), _by_length(scores.right)
     best, where = left.new_empty(0), torch.empty(0, 2, dtype=torch.long, device=left.device)
     computed, bar = 0, tqdm(total=len(left), disable=len(left) < SLOW, unit=" items", leave=False, mininterval=0.5)
-    columns = right.T.contiguous()
+    buffer = left.new_empty(ROWS * COLUMNS)  # one for all blocks: fresh memory costs more than the product
     for i in range(0, len(left), ROWS):
         for j in range(0, len(right), COLUMNS):
             least = float(best[-1]) if len(best) == k else -torch.inf
             if float(long[i] * wide[j]) <= least:
                 break  # this row's blocks only get shorter from here
-            block = left[i : i + ROWS] @ columns[:, j : j + COLUMNS]
-            computed += block.numel()
+            upper, lower = left[i : i + ROWS], right[j : j + COLUMNS]
+            block = buffer[: len(upper) * len(lower)].view(len(upper), len(lower))
+            computed += torch.mm(upper, lower.T, out=block).numel()
             if float(block.amax()) <= least:
                 continue
             rows, cols = row_of[i : i + ROWS], column_of[j : j + COLUMNS]
