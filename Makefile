@@ -40,6 +40,7 @@ test: $(READY) browser
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks
 	$(BIN)/python -m tests.benchmarks.parameters
+	$(BIN)/python -m tests.benchmarks.alignment
 
 notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks

@@ -34,7 +34,7 @@ ARROWS = {
     "widgets": {"geometry", "equivalence", "adapters", "weights", "vocabulary", "widgets"},
     "notebooks": set(),
     "sweep": {"geometry", "equivalence", "adapters", "datasets", "measures", "sweep"},
-    "training": {"datasets", "resources", "stitching", "training", "vocabulary"},
+    "training": {"datasets", "resources", "stitching", "training", "vocabulary", "weights"},
 }
 ONLY_IN = {
     "ipywidgets": {"widgets"},

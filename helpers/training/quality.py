@@ -16,7 +16,6 @@ from transformers import (
     BertForMaskedLM,
     BertForSequenceClassification,
     BertTokenizerFast,
-    GPT2LMHeadModel,
     GPT2TokenizerFast,
 )
 
@@ -24,62 +23,32 @@ from helpers.datasets import read_sentences
 from helpers.stitching import last_tokens, load_body, load_classifier, stitching_table
 from helpers.training.bert import sentiment_accuracy, word_vectors
 from helpers.training.text import Labelled, load_reviews, load_sentiment, token_stream
+from helpers.vocabulary import coherence, embedding_space
+from helpers.weights import load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
-LEAST_COUNT = 200  # rarer tokens have neither good embeddings nor good word vectors
-TOP = 10
 STITCHED, TWINS = 2000, 2  # test reviews and random kernels by which stitching is judged
 
 
-def readable_tokens(tokens: list[str], counts: np.ndarray) -> np.ndarray:
-    """Mark the tokens that are words or pieces of two letters or more and not rare; boolean, (vocabulary,)."""
-    letters = [token.removeprefix("Ġ") for token in tokens]
-    return np.array([word.isalpha() and len(word) > 1 for word in letters]) & (counts >= LEAST_COUNT)
-
-
-def clean_rows(embeddings: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Centre the rows, drop the direction that follows log-frequency, and give each row unit length."""
-    rows = embeddings - embeddings.mean(0)
-    frequency = np.log(counts) - np.log(counts).mean()
-    direction = rows.T @ frequency
-    direction /= np.linalg.norm(direction)
-    rows = rows - np.outer(rows @ direction, direction)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def coherence(vectors: np.ndarray, rows: np.ndarray, judges: np.ndarray) -> np.ndarray:
-    """Mean pairwise cosine, in independent word vectors, of the tokens that each vector promotes most.
+def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
+    """Yield, for each layer, how many times more coherent its feed-forward values are than random vectors.
 
     Args:
-        vectors: (N, d_model) feed-forward values, or random vectors as a control.
-        rows: (tokens, d_model) cleaned embeddings.
-        judges: (tokens, width) word vectors that the model had no part in.
-
-    Returns:
-        (N,).
+        name: of a bundled GPT-2.
+        judges: word vectors that the model had no part in, (vocabulary, width).
     """
-    top = np.argpartition(-(vectors @ rows.T), TOP, axis=1)[:, :TOP]
-    unit = judges / np.linalg.norm(judges, axis=1, keepdims=True)
-    cosines = unit[top] @ unit[top].transpose(0, 2, 1)
-    return (cosines.sum((1, 2)) - TOP) / (TOP * (TOP - 1))
-
-
-def report_coherence(name: str, counts: np.ndarray, judges: np.ndarray) -> Iterator[str]:
-    """Yield, for each layer, how many times more coherent its feed-forward values are than random vectors."""
-    model = GPT2LMHeadModel.from_pretrained(MODELS / name, dtype=torch.float32)
-    tokens = GPT2TokenizerFast.from_pretrained(MODELS / name).convert_ids_to_tokens(range(len(counts)))
-    kept = readable_tokens(tokens, counts)
-    rows = clean_rows(model.transformer.wte.weight.detach().numpy()[kept], counts[kept])
-    scale = model.transformer.ln_f.weight.detach().numpy()
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal((2000, rows.shape[1]))
-    for judged_by, vectors in (("word vectors", judges[kept]), ("centred", judges[kept] - judges[kept].mean(0))):
-        control = coherence(noise, rows, vectors)
-        for layer, block in enumerate(model.transformer.h):
-            found = coherence(block.mlp.c_proj.weight.detach().numpy() * scale, rows, vectors)
+    w = load_weights(MODELS / name, fold=True)
+    space = embedding_space(w)
+    vectors = torch.from_numpy(judges)[space.ids]
+    noise = torch.randn(2000, w.d_model, generator=torch.Generator().manual_seed(0))
+    for judged_by, rows in (("word vectors", vectors), ("centred", vectors - vectors.mean(0))):
+        unit = torch.nn.functional.normalize(rows, dim=1)
+        control = coherence(noise, space, unit).scores.numpy()
+        for layer in range(w.n_layers):
+            found = coherence(w.W_out(layer), space, unit).scores.numpy()
             interval = bootstrap(
-                (found, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=rng
+                (found, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=0
             ).confidence_interval
             ratio = found.mean() / control.mean()
             yield f"{name}, layer {layer}, {judged_by}: {ratio:.2f} ({interval.low:.2f} to {interval.high:.2f})"
@@ -144,10 +113,9 @@ def main() -> None:
     tokenizer = GPT2TokenizerFast.from_pretrained(MODELS / "gpt2-reviews")
     cache, end = TEXT / "gpt2-train.npy", tokenizer.eos_token_id
     stream = token_stream(tokenizer, [] if cache.is_file() else load_reviews().train, cache, end)
-    counts = np.bincount(stream.astype(np.int64), minlength=len(tokenizer))
     judges = word_vectors(stream, len(tokenizer), 100, window=5)
     for name in ("gpt2-reviews", "gpt2-reviews-b"):
-        for line in report_coherence(name, counts, judges):
+        for line in report_coherence(name, judges):
             print(line)
     for line in report_stitching():
         print(line)
