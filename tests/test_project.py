@@ -33,6 +33,7 @@ ARROWS = {
     "figures": {"geometry", "equivalence", "alignment", "stitching"},
     "widgets": {"geometry", "equivalence", "adapters", "weights", "vocabulary", "widgets"},
     "notebooks": set(),
+    "check": {"resources"},
     "sweep": {"geometry", "equivalence", "adapters", "datasets", "measures", "sweep"},
     "training": {"datasets", "resources", "stitching", "training", "vocabulary", "weights"},
 }
