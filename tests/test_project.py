@@ -161,6 +161,21 @@ def test_readme_links_lead_somewhere():
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize("name", ["teaching_plan", "glossary"])
+def test_documents_link_to_what_is_there(name):
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_glossary_names_code_that_is_there():
+    code = "\n".join(path.read_text() for path in SOURCES)
+    rows = [line.split(" | ") for line in (ROOT / "docs" / "glossary.md").read_text().splitlines() if " | " in line]
+    named = {name for row in rows[2:] for name in re.findall(r"([A-Za-z_]\w+)(?=\(|`)", row[-1])}
+    assert len(named) > 25
+    assert not [name for name in named if not re.search(rf"\b{name}\b", code)]
+
+
 def test_readme_shows_every_picture_of_a_widget_and_says_what_is_on_it():
     shown = {name: alt for alt, name in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", (ROOT / "README.md").read_text())}
     for picture in (ROOT / "data" / "pictures").iterdir():
