@@ -87,6 +87,8 @@ def test_neither_axes_nor_lengths_nor_a_common_shift_of_the_embeddings_matter(se
 class Tokens:
     """A vocabulary of thirty words."""
 
+    all_special_tokens = ()
+
     def get_vocab(self):
         return {f"word{i}": i for i in range(30)}
 
