@@ -153,12 +153,14 @@ def activated_parameters(
         A row a layer, as ``related_parameters``.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind, or a model without a final layer norm.
 
     Source: arXiv 2209.02535, section 5.
     """
     if kind not in ("W_in", "W_out", "W_V", "W_O"):
         raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
+    if w.final_scale is None:
+        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
     space, generator, found = embedding_space(w), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])

@@ -68,3 +68,5 @@ def test_active_values_say_what_the_state_says():
     assert table["low"][3] > 0
     with pytest.raises(ValueError, match="kind='W_Q'"):
         measures.activated_parameters(w, traces, "W_Q")
+    with pytest.raises(ValueError, match="bert-reviews has no final layer norm"):
+        measures.activated_parameters(load_weights("bert-reviews"), traces, "W_out")
