@@ -112,11 +112,15 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
         groups: what each belongs to.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
+    span = np.ptp(places, axis=0)
     for group, colour in zip(dict.fromkeys(groups), COLOURS, strict=False):
         mine = [i for i, each in enumerate(groups) if each == group]
         ax.scatter(*places[mine].T, s=10, color=colour, label=group)
         for i in mine:
-            ax.annotate(names[i], places[i], xytext=(3, 2), textcoords="offset points", fontsize=8, color=colour)
+            right, up = ((places - places[i]) / span).T
+            crowded = ((right > 0) & (right < 0.14) & (abs(up) < 0.035)).any()  # the name would run into a neighbour
+            place = {"xytext": (-3, 2), "ha": "right"} if crowded else {"xytext": (3, 2)}
+            ax.annotate(names[i], places[i], textcoords="offset points", fontsize=8, color=colour, **place)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)

@@ -70,7 +70,6 @@ KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
     r"|'filebrowser:open-path' not registered"  # a command of JupyterLab's file browser, which Notebook 7 lacks
     r"|403 .*/static/notebook/\w+\.woff2"  # Notebook 7's icon font, refused now and then
 )
-MEDIAN = "median"  # name under which a test's report carries a measured time
 
 
 @dataclass(frozen=True)
@@ -375,25 +374,8 @@ def hand():
 def report(record_property):
     """Report a measured time at the end of the run; nothing is asserted on a clock."""
     return lambda what, seconds, wanted: record_property(
-        MEDIAN, f"{what}: median {1000 * seconds:.0f} ms (wanted: {1000 * wanted:.0f} ms)"
+        "median", f"{what}: median {1000 * seconds:.0f} ms (wanted: {1000 * wanted:.0f} ms)"
     )
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Say how fast the widgets answered; with several processes too, since reports travel to the first."""
-    ended = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
-    medians = [text for each in ended if each.when == "call" for name, text in each.user_properties if name == MEDIAN]
-    if medians:
-        terminalreporter.section("widgets: time until a change is on the screen")
-        terminalreporter.write_line("\n".join(medians))
-
-
-def pytest_collection_modifyitems(items):
-    """Keep this folder's tests in one process where several run: they share a server and a browser."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
 SETUP = """
 from helpers.adapters import ViTAdapter
 from helpers.datasets import load_digits

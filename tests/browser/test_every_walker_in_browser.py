@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
 ALL = """
 from IPython.display import display
 from helpers.adapters import BertAdapter, ViTAdapter

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
 SETUP = """
 from helpers.adapters.toy import paraboloid, saddle, waves
 from helpers.widgets import PlaneWalker

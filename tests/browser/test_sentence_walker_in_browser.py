@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
 SETUP = """
 from helpers.adapters import BertAdapter
 from helpers.widgets import SentenceWalker

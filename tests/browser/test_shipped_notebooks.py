@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
 
 def steps_plays_and_slides(hand, first=0):
     """Step, play, stop and slide; the picture follows each time. Where the walk ends up: the number of its steps."""
