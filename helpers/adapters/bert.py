@@ -103,11 +103,6 @@ class BertAdapter(TextAdapter):
         self._reach = max(self._reach, len(point))
         return point
 
-    def whole_words(self) -> dict[int, str]:
-        """Map the ids of items that are words of ASCII letters by themselves to those words."""
-        names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
-        return {i: name for i, name in enumerate(names) if name.isalpha() and name.isascii()}
-
     def continues(self, token: int) -> bool:
         """Say whether a token goes on with the word before it."""
         return self.tokenizer.convert_ids_to_tokens(token).startswith("##")

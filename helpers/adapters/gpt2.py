@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,15 +72,11 @@ class GPT2Adapter(TextAdapter):
         """Embeddings of every token, (vocabulary, d_model), the same at every position."""
         return self.model.transformer.wte.weight
 
-    def whole_words(self) -> dict[int, str]:
-        """Map the ids of items that are words of ASCII letters by themselves to those words."""
-        return {i: name for i, name in enumerate(self.class_names) if name.isalpha() and name.isascii()}
-
     def continues(self, token: int) -> bool:
         """Say whether a token goes on with the word before it."""
         return self.class_names[token].removeprefix("…").isalpha() and self.class_names[token].startswith("…")
 
-    def names_of(self, ids: list[int]) -> list[str]:
+    def names_of(self, ids: Iterable[int]) -> list[str]:
         """Name tokens as they are shown."""
         return [self.class_names[i] for i in ids]
 

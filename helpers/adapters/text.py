@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -33,16 +34,17 @@ class TextAdapter(Adapter):
         """Embeddings of every token at a position, (vocabulary, d_model)."""
 
     @abstractmethod
-    def whole_words(self) -> dict[int, str]:
-        """Map the ids of items that are words of ASCII letters by themselves to those words."""
-
-    @abstractmethod
     def continues(self, token: int) -> bool:
         """Say whether a token goes on with the word before it."""
 
-    def names_of(self, ids: list[int]) -> list[str]:
+    def names_of(self, ids: Iterable[int]) -> list[str]:
         """Name tokens as they are shown."""
-        return self.tokenizer.convert_ids_to_tokens(ids)
+        return self.tokenizer.convert_ids_to_tokens(list(ids))
+
+    def whole_words(self) -> dict[int, str]:
+        """Map the ids of items that are words of ASCII letters by themselves to those words."""
+        names = self.names_of(range(len(self.tokenizer)))
+        return {i: name for i, name in enumerate(names) if name.isalpha() and name.isascii()}
 
     def token_ids(self, text: str) -> list[int]:
         """Tokenise a text, special tokens included.

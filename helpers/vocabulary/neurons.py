@@ -34,9 +34,8 @@ class NeuronIndex:
 
 
 @functools.lru_cache(maxsize=4)
-def index_neurons(w: Weights, kind: str = "W_out", reading: Reading | None = None) -> NeuronIndex:
+def index_neurons(w: Weights, kind: str, space: EmbeddingSpace) -> NeuronIndex:
     """Scale every neuron of a kind by the standard deviation of its scores over the items, from a Gram matrix."""
-    space = embedding_space(w, reading)
     vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
     centre = space.rows.mean(0)
     factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
@@ -65,7 +64,7 @@ def search_neurons(
     """
     if kind not in ("W_in", "W_out"):
         raise ValueError(f"kind={kind!r}: must be W_in (keys) or W_out (values)")
-    index = index_neurons(w, kind, reading)
+    index = index_neurons(w, kind, embedding_space(w, reading))
     if not 1 <= k <= len(index.units):
         raise ValueError(f"k={k}: must be between 1 and {len(index.units):,}")
     scores, found = (index.units @ index.space.rows[index.space.find(word)] - index.means).topk(k)

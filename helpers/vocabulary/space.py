@@ -74,6 +74,13 @@ class EmbeddingSpace:
         return self._row_of[word]
 
     @functools.cached_property
+    def labels(self) -> Tensor:
+        """A number an item, (items,), the same for two that differ in case alone."""
+        folded = [name.lower() for name in self.names]
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(folded))}
+        return torch.tensor([numbers[name] for name in folded], device=self.rows.device)
+
+    @functools.cached_property
     def _row_of(self) -> dict[str, int]:
         return {name: row for row, name in reversed(list(enumerate(self.names)))}
 
@@ -84,14 +91,17 @@ def corpus_items(w: Weights, texts: Iterable[str]) -> frozenset[str]:
     return frozenset(names[i] for text in texts for i in w.tokenizer(text, verbose=False)["input_ids"])
 
 
-@functools.lru_cache(maxsize=8)
 def embedding_space(w: Weights, reading: Reading | None = None) -> EmbeddingSpace:
-    """Return the items that a reading lists and their embeddings.
+    """Return the items that a reading lists and their embeddings; made once for each model and reading.
 
     Raises:
         ValueError: the filters leave fewer than two items.
     """
-    reading = reading or Reading()
+    return _make_space(w, reading or Reading())
+
+
+@functools.lru_cache(maxsize=8)
+def _make_space(w: Weights, reading: Reading) -> EmbeddingSpace:
     names = token_names(w.tokenizer, len(w.W_E))
     kept = torch.tensor([_is_listed(name, reading) for name in names])
     if w.counts is not None:

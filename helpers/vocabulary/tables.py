@@ -112,10 +112,8 @@ def top_pairs(w: Weights, matrix: FactoredMatrix, k: int = 500, reading: Reading
     if matrix.shape != (w.d_model, w.d_model):
         raise ValueError(f"matrix: has shape {matrix.shape}, wanted ({w.d_model}, {w.d_model})")
     space = embedding_space(w, reading)
-    folded = {name: i for i, name in enumerate(dict.fromkeys(name.lower() for name in space.names))}
-    same = torch.tensor([folded[name.lower()] for name in space.names], device=space.rows.device)
-    _check_count(k, len(space) ** 2 - int(torch.bincount(same).square().sum()))
-    scores, pairs, searched = best_pairs((space.rows @ matrix @ space.rows.T).balanced(), same, k)
+    _check_count(k, len(space) ** 2 - int(torch.bincount(space.labels).square().sum()))
+    scores, pairs, searched = best_pairs((space.rows @ matrix @ space.rows.T).balanced(), space.labels, k)
     names = [[space.names[i] for i in side.tolist()] for side in pairs.T]
     return PairTable(*names, scores.cpu(), space.note, searched)
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from helpers.weights.factored import FactoredMatrix
 
 KINDS = ("W_in", "W_out", "W_Q", "W_K", "W_V", "W_O")
-READS = ("W_in", "W_Q", "W_K", "W_V")  # kinds that read from the residual stream; the others write to it
 PARTNERS = {"feed-forward (key, value)": ("W_in", "W_out"), "W_V, W_O": ("W_V", "W_O"), "W_Q, W_K": ("W_Q", "W_K")}
 
 

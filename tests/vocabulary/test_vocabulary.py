@@ -113,7 +113,7 @@ def test_a_neuron_that_is_a_word_is_found_first(w):
     z = (values[:, space.find("funny")] - values.mean(1)) / values.std(1, correction=0)
     assert torch.allclose(torch.tensor(found["z"].to_list()), z.sort(descending=True).values, atol=1e-3)
     assert (found["layer"][0], found["neuron"][0]) == divmod(int(z.argmax()), w.d_mlp)
-    assert index_neurons(w) is index_neurons(w), "made once"
+    assert index_neurons(w, "W_out", space) is index_neurons(w, "W_out", embedding_space(w, Reading())), "made once"
 
 
 def test_coherence_is_the_mean_cosine_of_different_top_items(w):
