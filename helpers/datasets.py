@@ -25,6 +25,7 @@ HUB_FILES = {
 }
 
 SENTENCES = Path(__file__).resolve().parents[1] / "data" / "sentences.csv"
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS_HELD_OUT = 5  # every fifth digit of each class is held out
 
 

@@ -11,17 +11,15 @@ Source: Benfenati et al., arXiv 2410.06019, section 2; the factored form is ours
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-SmoothMap = Callable[[Tensor], Tensor]
+from helpers.differentiation import SmoothMap, jacobian
+
 RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; float32 Jacobians carry noise near 1e-7
-JACOBIAN_NUMBERS = 2**28  # of a Jacobian that is still kept whole: 2 GiB in float64
-PASS_NUMBERS = 2**22  # of the backward passes run at once: how many times the point's numbers they may hold
 
 
 def widen(tensor: Tensor) -> Tensor:
@@ -124,56 +122,10 @@ class Box:
         return ((point <= self.lower) & (move < 0)) | ((point >= self.upper) & (move > 0))
 
 
-class Linearised:
-    """A map evaluated at a point, ready to be differentiated there by reverse mode.
-
-    Attributes:
-        outputs: (k,).
-    """
-
-    def __init__(self, f: SmoothMap, point: Tensor):
-        outputs, self._pull = torch.func.vjp(f, point.detach())
-        if outputs.ndim != 1:
-            raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(outputs.shape)}")
-        self.outputs, self._numbers, self._at_once = outputs.detach(), point.numel(), passes_at_once(point)
-
-    def gradient(self, output: int) -> Tensor:
-        """Differentiate one output alone; the point's shape."""
-        return self._pull(torch.nn.functional.one_hot(torch.tensor(output), len(self.outputs)).to(self.outputs))[0]
-
-    def jacobian(self, chunk_size: int | None = None) -> Tensor:
-        """Run the backward passes, batched: (k, *point.shape); see ``jacobian``."""
-        if len(self.outputs) * self._numbers > JACOBIAN_NUMBERS:
-            raise ValueError(
-                f"f: has {len(self.outputs):,} outputs of {self._numbers:,} numbers, and its Jacobian would not fit; "
-                "take a few outputs and the rest, output_map(point, target=10), or low_rank_metric"
-            )
-        directions = torch.eye(len(self.outputs), dtype=self.outputs.dtype, device=self.outputs.device)
-        (rows,) = torch.func.vmap(self._pull, chunk_size=chunk_size or self._at_once)(directions)
-        return rows.detach()
-
-
-def jacobian(f: SmoothMap, point: Tensor, chunk_size: int | None = None) -> tuple[Tensor, Tensor]:
-    """Differentiate every output by reverse mode, the backward passes batched.
-
-    Args:
-        f: the map.
-        point: any shape, floating point.
-        chunk_size: backward passes held in memory at once; by default as many as a small laptop takes.
-
-    Returns:
-        Outputs (k,) and Jacobian (k, *point.shape), in the point's precision.
-
-    Raises:
-        ValueError: f returns no vector, or so many outputs that the Jacobian would not fit into memory.
-    """
-    linearised = Linearised(f, point)
-    return linearised.outputs, linearised.jacobian(chunk_size)
-
-
-def passes_at_once(point: Tensor) -> int:
-    """Say how many backward passes to run in one batch, which keeps their memory about the same for every model."""
-    return max(1, PASS_NUMBERS // point.numel())
+def thin_svd(factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Decompose a factor (m, n) as left @ diag(values) @ right; by its transpose, faster where m is far below n."""
+    right, values, left = torch.linalg.svd(factor.T, full_matrices=False)
+    return left.T, values, right.T
 
 
 @dataclass(frozen=True)
@@ -231,8 +183,7 @@ class PullbackMetric:
         check_finite(rows, "jacobian")
         metric = output_metric or Euclidean()
         factor = metric.weigh(outputs, rows.flatten(1))
-        left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
-        return cls(point, outputs, factor, metric, left, singular_values, right, rank_tolerance)
+        return cls(point, outputs, factor, metric, *thin_svd(factor), rank_tolerance)
 
     def __repr__(self) -> str:
         seen = self.eigenvalues[: self.rank]
@@ -324,7 +275,7 @@ class PullbackMetric:
         return self.factor.T @ self.factor
 
     def _with_factor(self, factor: Tensor, base_point: Tensor) -> PullbackMetric:
-        left, singular_values, right = torch.linalg.svd(factor, full_matrices=False)
+        left, singular_values, right = thin_svd(factor)
         return replace(
             self,
             factor=factor,

@@ -12,16 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.geometry import (
-    Euclidean,
-    OutputMetric,
-    PullbackMetric,
-    SmoothMap,
-    check_finite,
-    jacobian,
-    passes_at_once,
-    widen,
-)
+from helpers.differentiation import SmoothMap, jacobian, passes_at_once
+from helpers.geometry import Euclidean, OutputMetric, PullbackMetric, check_finite, widen
 
 OVERSAMPLING = 10  # directions drawn in excess of the rank
 PROBES = 10  # fresh directions by which the result is judged

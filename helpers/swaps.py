@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters import PartsMap, TextAdapter
-from helpers.geometry import FisherRao, jacobian, widen
+from helpers.differentiation import jacobian
+from helpers.geometry import FisherRao, widen
 from helpers.offensive import is_offensive
 
 NEAR = 200  # words whose embeddings are nearest, over which predictions are judged

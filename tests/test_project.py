@@ -13,9 +13,10 @@ SOURCES = sorted((ROOT / "helpers").rglob("*.py"))
 
 # module -> what of helpers it may import, and which of the heavy packages it may not
 ARROWS = {
-    "geometry": set(),
-    "low_rank": {"geometry"},
-    "equivalence": {"geometry", "equivalence"},
+    "differentiation": set(),
+    "geometry": {"differentiation"},
+    "low_rank": {"differentiation", "geometry"},
+    "equivalence": {"differentiation", "geometry", "equivalence"},
     "exercises": set(),
     "datasets": set(),
     "resources": set(),
@@ -27,14 +28,14 @@ ARROWS = {
     "measures": {"adapters", "weights", "vocabulary"},
     "alignment": {"weights", "vocabulary"},
     "stitching": {"resources"},
-    "swaps": {"geometry", "adapters", "offensive"},
+    "swaps": {"differentiation", "geometry", "adapters", "offensive"},
     "decoding": {"equivalence", "adapters", "swaps"},
     "attributions": {"geometry", "adapters", "swaps"},
-    "figures": {"geometry", "equivalence", "alignment", "stitching"},
-    "widgets": {"geometry", "equivalence", "adapters", "weights", "vocabulary", "widgets"},
+    "figures": {"differentiation", "geometry", "equivalence", "alignment", "stitching"},
+    "widgets": {"differentiation", "geometry", "equivalence", "adapters", "weights", "vocabulary", "widgets"},
     "notebooks": set(),
     "check": {"resources"},
-    "sweep": {"geometry", "equivalence", "adapters", "datasets", "measures", "sweep"},
+    "sweep": {"differentiation", "geometry", "equivalence", "adapters", "datasets", "measures", "sweep"},
     "training": {"datasets", "resources", "stitching", "training", "vocabulary", "weights"},
 }
 ONLY_IN = {
@@ -46,7 +47,7 @@ ONLY_IN = {
     "dask": {"sweep"},
     "distributed": {"sweep"},
 }
-NO_TRANSFORMERS = {"geometry", "low_rank", "equivalence", "exercises", "datasets", "figures"}
+NO_TRANSFORMERS = {"differentiation", "geometry", "low_rank", "equivalence", "exercises", "datasets", "figures"}
 
 
 def room(path: Path) -> str:

@@ -86,6 +86,10 @@ class Adapter(ABC):
     def decode(self, point: Tensor) -> Any:
         """Turn a point (..., parts, d_model) back into raw input, as well as can be."""
 
+    def reread(self, points: Tensor) -> Tensor:
+        """Decode points (N, parts, d_model) to raw inputs and encode those again: points of the same shape."""
+        return torch.stack([self.encode(raw) for raw in self.decode(points)]).to(points.device)
+
     @abstractmethod
     def log_probabilities(self, point: Tensor) -> Tensor:
         """Run the model on one whole point (parts, d_model): class log-probabilities (k,)."""

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -79,10 +80,17 @@ class TextAdapter(Adapter):
             return [self.decode(each) for each in point]
         return self.tokenizer.decode(self.nearest_ids(point)[self.inner])
 
-    def nearest_ids(self, point: Tensor) -> list[int]:
-        """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
+    def nearest_ids(self, point: Tensor) -> list:
+        """Return for each row of points (..., tokens, d_model) the token whose embedding there is nearest by cosine."""
         rows = normalize(point, dim=-1)
-        return [int((normalize(self.vocabulary_at(i), dim=-1) @ row).argmax()) for i, row in enumerate(rows)]
+        found = [
+            (rows[..., i, :] @ normalize(self.vocabulary_at(i), dim=-1).T).argmax(-1) for i in range(rows.shape[-2])
+        ]
+        return torch.stack(found, -1).tolist()
+
+    def reread(self, points: Tensor) -> Tensor:
+        """Read points (N, tokens, d_model) as the nearest tokens and embed those: points of the same shape."""
+        return self.embed(self.nearest_ids(points))
 
     def check_point(self, point: Tensor) -> None:
         """Raise a ValueError unless a point has the model's width and precision, a fitting length, and is finite."""

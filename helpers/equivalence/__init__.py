@@ -2,7 +2,7 @@
 
 Two points are equivalent when a curve along which the map's output does not change joins them.
 ``simec`` and ``simexp`` are the published algorithms; ``walk_class`` and ``leave_class`` are ours;
-``gradient_noise`` is the published baseline.
+``gradient_noise`` is the published baseline; ``walk_together`` makes many walks side by side.
 """
 
 from helpers.equivalence.baseline import gradient_noise, gradient_noise_steps
@@ -11,6 +11,7 @@ from helpers.equivalence.leaving import leave_class, leave_class_steps
 from helpers.equivalence.path import ExplorationPath, Step, collect
 from helpers.equivalence.published import simec, simec_steps, simexp, simexp_steps
 from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.together import walk_together
 
 __all__ = [
     "ExplorationPath",
@@ -27,4 +28,5 @@ __all__ = [
     "simexp_steps",
     "walk_class",
     "walk_class_steps",
+    "walk_together",
 ]

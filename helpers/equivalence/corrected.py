@@ -20,11 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from helpers.differentiation import SmoothMap
 from helpers.equivalence.path import NOT_DIFFERENTIABLE, NOT_FINITE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.secant import SecantJacobian
 from helpers.equivalence.settings import WalkSettings, check_positive
-from helpers.geometry import Box, SmoothMap, check_finite
+from helpers.geometry import Box, check_finite
 
 NOT_HELD = "the tolerance cannot be held"
 SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from helpers.differentiation import SmoothMap
 from helpers.equivalence.corrected import feasible_move
 from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.published import random_like
 from helpers.equivalence.secant import SecantJacobian
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import RANK_TOLERANCE, Box, SmoothMap
+from helpers.geometry import RANK_TOLERANCE, Box
 
 
 def leave_class_steps(

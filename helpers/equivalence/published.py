@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from helpers.differentiation import SmoothMap
 from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
 from helpers.equivalence.settings import WalkSettings, check_positive
-from helpers.geometry import Box, PullbackMetric, SmoothMap
+from helpers.geometry import Box, PullbackMetric
 
 Pick = Callable[[PullbackMetric, torch.Generator], Tensor | None]
 

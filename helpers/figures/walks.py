@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
+from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath
 from helpers.figures.style import COLOURS, MARKERS, axes_of, styled
-from helpers.geometry import PullbackMetric, SmoothMap
+from helpers.geometry import PullbackMetric
 
 
 @styled

@@ -71,14 +71,12 @@ def explored_hypervolume(walks: Sequence[Tensor]) -> Tensor:
 
     Returns:
         For each walk the geometric mean, over the components that keep 90% of the variance, of its range; (walks,).
-
-    Raises:
-        ValueError: no point differs from another.
+        Zeros where no point differs from another.
     """
     flat = [walk.flatten(1).double().numpy() for walk in walks]
     every = np.concatenate(flat)
     if np.ptp(every, axis=0).max() == 0:
-        raise ValueError("walks: no point differs from another")
+        return torch.zeros(len(walks), dtype=torch.float64)
     fitted = PCA(VARIANCE, svd_solver="full").fit(every)
     ranges = np.stack([np.ptp(fitted.transform(points), axis=0) for points in flat])
     with np.errstate(divide="ignore"):

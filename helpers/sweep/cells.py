@@ -1,4 +1,4 @@
-"""What a sweep measures: a grid of cells, and the four walks of each.
+"""What a sweep measures: a grid of cells, and the walks of each.
 
 Source: arXiv 2410.06019, section 5, with the corrected walk beside the published ones.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -19,7 +21,8 @@ from torch import Tensor
 from helpers import measures
 from helpers.adapters import Adapter, BertAdapter, PartsMap, ViTAdapter
 from helpers.datasets import load_cifar10, load_digits, load_mnist, load_winobias, read_sentences
-from helpers.equivalence import ExplorationPath, WalkSettings, gradient_noise, simec, simexp, walk_class
+from helpers.differentiation import SmoothMap
+from helpers.equivalence import ExplorationPath, WalkSettings, gradient_noise, simec, simexp, walk_class, walk_together
 from helpers.geometry import PullbackMetric
 
 ADAPTERS = {"vit": ViTAdapter, "bert": BertAdapter}
@@ -32,7 +35,10 @@ INPUTS: dict[str, Callable[[], Sequence[Any]]] = {
     "winobias": lambda: load_winobias().text.tolist(),
 }
 PARTS = ("one", "q2", "all")
-READ = 21  # points of a walk that are decoded
+ALGORITHMS = ("SiMEC", "SiMExp", "corrected", "baseline")
+READ = 101  # points of a walk that are decoded, and whose room is measured
+READ_AT_ONCE = 24
+SHOWN = 21  # points of a walk at which the probability of the first class is kept
 
 
 @dataclass(frozen=True)
@@ -43,45 +49,58 @@ class Subject:
         model: a bundled name, a folder or a hub id.
         adapter: one of ``ADAPTERS``.
         inputs: one of ``INPUTS``.
+        target: how many of the most probable classes the walks tell apart; the adapter's choice if None.
     """
 
     model: str
     adapter: str
     inputs: str
+    target: int | None = None
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One input walked from in four ways: SiMEC, SiMExp, corrected, and the baseline.
+    """One input, walked from in four ways for each step multiplier and each choice of parts, all side by side.
 
     Attributes:
         subject: model and inputs.
         index: which of the evenly spread inputs.
         of: how many there are.
-        eta: the published walks' step multiplier.
-        parts: "one" (the part to which the output is most sensitive), "q2" (the upper half by sensitivity) or "all".
-        repetition: tells apart cells that differ by their seed alone.
+        etas: the published walks' step multipliers.
+        parts: of "one" (the part to which the output is most sensitive), "q2" (the upper half by sensitivity), "all".
+        repetition: tells apart cells that differ by their seeds alone.
         steps: of each walk.
     """
 
     subject: Subject
     index: int
     of: int
-    eta: float
-    parts: str
+    etas: tuple[float, ...]
+    parts: tuple[str, ...]
     repetition: int
     steps: int
 
     @property
     def key(self) -> str:
         """Name the cell: a file name that is the same on every machine."""
-        model = self.subject.model.replace("/", "--")
-        return f"{model}_{self.index}of{self.of}_eta{self.eta:g}_{self.parts}_{self.steps}steps_{self.repetition}"
+        subject = self.subject
+        told = "" if subject.target is None else f"-top{subject.target}"
+        etas, parts = "-".join(f"{eta:g}" for eta in self.etas), "-".join(self.parts)
+        model = f"{subject.model.replace('/', '--')}_{subject.inputs}{told}"
+        return f"{model}_{self.index}of{self.of}_eta{etas}_{parts}_{self.steps}steps_{self.repetition}"
 
-    @property
-    def seed(self) -> int:
-        """Derive the cell's seed from its name, whoever runs it and when."""
-        return int.from_bytes(hashlib.sha256(self.key.encode()).digest()[:6])
+    def generator(self, walk: Walk) -> torch.Generator:
+        """Make a walk's generator, its seed from the cell's and the walk's names, whoever runs it and when."""
+        name = f"{self.key} {walk.algorithm} {walk.eta:g} {walk.parts}"
+        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]))
+
+
+class Walk(NamedTuple):
+    """Which of a cell's walks: one of ``ALGORITHMS``, with a step multiplier and a choice of parts."""
+
+    algorithm: str
+    eta: float
+    parts: str
 
 
 @dataclass(frozen=True)
@@ -119,15 +138,22 @@ class Grid:
                 raise ValueError(f"subjects: {subject}: adapters are {list(ADAPTERS)}, inputs {list(INPUTS)}")
 
     def cells(self) -> list[Cell]:
-        """List the cells, those of one model together."""
-        choices = itertools.product(self.subjects, range(self.inputs), self.etas, self.parts, range(self.repetitions))
-        return [Cell(s, i, self.inputs, eta, parts, r, self.steps) for s, i, eta, parts, r in choices]
+        """List the cells, one repetition after the other and all inputs of a model together."""
+        choices = itertools.product(range(self.repetitions), self.subjects, range(self.inputs))
+        return [Cell(s, i, self.inputs, self.etas, self.parts, r, self.steps) for r, s, i in choices]
 
 
 @functools.lru_cache(maxsize=2)
-def load_subject(subject: Subject) -> tuple[Adapter, Sequence[Any]]:
-    """Load a subject's model and inputs; a worker keeps the last two."""
-    return ADAPTERS[subject.adapter].load(subject.model), INPUTS[subject.inputs]()
+def load_subject(subject: Subject, count: int) -> tuple[Adapter, list[Any]]:
+    """Load a subject's model and so many of its inputs, evenly spread; a worker keeps the last two.
+
+    All inputs are encoded once, since a text's feasible box depends on the longest one that was.
+    """
+    adapter, inputs = ADAPTERS[subject.adapter].load(subject.model), INPUTS[subject.inputs]()
+    chosen = [inputs[i * len(inputs) // count] for i in range(count)]
+    for raw in chosen:
+        adapter.encode(raw)
+    return adapter, chosen
 
 
 def choose_parts(f: PartsMap, parts: str) -> list[int]:
@@ -138,53 +164,104 @@ def choose_parts(f: PartsMap, parts: str) -> list[int]:
 
 
 def measure_cell(cell: Cell) -> pd.DataFrame:
-    """Walk from a cell's input in four ways and measure each walk: a row a walk, the same wherever it is run."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order
-    try:
-        adapter, inputs = load_subject(cell.subject)
-        raw = inputs[cell.index * len(inputs) // cell.of]
-        point = adapter.encode(raw)
-        whole = adapter.output_map(point)
-        f = adapter.output_map(point, choose_parts(whole, cell.parts), whole.target)
-        walks = make_walks(f, adapter, cell)
-        volumes = measures.explored_hypervolume([path.points for path in walks.values()])
-        rows = [
-            {"algorithm": name, "volume": float(volume)} | measure_walk(adapter, f, path)
-            for (name, path), volume in zip(walks.items(), volumes, strict=True)
-        ]
+    """Walk from a cell's input in every way and measure each walk: a row a walk, the same wherever it is run."""
+    return measure_walks(cell, walk_cell(cell))
+
+
+def walk_cell(cell: Cell) -> dict[Walk, tuple[PartsMap, ExplorationPath]]:
+    """Make a cell's walks, each with the map that it was made on."""
+    with _one_thread():
+        adapter, inputs = load_subject(cell.subject, cell.of)
+        point = adapter.encode(inputs[cell.index])
+        seen = adapter.output_map(point, target=cell.subject.target)
+        maps = {parts: adapter.output_map(point, choose_parts(seen, parts), seen.target) for parts in cell.parts}
+        return make_walks(adapter, maps, cell)
+
+
+def make_walks(
+    adapter: Adapter, maps: Mapping[str, PartsMap], cell: Cell
+) -> dict[Walk, tuple[PartsMap, ExplorationPath]]:
+    """Make a cell's walks: corrected ones step as far as SiMEC's on average, the baseline's as far as SiMExp's."""
+    some, box, steps = next(iter(maps.values())), adapter.bounds(), cell.steps
+    whole = replace(some, parts=tuple(range(len(some.point))))
+    made: dict[Walk, ExplorationPath] = {}
+
+    def run(plan: Mapping[Walk, Callable[..., ExplorationPath]], rows: Sequence[int] | None = None) -> None:
+        along = [partial(_walk, maps[walk.parts], make, cell.generator(walk)) for walk, make in plan.items()]
+        made.update(zip(plan, walk_together(whole, along, rows), strict=True))
+
+    def named(algorithm: str) -> list[Walk]:
+        return [Walk(algorithm, eta, parts) for eta, parts in itertools.product(cell.etas, maps)]
+
+    def stride(walk: Walk, algorithm: str) -> float:
+        path = made[walk._replace(algorithm=algorithm)]
+        return max(path.travel / max(len(path), 1), 1e-9)
+
+    def corrected(f: SmoothMap, x: Tensor, generator: torch.Generator, size: float) -> ExplorationPath:
+        settings = WalkSettings(longest_step=size / (float(x.norm()) or 1.0), max_steps=steps)
+        return walk_class(f, x, 1.5 * steps * size, None, box, settings, generator)
+
+    published = {walk: simec for walk in named("SiMEC")} | {walk: simexp for walk in named("SiMExp")}
+    run({w: partial(make, steps=steps, bounds=box, settings=WalkSettings(eta=w.eta)) for w, make in published.items()})
+    run({w: partial(corrected, size=stride(w, "SiMEC")) for w in named("corrected")})
+    baseline = {
+        w: partial(gradient_noise, steps=steps, size=stride(w, "SiMExp"), bounds=box) for w in named("baseline")
+    }
+    run(baseline, rows=[int(whole(whole.point).argmax())])
+    return {walk: (maps[walk.parts], path) for walk, path in made.items()}
+
+
+def _walk(
+    f: PartsMap, make: Callable[..., ExplorationPath], generator: torch.Generator, seen: SmoothMap
+) -> ExplorationPath:
+    """Make a walk of some parts with a map of whole points that stands for its own."""
+    return make(replace(f, whole=seen, target=None), f.start, generator=generator)
+
+
+def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPath]]) -> pd.DataFrame:
+    """Measure a cell's walks: a row a walk."""
+    with _one_thread():
+        adapter, _ = load_subject(cell.subject, cell.of)
         about = {"model": cell.subject.model, "inputs": cell.subject.inputs, "input": cell.index}
-        about |= {"eta": float(cell.eta), "parts": cell.parts, "repetition": cell.repetition, "seed": cell.seed}
-        return pd.DataFrame([about | row for row in rows])
+        rows = []
+        for walk in sorted(walks, key=lambda walk: (walk.eta, walk.parts, ALGORITHMS.index(walk.algorithm))):
+            f, path = walks[walk]
+            _, simec_path = walks[walk._replace(algorithm="SiMEC")]
+            volume, reference = measures.explored_hypervolume(
+                [path.points[_read(path)], simec_path.points[_read(simec_path)]]
+            )
+            named = about | walk._asdict() | {"repetition": cell.repetition}
+            rows.append(
+                named | measure_walk(adapter, f, path) | {"volume": float(volume), "simec_volume": float(reference)}
+            )
+        return pd.DataFrame(rows)
+
+
+def _read(path: ExplorationPath) -> Tensor:
+    """Choose the points of a walk that are decoded and whose room is measured: evenly spread over its steps."""
+    return torch.linspace(0, len(path), min(READ, len(path) + 1)).round().long()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sum in one order, whatever the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)
-
-
-def make_walks(f: PartsMap, adapter: Adapter, cell: Cell) -> dict[str, ExplorationPath]:
-    """Make a cell's walks; the corrected one steps as far as SiMEC on average, the baseline as far as SiMExp."""
-    generator = torch.Generator().manual_seed(cell.seed)
-    settings, box = WalkSettings(eta=cell.eta, max_steps=cell.steps), adapter.bounds()
-    inside = simec(f, f.start, cell.steps, box, settings, generator)
-    outside = simexp(f, f.start, cell.steps, box, settings, generator)
-    stride = inside.travel / max(len(inside), 1) / float(f.start.norm())
-    told = replace(settings, longest_step=max(stride, 1e-6))
-    held = walk_class(f, f.start, 1.5 * max(inside.travel, 1e-6), None, box, told, generator)
-    size = max(outside.travel / max(len(outside), 1), 1e-9)
-    return {
-        "SiMEC": inside,
-        "SiMExp": outside,
-        "corrected": held,
-        "baseline": gradient_noise(f, f.start, cell.steps, size, box, generator),
-    }
 
 
 def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[str, Any]:
     """Take every measure of the paper, and our own, of one walk."""
     probabilities, first = path.outputs.double().exp(), int(path.classes[0])
-    chosen = torch.linspace(0, len(path), min(READ, len(path) + 1)).round().long()
+    chosen = _read(path)
     decoded = read_back(adapter, f, path.points[chosen])
     met = measures.catch_up(path.classes[chosen], decoded.argmax(1))
+    apart = (probabilities[chosen] - decoded.exp()).abs().sum(1) / 2
     own, top = probabilities[:, first], probabilities.amax(1)
+    shown = torch.linspace(0, len(path), SHOWN).round().long()
     return {
         "steps": len(path),
         "stopped_because": path.stopped_because,
@@ -194,15 +271,17 @@ def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[s
         "drift": float(path.drift.max()),
         "total_variation": float(path.total_variation.max()),
         "own_mean": float(own.mean()),
-        "own_last": float(own[-1]),
+        "own_along": own[shown].tolist(),
         "top_mean": float(top.mean()),
         "prediction_changes": measures.prediction_changes(path.outputs),
         "ranking_changes": int(measures.ranking_changes(path.outputs).sum()),
         "rank_correlation": float(measures.rank_correlation(path.outputs).nanmean()) if len(path) else float("nan"),
         "value_distance": float(measures.value_distance(probabilities[chosen], decoded.exp()).median()),
-        "decoded_variation": float((probabilities[chosen] - decoded.exp()).abs().sum(1).median() / 2),
+        "decoded_variation": float(apart.median()),
+        "decoded_at_start": float(apart[0]),
         "misaligned": met.misaligned,
         "realigned": met.realigned,
+        "delay": sum(met.delays) * len(path) / max(len(chosen) - 1, 1),
         "forward_passes": path.forward_passes,
         "backward_passes": path.backward_passes,
     }
@@ -211,8 +290,5 @@ def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[s
 @torch.no_grad()
 def read_back(adapter: Adapter, f: PartsMap, points: Tensor) -> Tensor:
     """Decode walked points (N, parts, d_model) to raw inputs and run those: log-probabilities (N, k), float64."""
-    found = []
-    for whole in f.complete(points):
-        again = adapter.encode(adapter.decode(whole))
-        found.append(adapter.output_map(again, f.parts, f.target)(again[list(f.parts)]))
-    return torch.stack(found).double()
+    again = adapter.reread(f.complete(points))[:, list(f.parts)]
+    return torch.cat([torch.func.vmap(f)(some) for some in again.split(READ_AT_ONCE)]).double()

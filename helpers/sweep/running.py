@@ -6,7 +6,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -14,7 +15,7 @@ import pandas as pd
 from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
 
-from helpers.sweep.cells import Cell, Grid, measure_cell
+from helpers.sweep.cells import Cell, Grid, measure_cell, measure_walks, walk_cell
 
 RETRIES = 5  # of a cell whose worker died
 AHEAD = 4  # cells handed out for each worker's thread
@@ -25,7 +26,11 @@ class SweepError(RuntimeError):
 
 
 def run_sweep(
-    grid: Grid, folder: str | Path, client: Client | str | None = None, workers: int | None = None
+    grid: Grid,
+    folder: str | Path,
+    client: Client | str | None = None,
+    workers: int | None = None,
+    keep_paths: bool = False,
 ) -> pd.DataFrame:
     """Measure every cell of a grid that has no result yet.
 
@@ -37,6 +42,8 @@ def run_sweep(
         folder: where results go.
         client: a Dask client, a scheduler's address, or None for processes of this machine.
         workers: how many of those; one a core if None.
+        keep_paths: whether each walk's points are kept too, in a folder a cell, for ``ExplorationPath.load``; the
+            workers write them, so the folder must be the same for all. A cell that has a result is not walked again.
 
     Returns:
         All results, a row a walk.
@@ -49,14 +56,15 @@ def run_sweep(
     folder.mkdir(parents=True, exist_ok=True)
     cells = grid.cells()
     pending = [cell for cell in cells if not result_path(folder, cell).is_file()]
+    measure = partial(_measure_and_keep, folder=folder) if keep_paths else measure_cell
     began = time.monotonic()
     if pending:
         with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}):
             if isinstance(client, Client):
-                failed = _measure(pending, folder, client, len(cells))
+                failed = _hand_out(measure, pending, client, folder, len(cells))
             else:
                 with _own_client(client, workers) as own:
-                    failed = _measure(pending, folder, own, len(cells))
+                    failed = _hand_out(measure, pending, own, folder, len(cells))
         _note_run(folder, len(pending) - len(failed), time.monotonic() - began)
         if failed:
             shown = "; ".join(f"{key}: {reason}" for key, reason in list(failed.items())[:3])
@@ -83,18 +91,20 @@ def _own_client(address: str | None, workers: int | None) -> Client:
     return Client(cluster, set_as_default=False)
 
 
-def _measure(pending: Sequence[Cell], folder: Path, client: Client, total: int) -> dict[str, str]:
+def _hand_out(
+    measure: Callable[[Cell], pd.DataFrame], pending: Sequence[Cell], client: Client, folder: Path, total: int
+) -> dict[str, str]:
     """Hand out cells, a few ahead of those that are done, and write what comes back: the failed ones' reasons."""
     ahead = AHEAD * max(1, sum(client.nthreads().values()))
     waiting, failed = iter(pending), {}
-    submit = lambda cell: client.submit(measure_cell, cell, key=cell.key, pure=False)  # noqa: E731
+    submit = lambda cell: client.submit(measure, cell, key=cell.key, pure=False)  # noqa: E731
     cells = {submit(cell): cell for cell in (next(waiting, None) for _ in range(ahead)) if cell is not None}
     with tqdm(total=total, initial=total - len(pending), unit=" cells", delay=2) as bar:
-        finished = as_completed(list(cells))
+        finished = as_completed(list(cells), loop=client.loop)
         for future in finished:
             cell = cells.pop(future)
             if future.status == "finished":
-                write_atomically(future.result(), result_path(folder, cell))
+                write_atomically(partial(future.result().to_parquet, index=False), result_path(folder, cell))
             else:
                 failed[cell.key] = repr(future.exception())
             bar.update()
@@ -104,22 +114,32 @@ def _measure(pending: Sequence[Cell], folder: Path, client: Client, total: int) 
     return failed
 
 
-def write_atomically(table: pd.DataFrame, path: Path) -> None:
-    """Write a Parquet file so that it is there whole or not at all, even if the machine dies.
+def _measure_and_keep(cell: Cell, folder: Path) -> pd.DataFrame:
+    """Measure a cell and write each of its walks, as ``{algorithm}_eta{eta}_{parts}.safetensors``."""
+    walks = walk_cell(cell)
+    (folder / cell.key).mkdir(exist_ok=True)
+    for walk, (_, path) in walks.items():
+        name = f"{walk.algorithm}_eta{walk.eta:g}_{walk.parts}.safetensors"
+        write_atomically(path.save, folder / cell.key / name)
+    return measure_walks(cell, walks)
+
+
+def write_atomically(save: Callable[[str], None], path: Path) -> None:
+    """Write a file so that it is there whole or not at all, even if the machine dies.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
     """
     handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            table.to_parquet(file, index=False)
-            file.flush()
-            os.fsync(file.fileno())
+        save(name)
+        os.fsync(handle)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
 
 
 def _note_run(folder: Path, cells: int, seconds: float) -> None:

@@ -14,6 +14,7 @@ from helpers.training import bert, gpt2, vision
 RECIPES = {
     "vit-digits": vision.train_vit_digits,
     "vit-mnist": vision.train_vit_mnist,
+    "vit-cifar10": vision.train_vit_cifar10,
     "bert-reviews": bert.train_bert_reviews,
     "bert-sentiment": bert.train_bert_sentiment,
     "gpt2-sentiment": gpt2.train_gpt2_sentiment,

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.geometry import RANK_TOLERANCE, SmoothMap
+from helpers.differentiation import SmoothMap
+from helpers.geometry import RANK_TOLERANCE
 
 
 def reference_simec(f: SmoothMap, x: Tensor, eta: float, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

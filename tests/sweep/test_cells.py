@@ -1,48 +1,70 @@
 """A cell's four walks: the same wherever they are made, and what is measured of them is what they did."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
-import torch
 
 from helpers.geometry import PullbackMetric
 from helpers.sweep import Cell, Grid, Subject, measure_cell
-from helpers.sweep.cells import choose_parts, load_subject
+from helpers.sweep.cells import ALGORITHMS, Walk, choose_parts, load_subject
 
 DIGITS = Subject("vit-digits", "vit", "digits")
+CELL = Cell(DIGITS, 3, 20, (10,), ("q2", "one"), 0, 40)
 
 
 @pytest.fixture(scope="module")
 def table():
-    return measure_cell(Cell(DIGITS, 3, 20, 10, "q2", 0, 40))
+    return measure_cell(CELL)
 
 
 def test_a_row_a_walk_and_each_did_what_it_should(table):
-    rows = table.set_index("algorithm")
-    assert list(rows.index) == ["SiMEC", "SiMExp", "corrected", "baseline"]
+    assert list(table["algorithm"]) == [*ALGORITHMS, *ALGORITHMS]
+    rows = table[table["parts"] == "q2"].set_index("algorithm")
     assert (rows["steps"] == 40).all()
     assert rows.loc["corrected", "drift"] <= 1e-4 < rows.loc["SiMEC", "drift"] < rows.loc["SiMExp", "drift"]
     assert rows.loc["corrected", "ranking_changes"] == 0
     assert rows.loc["SiMExp", "ranking_changes"] > rows.loc["SiMEC", "ranking_changes"]
     assert rows.loc["baseline", "travel"] == pytest.approx(rows.loc["SiMExp", "travel"], rel=0.05)
     assert (rows["volume"] > 0).all()
+    assert rows.loc["SiMEC", "volume"] == rows.loc["SiMEC", "simec_volume"]
+    assert all(len(along) == 21 for along in rows["own_along"])
+    assert (rows["decoded_at_start"] < 1e-3).all()
+
+
+def test_one_part_moves_less_than_half_of_them(table):
+    travel = table.pivot(index="algorithm", columns="parts", values="travel")
+    assert (travel["one"] < travel["q2"]).all()
 
 
 def test_the_same_cell_gives_the_same_numbers_again_and_another_repetition_others(table):
-    again = measure_cell(Cell(DIGITS, 3, 20, 10, "q2", 0, 40))
+    again = measure_cell(CELL)
     pd.testing.assert_frame_equal(again, table, check_exact=True)
-    other = measure_cell(Cell(DIGITS, 3, 20, 10, "q2", 1, 40))
+    other = measure_cell(replace(CELL, repetition=1))
     assert (other["drift"] != table["drift"]).all()
 
 
+def test_a_text_does_not_depend_on_what_its_worker_read_before():
+    cell = Cell(Subject("bert-sentiment", "bert", "reviews"), 0, 20, (1,), ("one",), 0, 3)
+    load_subject.cache_clear()
+    found = measure_cell(cell)
+    load_subject.cache_clear()
+    load_subject(replace(cell.subject, inputs="occupations"), 5)
+    measure_cell(replace(cell, index=7))
+    pd.testing.assert_frame_equal(measure_cell(cell), found, check_exact=True)
+
+
 def test_a_sentence_and_a_masked_word_are_walked_from_too():
-    for subject in (Subject("bert-sentiment", "bert", "reviews"), Subject("bert-reviews", "bert", "occupations")):
-        rows = measure_cell(Cell(subject, 0, 20, 1, "one", 0, 5)).set_index("algorithm")
+    masked = Subject("bert-reviews", "bert", "occupations", target=3)
+    for subject in (Subject("bert-sentiment", "bert", "reviews"), masked):
+        rows = measure_cell(Cell(subject, 0, 20, (1,), ("one",), 0, 5)).set_index("algorithm")
         assert rows.loc["corrected", "drift"] <= 1e-4
         assert (rows["value_distance"] >= 0).all()
+        assert (rows["decoded_at_start"] < 1e-6).all(), "an unwalked sentence is read back as it was"
 
 
 def test_parts_are_the_most_sensitive_ones():
-    adapter, images = load_subject(DIGITS)
+    adapter, images = load_subject(DIGITS, 20)
     f = adapter.output_map(adapter.encode(images[3]))
     norms = PullbackMetric.at(f, f.start).part_norms()
     (one,) = choose_parts(f, "one")
@@ -54,11 +76,15 @@ def test_parts_are_the_most_sensitive_ones():
 
 
 def test_keys_and_seeds_differ_and_stay():
-    cells = Grid((DIGITS,), inputs=3, steps=10).cells()
-    assert len(cells) == 3 * 2 * 3 * 3
-    assert len({cell.key for cell in cells}) == len({cell.seed for cell in cells}) == len(cells)
-    assert Cell(Subject("a/b", "vit", "digits"), 0, 1, 10.0, "one", 0, 5).key == "a--b_0of1_eta10_one_5steps_0"
-    assert torch.Generator().manual_seed(cells[0].seed).initial_seed() == cells[0].seed
+    cells = Grid((DIGITS, replace(DIGITS, inputs="mnist"), replace(DIGITS, target=3)), inputs=3, steps=10).cells()
+    assert len(cells) == 3 * 3 * 3
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert [cell.repetition for cell in cells] == sorted(cell.repetition for cell in cells)
+    slashed = Cell(Subject("a/b", "vit", "digits", 3), 0, 1, (10.0,), ("one",), 0, 5)
+    assert slashed.key == "a--b_digits-top3_0of1_eta10_one_5steps_0"
+    walks = [Walk(a, eta, parts) for a in ALGORITHMS for eta in (1, 10) for parts in ("one", "all")]
+    seeds = {cell.generator(walk).initial_seed() for cell in cells for walk in walks}
+    assert len(seeds) == len(cells) * len(walks)
 
 
 @pytest.mark.parametrize("wrong", [{"inputs": 0}, {"steps": 0}, {"parts": ("two",)}, {"etas": ()}, {"subjects": ()}])

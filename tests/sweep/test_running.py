@@ -6,19 +6,23 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
+from helpers.equivalence import ExplorationPath
 from helpers.sweep import Grid, Subject, SweepError, load_results, measure_cell, run_sweep
 from helpers.sweep.running import result_path, write_atomically
 
-GRID = Grid((Subject("vit-digits", "vit", "digits"),), inputs=10, etas=(1,), parts=("one",), repetitions=2, steps=4)
+SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
+GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4)
 # imports once, then forks sweeps and kills each at a random moment; what it prints is how far each one came
 KILLER = """
 import os, random, signal, sys, time
 from distributed import Client
+from helpers.equivalence import ExplorationPath
 from helpers.sweep import run_sweep
 from tests.sweep.test_running import GRID
 folder, kills = sys.argv[1], int(sys.argv[2])
@@ -42,6 +46,7 @@ for kill in range(kills):
 FULL = """
 import os, resource, sys
 from distributed import Client
+from helpers.equivalence import ExplorationPath
 from helpers.sweep import run_sweep
 from tests.sweep.test_running import GRID
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
@@ -108,7 +113,7 @@ def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_p
     (tmp_path / "abc.tmp").write_bytes(b"PAR1 half a file")
     assert len(load_results(GRID, tmp_path)) == 0
     marked = undisturbed[:4].assign(drift=42.0)
-    write_atomically(marked, result_path(tmp_path, GRID.cells()[0]))
+    write_atomically(marked.to_parquet, result_path(tmp_path, GRID.cells()[0]))
     found = run_sweep(GRID, tmp_path, client)
     assert (found["drift"][:4] == 42.0).all()
     pd.testing.assert_frame_equal(found[4:], undisturbed[4:], check_exact=True)
@@ -117,9 +122,19 @@ def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_p
     assert time.perf_counter() - began < 30
 
 
+def test_without_a_client_processes_of_this_machine_do_it_and_walks_are_kept(tmp_path, undisturbed):
+    few = replace(GRID, inputs=1, repetitions=1, steps=3)
+    found = run_sweep(few, tmp_path, workers=1, keep_paths=True)
+    assert len(found) == 8
+    for cell in few.cells():
+        for row in found[found["model"] == cell.subject.model].itertuples():
+            path = ExplorationPath.load(tmp_path / cell.key / f"{row.algorithm}_eta1_one.safetensors")
+            assert (len(path), path.travel) == (row.steps, row.travel)
+
+
 def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
-    broken = Grid((*GRID.subjects, Subject("vit-nowhere", "vit", "digits")), inputs=1, etas=(1,), parts=("one",),
-                  repetitions=1, steps=2)  # fmt: skip
+    nowhere = Subject("vit-nowhere", "vit", "digits")
+    broken = replace(GRID, subjects=(SUBJECTS[0], nowhere), inputs=1, repetitions=1)
     with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_0of1.*ModelNotFoundError"):
         run_sweep(broken, tmp_path, client)
     assert len(load_results(broken, tmp_path)) == 4
