@@ -38,6 +38,7 @@ PARTS = ("one", "q2", "all")
 ALGORITHMS = ("SiMEC", "SiMExp", "corrected", "baseline")
 READ = 101  # points of a walk that are decoded, and whose room is measured
 READ_AT_ONCE = 24
+SUBJECTS_KEPT = 4
 SHOWN = 21  # points of a walk at which the probability of the first class is kept
 
 
@@ -138,14 +139,14 @@ class Grid:
                 raise ValueError(f"subjects: {subject}: adapters are {list(ADAPTERS)}, inputs {list(INPUTS)}")
 
     def cells(self) -> list[Cell]:
-        """List the cells, one repetition after the other and all inputs of a model together."""
-        choices = itertools.product(range(self.repetitions), self.subjects, range(self.inputs))
-        return [Cell(s, i, self.inputs, self.etas, self.parts, r, self.steps) for r, s, i in choices]
+        """List the cells, one repetition after the other, so that a sweep half done has every model."""
+        choices = itertools.product(range(self.repetitions), range(self.inputs), self.subjects)
+        return [Cell(s, i, self.inputs, self.etas, self.parts, r, self.steps) for r, i, s in choices]
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=SUBJECTS_KEPT)
 def load_subject(subject: Subject, count: int) -> tuple[Adapter, list[Any]]:
-    """Load a subject's model and so many of its inputs, evenly spread; a worker keeps the last two.
+    """Load a subject's model and so many of its inputs, evenly spread; a worker keeps the last few.
 
     All inputs are encoded once, since a text's feasible box depends on the longest one that was.
     """
@@ -219,7 +220,11 @@ def _walk(
 
 
 def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPath]]) -> pd.DataFrame:
-    """Measure a cell's walks: a row a walk."""
+    """Measure a cell's walks: a row a walk.
+
+    A walk's room is measured twice: in the components of it and of SiMEC with the same multiplier and parts, beside
+    SiMEC's in the same ones, and in its own.
+    """
     with _one_thread():
         adapter, _ = load_subject(cell.subject, cell.of)
         about = {"model": cell.subject.model, "inputs": cell.subject.inputs, "input": cell.index}
@@ -227,13 +232,12 @@ def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPa
         for walk in sorted(walks, key=lambda walk: (walk.eta, walk.parts, ALGORITHMS.index(walk.algorithm))):
             f, path = walks[walk]
             _, simec_path = walks[walk._replace(algorithm="SiMEC")]
-            volume, reference = measures.explored_hypervolume(
-                [path.points[_read(path)], simec_path.points[_read(simec_path)]]
-            )
+            shown, reference = path.points[_read(path)], simec_path.points[_read(simec_path)]
+            volume, simec_volume = measures.explored_hypervolume([shown, reference]).tolist()
+            (own_volume,) = measures.explored_hypervolume([shown]).tolist()
+            volumes = {"volume": volume, "simec_volume": simec_volume, "own_volume": own_volume}
             named = about | walk._asdict() | {"repetition": cell.repetition}
-            rows.append(
-                named | measure_walk(adapter, f, path) | {"volume": float(volume), "simec_volume": float(reference)}
-            )
+            rows.append(named | measure_walk(adapter, f, path) | volumes)
         return pd.DataFrame(rows)
 
 
