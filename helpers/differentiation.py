@@ -10,6 +10,7 @@ from torch import Tensor
 SmoothMap = Callable[[Tensor], Tensor]  # one point, any shape -> its outputs, (k,)
 JACOBIAN_NUMBERS = 2**28  # of a Jacobian that is still kept whole: 2 GiB in float64
 PASS_NUMBERS = 2**22  # of the points whose backward passes run at once: 16 MiB of each layer's states in float32
+KEPT_NUMBERS = 2**17  # of the points that are made ready for their backward passes at once
 CACHED_NUMBERS = 2**16  # the same on a CPU, where a batch that outgrows a core's cache is slower than two
 
 
@@ -94,6 +95,13 @@ def batched_jacobian(f: SmoothMap, points: Tensor, rows: Sequence[int] | None = 
     Returns:
         Outputs (B, k) and Jacobians (B, k, *point.shape).
     """
+    at_once = max(1, KEPT_NUMBERS // points[0].numel())
+    found = [_differentiate(f, some, rows) for some in points.split(at_once)]
+    return torch.cat([outputs for outputs, _ in found]), torch.cat([jacobians for _, jacobians in found])
+
+
+def _differentiate(f: SmoothMap, points: Tensor, rows: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """Differentiate at points that fit into memory together; see ``batched_jacobian``."""
     outputs, pull = torch.func.vjp(torch.func.vmap(f), points)
     chosen = list(range(outputs.shape[1]) if rows is None else rows)
     directions = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)[chosen]

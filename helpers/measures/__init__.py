@@ -11,6 +11,7 @@ from helpers.measures.parameters import (
     shared_items,
     top_items,
 )
+from helpers.measures.sweeps import RANKING_CHANGES, VOLUME_RATIOS, contrast, published, tabulate
 from helpers.measures.walks import (
     CatchUp,
     catch_up,
@@ -24,19 +25,24 @@ from helpers.measures.walks import (
 
 __all__ = [
     "ACTIVATED",
+    "RANKING_CHANGES",
+    "VOLUME_RATIOS",
     "CatchUp",
     "activated_parameters",
     "catch_up",
+    "contrast",
     "explored_hypervolume",
     "jaccard",
     "keep_largest",
     "kept_geometry",
     "mean_interval",
     "prediction_changes",
+    "published",
     "rank_correlation",
     "ranking_changes",
     "related_parameters",
     "shared_items",
+    "tabulate",
     "top_items",
     "value_distance",
     "volume_ratio",

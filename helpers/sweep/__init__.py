@@ -1,6 +1,18 @@
 """Many walks at once, on one machine or on a cluster."""
 
-from helpers.sweep.cells import Cell, Grid, Subject, measure_cell
-from helpers.sweep.running import SweepError, load_results, run_sweep
+from helpers.sweep.cells import measure_cell
+from helpers.sweep.grid import PAPER, Cell, Grid, Subject
+from helpers.sweep.running import SweepError, load_results, read_stored, run_sweep, store
 
-__all__ = ["Cell", "Grid", "Subject", "SweepError", "load_results", "measure_cell", "run_sweep"]
+__all__ = [
+    "PAPER",
+    "Cell",
+    "Grid",
+    "Subject",
+    "SweepError",
+    "load_results",
+    "measure_cell",
+    "read_stored",
+    "run_sweep",
+    "store",
+]

@@ -1,4 +1,4 @@
-"""What a sweep measures: a grid of cells, and the walks of each.
+"""The walks of a sweep's cell, made side by side, and what is measured of them.
 
 Source: arXiv 2410.06019, section 5, with the corrected walk beside the published ones.
 """
@@ -6,142 +6,50 @@ Source: arXiv 2410.06019, section 5, with the corrected walk beside the publishe
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from helpers import measures
-from helpers.adapters import Adapter, BertAdapter, PartsMap, ViTAdapter
-from helpers.datasets import load_cifar10, load_digits, load_mnist, load_winobias, read_sentences
+from helpers.adapters import Adapter, PartsMap
 from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath, WalkSettings, gradient_noise, simec, simexp, walk_class, walk_together
 from helpers.geometry import PullbackMetric
+from helpers.sweep.grid import ADAPTERS, ALGORITHMS, INPUTS, Cell, Subject, Walk
 
-ADAPTERS = {"vit": ViTAdapter, "bert": BertAdapter}
-INPUTS: dict[str, Callable[[], Sequence[Any]]] = {
-    "digits": lambda: load_digits("test").images,
-    "mnist": lambda: load_mnist("test").images,
-    "cifar10": lambda: load_cifar10("test").images,
-    "reviews": lambda: read_sentences("review").text.tolist(),
-    "occupations": lambda: read_sentences("occupation").text.tolist(),
-    "winobias": lambda: load_winobias().text.tolist(),
-}
-PARTS = ("one", "q2", "all")
-ALGORITHMS = ("SiMEC", "SiMExp", "corrected", "baseline")
 READ = 101  # points of a walk that are decoded, and whose room is measured
 READ_AT_ONCE = 24
+SHOWN = 21  # points of a walk at which the first class's probability is kept, in columns "own_at_{percent}"
 SUBJECTS_KEPT = 4
-SHOWN = 21  # points of a walk at which the probability of the first class is kept
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A model and the inputs that its walks start from.
-
-    Attributes:
-        model: a bundled name, a folder or a hub id.
-        adapter: one of ``ADAPTERS``.
-        inputs: one of ``INPUTS``.
-        target: how many of the most probable classes the walks tell apart; the adapter's choice if None.
-    """
-
-    model: str
-    adapter: str
-    inputs: str
-    target: int | None = None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One input, walked from in four ways for each step multiplier and each choice of parts, all side by side.
-
-    Attributes:
-        subject: model and inputs.
-        index: which of the evenly spread inputs.
-        of: how many there are.
-        etas: the published walks' step multipliers.
-        parts: of "one" (the part to which the output is most sensitive), "q2" (the upper half by sensitivity), "all".
-        repetition: tells apart cells that differ by their seeds alone.
-        steps: of each walk.
-    """
-
-    subject: Subject
-    index: int
-    of: int
-    etas: tuple[float, ...]
-    parts: tuple[str, ...]
-    repetition: int
-    steps: int
-
-    @property
-    def key(self) -> str:
-        """Name the cell: a file name that is the same on every machine."""
-        subject = self.subject
-        told = "" if subject.target is None else f"-top{subject.target}"
-        etas, parts = "-".join(f"{eta:g}" for eta in self.etas), "-".join(self.parts)
-        model = f"{subject.model.replace('/', '--')}_{subject.inputs}{told}"
-        return f"{model}_{self.index}of{self.of}_eta{etas}_{parts}_{self.steps}steps_{self.repetition}"
-
-    def generator(self, walk: Walk) -> torch.Generator:
-        """Make a walk's generator, its seed from the cell's and the walk's names, whoever runs it and when."""
-        name = f"{self.key} {walk.algorithm} {walk.eta:g} {walk.parts}"
-        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]))
-
-
-class Walk(NamedTuple):
-    """Which of a cell's walks: one of ``ALGORITHMS``, with a step multiplier and a choice of parts."""
-
-    algorithm: str
-    eta: float
-    parts: str
-
-
-@dataclass(frozen=True)
-class Grid:
-    """All cells of a sweep.
-
-    Attributes:
-        subjects: models and their inputs.
-        inputs: how many of each.
-        etas: step multipliers.
-        parts: which parts may move, of ``PARTS``.
-        repetitions: walks of each kind from each input.
-        steps: of each walk.
+def read_inputs(name: str) -> Sequence[Any]:
+    """Read inputs by one of the names in ``INPUTS``, or from a folder of images or a text file.
 
     Raises:
-        ValueError: a count below one, no subjects, or parts, adapters or inputs that are not known.
+        ValueError: the folder or file has none.
     """
-
-    subjects: tuple[Subject, ...]
-    inputs: int = 20
-    etas: tuple[float, ...] = (1, 10)
-    parts: tuple[str, ...] = PARTS
-    repetitions: int = 3
-    steps: int = 1000
-
-    def __post_init__(self) -> None:
-        """Refuse what no cell can be made of."""
-        for name in ("inputs", "repetitions", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
-        if not self.subjects or not self.etas or not self.parts or not set(self.parts) <= set(PARTS):
-            raise ValueError(f"subjects, etas, parts: each needs one at least, and parts are of {', '.join(PARTS)}")
-        for subject in self.subjects:
-            if subject.adapter not in ADAPTERS or subject.inputs not in INPUTS:
-                raise ValueError(f"subjects: {subject}: adapters are {list(ADAPTERS)}, inputs {list(INPUTS)}")
-
-    def cells(self) -> list[Cell]:
-        """List the cells, one repetition after the other, so that a sweep half done has every model."""
-        choices = itertools.product(range(self.repetitions), range(self.inputs), self.subjects)
-        return [Cell(s, i, self.inputs, self.etas, self.parts, r, self.steps) for r, i, s in choices]
+    if name in INPUTS:
+        return INPUTS[name]()
+    path = Path(name)
+    if path.is_dir():
+        found = [
+            Image.open(file) for file in sorted(path.iterdir()) if file.suffix.lower() in Image.registered_extensions()
+        ]
+    else:
+        found = [line for line in path.read_text().splitlines() if line.strip()]
+    if not found:
+        raise ValueError(f"inputs={name!r}: holds no image and no sentence")
+    return found
 
 
 @functools.lru_cache(maxsize=SUBJECTS_KEPT)
@@ -150,7 +58,8 @@ def load_subject(subject: Subject, count: int) -> tuple[Adapter, list[Any]]:
 
     All inputs are encoded once, since a text's feasible box depends on the longest one that was.
     """
-    adapter, inputs = ADAPTERS[subject.adapter].load(subject.model), INPUTS[subject.inputs]()
+    adapter = ADAPTERS[subject.adapter].load(subject.model, device=subject.device)
+    inputs = read_inputs(subject.inputs)
     chosen = [inputs[i * len(inputs) // count] for i in range(count)]
     for raw in chosen:
         adapter.encode(raw)
@@ -216,7 +125,8 @@ def _walk(
     f: PartsMap, make: Callable[..., ExplorationPath], generator: torch.Generator, seen: SmoothMap
 ) -> ExplorationPath:
     """Make a walk of some parts with a map of whole points that stands for its own."""
-    return make(replace(f, whole=seen, target=None), f.start, generator=generator)
+    path = make(replace(f, whole=seen, target=None), f.start, generator=generator)
+    return replace(path, points=path.points.cpu(), outputs=path.outputs.cpu())
 
 
 def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPath]]) -> pd.DataFrame:
@@ -275,7 +185,6 @@ def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[s
         "drift": float(path.drift.max()),
         "total_variation": float(path.total_variation.max()),
         "own_mean": float(own.mean()),
-        "own_along": own[shown].tolist(),
         "top_mean": float(top.mean()),
         "prediction_changes": measures.prediction_changes(path.outputs),
         "ranking_changes": int(measures.ranking_changes(path.outputs).sum()),
@@ -288,11 +197,12 @@ def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[s
         "delay": sum(met.delays) * len(path) / max(len(chosen) - 1, 1),
         "forward_passes": path.forward_passes,
         "backward_passes": path.backward_passes,
+        **{f"own_at_{100 * i // (SHOWN - 1)}": float(p) for i, p in enumerate(own[shown])},
     }
 
 
 @torch.no_grad()
 def read_back(adapter: Adapter, f: PartsMap, points: Tensor) -> Tensor:
     """Decode walked points (N, parts, d_model) to raw inputs and run those: log-probabilities (N, k), float64."""
-    again = adapter.reread(f.complete(points))[:, list(f.parts)]
-    return torch.cat([torch.func.vmap(f)(some) for some in again.split(READ_AT_ONCE)]).double()
+    again = adapter.reread(f.complete(points.to(f.point.device)))[:, list(f.parts)]
+    return torch.cat([torch.func.vmap(f)(some) for some in again.split(READ_AT_ONCE)]).cpu().double()

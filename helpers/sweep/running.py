@@ -15,9 +15,12 @@ import pandas as pd
 from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
 
-from helpers.sweep.cells import Cell, Grid, measure_cell, measure_walks, walk_cell
+from helpers.sweep.cells import measure_walks, walk_cell
+from helpers.sweep.grid import Cell, Grid
 
 RETRIES = 5  # of a cell whose worker died
+LOG = "log.jsonl"
+RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "walks.parquet"
 AHEAD = 4  # cells handed out for each worker's thread
 
 
@@ -56,8 +59,7 @@ def run_sweep(
     folder.mkdir(parents=True, exist_ok=True)
     cells = grid.cells()
     pending = [cell for cell in cells if not result_path(folder, cell).is_file()]
-    measure = partial(_measure_and_keep, folder=folder) if keep_paths else measure_cell
-    began = time.monotonic()
+    measure = partial(_measure, folder=folder if keep_paths else None)
     if pending:
         with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}):
             if isinstance(client, Client):
@@ -65,7 +67,6 @@ def run_sweep(
             else:
                 with _own_client(client, workers) as own:
                     failed = _hand_out(measure, pending, own, folder, len(cells))
-        _note_run(folder, len(pending) - len(failed), time.monotonic() - began)
         if failed:
             shown = "; ".join(f"{key}: {reason}" for key, reason in list(failed.items())[:3])
             raise SweepError(f"{len(failed)} of {len(pending)} cells failed, run again to try them again: {shown}")
@@ -76,6 +77,26 @@ def load_results(grid: Grid, folder: str | Path) -> pd.DataFrame:
     """Read what a sweep has measured so far, in the grid's order; a row a walk."""
     found = [path for cell in grid.cells() if (path := result_path(Path(folder), cell)).is_file()]
     return pd.concat([pd.read_parquet(path) for path in found], ignore_index=True) if found else pd.DataFrame()
+
+
+def store(grid: Grid, folder: str | Path, path: Path) -> str:
+    """Write what a sweep has measured so far into one table, and say how much of the grid that is.
+
+    The column ``seconds`` is the time of a row's cell, all of its walks together, on one core.
+    """
+    folder = Path(folder)
+    notes = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    seconds = {note["cell"]: note["seconds"] for note in notes}
+    done = [cell for cell in grid.cells() if result_path(folder, cell).is_file()]
+    tables = [pd.read_parquet(result_path(folder, cell)).assign(seconds=seconds.get(cell.key)) for cell in done]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(partial(pd.concat(tables, ignore_index=True).to_parquet, index=False), path)
+    return f"{len(done)} of {len(grid.cells())} cells in {path}"
+
+
+def read_stored() -> pd.DataFrame:
+    """Read the results that come with the project: those of the grid ``PAPER``, a row a walk."""
+    return pd.read_parquet(RESULTS)
 
 
 def result_path(folder: Path, cell: Cell) -> Path:
@@ -92,7 +113,11 @@ def _own_client(address: str | None, workers: int | None) -> Client:
 
 
 def _hand_out(
-    measure: Callable[[Cell], pd.DataFrame], pending: Sequence[Cell], client: Client, folder: Path, total: int
+    measure: Callable[[Cell], tuple[pd.DataFrame, float]],
+    pending: Sequence[Cell],
+    client: Client,
+    folder: Path,
+    total: int,
 ) -> dict[str, str]:
     """Hand out cells, a few ahead of those that are done, and write what comes back: the failed ones' reasons."""
     ahead = AHEAD * max(1, sum(client.nthreads().values()))
@@ -104,7 +129,9 @@ def _hand_out(
         for future in finished:
             cell = cells.pop(future)
             if future.status == "finished":
-                write_atomically(partial(future.result().to_parquet, index=False), result_path(folder, cell))
+                table, seconds = future.result()
+                write_atomically(partial(table.to_parquet, index=False), result_path(folder, cell))
+                _note(folder, cell, seconds)
             else:
                 failed[cell.key] = repr(future.exception())
             bar.update()
@@ -114,14 +141,19 @@ def _hand_out(
     return failed
 
 
-def _measure_and_keep(cell: Cell, folder: Path) -> pd.DataFrame:
-    """Measure a cell and write each of its walks, as ``{algorithm}_eta{eta}_{parts}.safetensors``."""
+def _measure(cell: Cell, folder: Path | None) -> tuple[pd.DataFrame, float]:
+    """Measure a cell, and say in how many seconds; keep its walks where a folder is given.
+
+    A walk is written as ``{algorithm}_eta{eta}_{parts}.safetensors``.
+    """
+    began = time.perf_counter()
     walks = walk_cell(cell)
-    (folder / cell.key).mkdir(exist_ok=True)
-    for walk, (_, path) in walks.items():
-        name = f"{walk.algorithm}_eta{walk.eta:g}_{walk.parts}.safetensors"
-        write_atomically(path.save, folder / cell.key / name)
-    return measure_walks(cell, walks)
+    if folder is not None:
+        (folder / cell.key).mkdir(exist_ok=True)
+        for walk, (_, path) in walks.items():
+            name = f"{walk.algorithm}_eta{walk.eta:g}_{walk.parts}.safetensors"
+            write_atomically(path.save, folder / cell.key / name)
+    return measure_walks(cell, walks), time.perf_counter() - began
 
 
 def write_atomically(save: Callable[[str], None], path: Path) -> None:
@@ -142,7 +174,7 @@ def write_atomically(save: Callable[[str], None], path: Path) -> None:
         os.close(handle)
 
 
-def _note_run(folder: Path, cells: int, seconds: float) -> None:
-    """Add a run to the sweep's log: how many cells it finished, in how long."""
-    with (folder / "runs.jsonl").open("a") as log:
-        log.write(json.dumps({"cells": cells, "seconds": round(seconds, 1), "cores": os.cpu_count()}) + "\n")
+def _note(folder: Path, cell: Cell, seconds: float) -> None:
+    """Add a cell to the sweep's log: what it took on the one core that measured it."""
+    with (folder / LOG).open("a") as log:
+        log.write(json.dumps({"cell": cell.key, "seconds": round(seconds, 1)}) + "\n")

@@ -7,7 +7,8 @@ import pytest
 
 from helpers.geometry import PullbackMetric
 from helpers.sweep import Cell, Grid, Subject, measure_cell
-from helpers.sweep.cells import ALGORITHMS, Walk, choose_parts, load_subject
+from helpers.sweep.cells import choose_parts, load_subject
+from helpers.sweep.grid import ALGORITHMS, Walk
 
 DIGITS = Subject("vit-digits", "vit", "digits")
 CELL = Cell(DIGITS, 3, 20, (10,), ("q2", "one"), 0, 40)
@@ -28,7 +29,10 @@ def test_a_row_a_walk_and_each_did_what_it_should(table):
     assert rows.loc["baseline", "travel"] == pytest.approx(rows.loc["SiMExp", "travel"], rel=0.05)
     assert (rows["volume"] > 0).all()
     assert rows.loc["SiMEC", "volume"] == rows.loc["SiMEC", "simec_volume"]
-    assert all(len(along) == 21 for along in rows["own_along"])
+    along = rows.filter(like="own_at_")
+    assert list(along) == [f"own_at_{percent}" for percent in range(0, 101, 5)]
+    assert along.loc["corrected"].std() < 1e-4
+    assert along.loc["SiMExp"].std() > along.loc["SiMEC"].std() > along.loc["corrected"].std()
     assert (rows["decoded_at_start"] < 1e-3).all()
 
 

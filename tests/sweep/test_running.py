@@ -135,6 +135,6 @@ def test_without_a_client_processes_of_this_machine_do_it_and_walks_are_kept(tmp
 def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
     nowhere = Subject("vit-nowhere", "vit", "digits")
     broken = replace(GRID, subjects=(SUBJECTS[0], nowhere), inputs=1, repetitions=1)
-    with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_0of1.*ModelNotFoundError"):
+    with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_digits_0of1.*ModelNotFoundError"):
         run_sweep(broken, tmp_path, client)
     assert len(load_results(broken, tmp_path)) == 4
