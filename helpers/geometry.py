@@ -123,9 +123,14 @@ class Box:
 
 
 def thin_svd(factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Decompose a factor (m, n) as left @ diag(values) @ right; by its transpose, faster where m is far below n."""
+    """Decompose a factor (m, n) as left @ diag(values) @ right, r = min(m, n) of them; values (r,), largest first.
+
+    By the transpose, which is faster where m is far below n. An SVD leaves the signs open: here each right vector's
+    entry of largest size is positive, so that a seed means the same walk everywhere.
+    """
     right, values, left = torch.linalg.svd(factor.T, full_matrices=False)
-    return left.T, values, right.T
+    signs = right.gather(0, right.abs().argmax(0, keepdim=True)).sign() if len(values) else right.new_ones(1, 0)
+    return (left * signs.T).T, values, (right * signs).T
 
 
 @dataclass(frozen=True)

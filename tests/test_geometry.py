@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from helpers import Box, Euclidean, FisherRao, PullbackMetric, jacobian
 from helpers.adapters.toy import paraboloid, saddle, waves
-from helpers.geometry import widen
+from helpers.geometry import thin_svd, widen
 
 seeds = st.integers(0, 2**31)
 sizes = st.integers(1, 12)
@@ -200,3 +200,13 @@ def test_without_float64_on_the_device_ranks_are_decided_on_the_cpu():
     values = torch.ones(3)
     assert widen(OnMps(values)).dtype == torch.float64
     assert widen(values).data_ptr() != values.data_ptr()
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3), (1, 5), (4, 4)])
+def test_a_decomposition_has_one_choice_of_signs(shape):
+    factor = torch.randn(*shape, generator=torch.Generator().manual_seed(2)).double()
+    left, values, right = thin_svd(factor)
+    assert torch.allclose(left @ torch.diag(values) @ right, factor)
+    assert torch.allclose(right @ right.T, torch.eye(len(right), dtype=right.dtype), atol=1e-12)
+    assert (right.gather(1, right.abs().argmax(1, keepdim=True)) > 0).all()
+    assert torch.allclose(thin_svd(-factor)[2], right), "the same directions, whichever way the outputs point"

@@ -10,6 +10,7 @@ from helpers.figures.parameters import (
     draw_token_map,
 )
 from helpers.figures.style import styled
+from helpers.figures.sweeps import draw_drifts, draw_measured, draw_probability_along
 from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
 from helpers.figures.walks import (
     draw_drift,
@@ -32,11 +33,14 @@ __all__ = [
     "draw_curves",
     "draw_deletion",
     "draw_drift",
+    "draw_drifts",
     "draw_heads",
     "draw_images",
     "draw_importance",
+    "draw_measured",
     "draw_plane",
     "draw_probabilities",
+    "draw_probability_along",
     "draw_projection",
     "draw_readings",
     "draw_spectrum",

@@ -18,6 +18,12 @@ from tqdm import tqdm
 from helpers.sweep.cells import measure_walks, walk_cell
 from helpers.sweep.grid import Cell, Grid
 
+WORKER = {  # what a process of ours is started with: memory is kept, not given back and asked for again at each step
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
 RETRIES = 5  # of a cell whose worker died
 LOG = "log.jsonl"
 RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "walks.parquet"
@@ -61,7 +67,8 @@ def run_sweep(
     pending = [cell for cell in cells if not result_path(folder, cell).is_file()]
     measure = partial(_measure, folder=folder if keep_paths else None)
     if pending:
-        with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}):
+        told = {"distributed.scheduler.allowed-failures": RETRIES, "distributed.nanny.pre-spawn-environ": WORKER}
+        with dask.config.set(told):
             if isinstance(client, Client):
                 failed = _hand_out(measure, pending, client, folder, len(cells))
             else:

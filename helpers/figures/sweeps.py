@@ -1,0 +1,113 @@
+"""What a sweep measured, as figures: means with intervals beside published figures, and walks in the mean."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from helpers.figures.style import COLOURS, styled
+
+ALGORITHMS = {"SiMEC": COLOURS[0], "corrected": COLOURS[2], "SiMExp": COLOURS[3], "baseline": COLOURS[7]}
+
+
+@styled
+def draw_measured(
+    measured: pd.DataFrame, published: pd.DataFrame | None, quantity: str, reference: float | None = None
+) -> Figure:
+    """Draw means with their intervals, a panel a data set and a row an algorithm and step multiplier.
+
+    Args:
+        measured: columns inputs, eta, algorithm, mean, low, high, as ``helpers.measures.tabulate`` returns.
+        published: columns inputs, eta, algorithm, published; drawn as hollow diamonds where there is a row.
+        quantity: what is measured.
+        reference: where a grey line is drawn.
+    """
+    data = list(dict.fromkeys(measured["inputs"]))
+    rows = [(eta, name) for eta in sorted(set(measured["eta"])) for name in ALGORITHMS]
+    rows = [row for row in rows if ((measured["eta"] == row[0]) & (measured["algorithm"] == row[1])).any()]
+    size = (1.2 + 1.75 * len(data), 0.9 + 0.22 * len(rows))
+    fig, axes = plt.subplots(1, len(data), figsize=size, squeeze=False, sharey=True, sharex=True)
+    for ax, name in zip(axes[0], data, strict=True):
+        _draw_panel(ax, measured[measured["inputs"] == name], rows)
+        if published is not None:
+            _draw_published(ax, published[published["inputs"] == name], rows)
+        if reference is not None:
+            ax.axvline(reference, color="0.7", linewidth=0.8, zorder=0)
+        ax.set_title(name)
+        ax.grid(axis="x", color="0.92", zorder=-1)
+    axes[0, 0].set_yticks(range(len(rows)), [f"{name}, η = {eta:g}" for eta, name in rows])
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    fig.supxlabel(quantity, fontsize=9)
+    if published is not None:
+        handles = [plt.Line2D([], [], color="0.3", marker="o", markersize=4), _diamond()]
+        fig.legend(handles, ["measured, 95%", "published"], loc="outside upper center", ncols=2, fontsize=8)
+    return fig
+
+
+def _draw_panel(ax: Axes, measured: pd.DataFrame, rows: list[tuple[float, str]]) -> None:
+    for place, (eta, name) in enumerate(rows):
+        found = measured[(measured["eta"] == eta) & (measured["algorithm"] == name)]
+        for row in found.itertuples():
+            ax.plot([row.low, row.high], [place, place], color=ALGORITHMS[name], linewidth=2, solid_capstyle="butt")
+            ax.plot(row.mean, place, "o", color=ALGORITHMS[name], markersize=4.5)
+
+
+def _draw_published(ax: Axes, published: pd.DataFrame, rows: list[tuple[float, str]]) -> None:
+    for row in published.itertuples():
+        if (row.eta, row.algorithm) in rows:
+            ax.add_line(_diamond([row.published], [rows.index((row.eta, row.algorithm))]))
+            ax.update_datalim([(row.published, 0)])
+    ax.autoscale_view(scaley=False)
+
+
+def _diamond(x: list[float] | None = None, y: list[float] | None = None) -> plt.Line2D:
+    return plt.Line2D(x or [], y or [], linestyle="", marker="D", markersize=5, markerfacecolor="white", color="black")
+
+
+@styled
+def draw_probability_along(results: pd.DataFrame) -> Figure:
+    """Draw the first class's probability along walks, a panel a data set: means, with a standard deviation around.
+
+    Args:
+        results: a row a walk, with columns inputs, algorithm and own_at_0, own_at_5, ... own_at_100.
+    """
+    data = list(dict.fromkeys(results["inputs"]))
+    fig, axes = plt.subplots(1, len(data), figsize=(0.6 + 1.8 * len(data), 2.3), squeeze=False, sharey=True)
+    along = [name for name in results if name.startswith("own_at_")]
+    percent = [int(name.removeprefix("own_at_")) for name in along]
+    for ax, name in zip(axes[0], data, strict=True):
+        for algorithm, colour in ALGORITHMS.items():
+            chosen = results.loc[(results["inputs"] == name) & (results["algorithm"] == algorithm), along].to_numpy()
+            mean, spread = chosen.mean(0), chosen.std(0)
+            ax.plot(percent, mean, color=colour, linewidth=1.6, label=algorithm)
+            ax.fill_between(percent, mean - spread, np.minimum(mean + spread, 1), color=colour, alpha=0.12, linewidth=0)
+        ax.set(title=name, ylim=(0, 1.03))
+    fig.supxlabel("steps made, %", fontsize=9)
+    axes[0, 0].set_ylabel("probability of the first class")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=8)
+    return fig
+
+
+@styled
+def draw_drifts(results: pd.DataFrame, tolerance: float) -> Figure:
+    """Draw which share of walks stays within a drift, for every drift: a line an algorithm, a panel a step multiplier.
+
+    Args:
+        results: a row a walk, with columns eta, algorithm and drift (nats).
+        tolerance: where a dotted line is drawn, in nats.
+    """
+    etas = sorted(set(results["eta"]))
+    fig, axes = plt.subplots(1, len(etas), figsize=(3.1 * len(etas), 2.5), squeeze=False, sharey=True, sharex=True)
+    for ax, eta in zip(axes[0], etas, strict=True):
+        for algorithm, colour in ALGORITHMS.items():
+            chosen = results[(results["eta"] == eta) & (results["algorithm"] == algorithm)]
+            sns.ecdfplot(chosen, x="drift", ax=ax, color=colour, linewidth=1.8, label=algorithm, log_scale=True)
+        ax.axvline(tolerance, color="0.4", linestyle=":", linewidth=1.2)
+        ax.set(title=f"η = {eta:g}", xlabel="largest drift of the walk, nats", ylabel="share of walks")
+    axes[0, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
