@@ -23,6 +23,12 @@ def test_not_a_number_is_left_out_and_equal_inputs_have_no_spread():
     assert found.loc[0, ["mean", "low", "high", "number"]].tolist() == [5.0, 5.0, 5.0, 4]
 
 
+def test_one_input_has_no_interval():
+    found = measures.tabulate(table([(0, "SiMEC", 5.0)]), "swaps")
+    assert found.loc[0, "mean"] == 5.0
+    assert found.loc[0, ["low", "high"]].isna().all()
+
+
 def test_a_contrast_is_paired_by_input():
     values = [(i, "SiMEC", 10.0 * i) for i in range(6)] + [(i, "SiMExp", 10.0 * i + 2) for i in range(6)]
     found = measures.contrast(table(values), "swaps", "SiMExp", "SiMEC")

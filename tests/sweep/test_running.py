@@ -125,23 +125,12 @@ def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_p
 
 def test_the_command_line_with_processes_of_its_own_keeps_walks_and_goes_on_from_a_table(tmp_path, monkeypatch, capsys):
     folder, table = tmp_path / "sweep", tmp_path / "table.parquet"
-    told = [
-        "--inputs",
-        "1",
-        "--etas",
-        "1",
-        "--parts",
-        "one",
-        "--repetitions",
-        "1",
-        "--steps",
-        "3",
-        "--workers",
-        "1",
-        "--keep-paths",
-    ]
+    told = {"inputs": 1, "etas": 1, "parts": "one", "repetitions": 1, "steps": 3, "workers": 1}
+    options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
-    monkeypatch.setattr(sys, "argv", ["sweep", *subjects, *told, "--folder", str(folder), "--table", str(table)])
+    monkeypatch.setattr(
+        sys, "argv", ["sweep", *subjects, *options, "--keep-paths", "--folder", str(folder), "--table", str(table)]
+    )
     main()
     assert "2 of 2 cells" in capsys.readouterr().out
     few = replace(GRID, inputs=1, repetitions=1, steps=3)
