@@ -1,17 +1,15 @@
 """How the site is made of the notebooks and documents: ``make site``.
 
-Nothing is run: notebooks are shown with their stored outputs. Nothing is fetched when a page is read: formulas are
-MathML, which browsers draw by themselves, and a widget's place is taken by its picture.
+Nothing is run: notebooks are shown with their stored outputs. Nothing is fetched from elsewhere when a page is read:
+MathJax comes with the site, and a widget's place is taken by its picture.
 """
 
+import importlib.resources
 import json
 import re
 import shutil
 import sys
 from pathlib import Path
-
-from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -21,6 +19,7 @@ from launch import REPOSITORY  # noqa: E402
 project = "Transformer Manifolds"
 author = "The Transformer Manifolds authors"
 html_title = project
+html_favicon = "icon.svg"
 
 extensions = ["myst_nb"]
 root_doc = "README"
@@ -41,11 +40,13 @@ nb_ipywidgets_js = {}
 nb_render_image_options = {"alt": "Figure drawn by the code above it; the text below it says what it shows."}
 
 html_theme = "sphinx_book_theme"
-html_math_renderer = "mathml"
-html_static_path = ["site.css"]
+html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js")]
+mathjax_path = "tex-svg.js"
+html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],
     "repository_url": REPOSITORY,
     "repository_branch": "main",
     "use_repository_button": True,
@@ -60,26 +61,10 @@ WIDGET = "Run this cell to get the widget"  # how the text that helpers.notebook
 NOTE = "*This is a widget: it moves where the notebook runs. Its still picture follows below.*"
 
 
-def write_inline_formula(translator, node: nodes.math) -> None:
-    """Write an inline formula as MathML."""
-    translator.body.append(mathml(node.astext(), as_block=False))
-    raise nodes.SkipNode
-
-
-def write_displayed_formula(translator, node: nodes.math_block) -> None:
-    """Write a displayed formula as MathML, in a box of its own that scrolls if it must."""
-    translator.body.append(f'<div class="formula">{mathml(node.astext(), as_block=True)}</div>')
-    raise nodes.SkipNode
-
-
-def mathml(formula: str, as_block: bool) -> str:
-    r"""Turn TeX into MathML; docutils knows ``\ldots`` and not its other name ``\dots``."""
-    return tex2mathml(re.sub(r"\\dots\b", r"\\ldots", formula), as_block=as_block)
-
-
 def prepare_source(app, docname: str, source: list[str]) -> None:
-    """Give the front page the list of all pages, and a notebook pictures in the place of its widgets."""
+    """Give the front page the notebooks' titles and the list of all pages, and notebooks pictures for their widgets."""
     if docname == root_doc:
+        source[0] = re.sub(r"\[\w+\.ipynb\]\(", "[](", source[0])  # a link without a text shows the page's title
         source[0] += "".join(
             f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(paths) + "\n```\n"
             for caption, paths in CHAPTERS.items()
@@ -113,6 +98,5 @@ def add_front_door(app, exception: Exception | None) -> None:
 
 def setup(app) -> None:
     """Connect all this to Sphinx."""
-    app.add_html_math_renderer("mathml", (write_inline_formula, None), (write_displayed_formula, None))
     app.connect("source-read", prepare_source)
     app.connect("build-finished", add_front_door)

@@ -30,8 +30,8 @@ def section(repository: str = REPOSITORY) -> str:
     first_cell = f"```\n!git clone --depth 1 {repository}\n%pip install --quiet --editable ./{folder}\n```"
     return "\n".join(
         [BEGIN, "", "| notebook | Binder | Colab |", "|---|---|---|", *rows, "",
-         "Binder installs everything by itself, from `environment.yml`. In Colab, run this in a new first cell and restart the",
-         "session when it is done:", "", first_cell, "", END]
+         "Binder installs everything by itself, from `environment.yml`. In Colab, run this in a new first cell and",
+         "restart the session when it is done:", "", first_cell, "", END]
     )  # fmt: skip
 
 
