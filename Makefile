@@ -49,7 +49,9 @@ notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks
 
 site: $(READY)
-	$(BIN)/python -m sphinx -q -W --keep-going -E -c docs -d build/site . site
+	rm -rf build/site site
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/site/doctrees . build/site/html
+	mv build/site/html site
 
 fresh: $(READY)
 	FRESH_INSTALL=1 $(BIN)/pytest tests/fresh
