@@ -41,6 +41,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks
 	$(BIN)/python -m tests.benchmarks.parameters
 	$(BIN)/python -m tests.benchmarks.alignment
+	$(BIN)/python -m tests.benchmarks.sweep
 
 notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks

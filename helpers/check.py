@@ -22,10 +22,10 @@ INSTALL = "run `make install`, or `pip install --constraint constraints.txt --ed
 MEMORY = 4  # GiB that all notebooks keep under
 NEEDED_BY = {
     "vit-digits": "02",
-    "bert-sentiment": "03, 05",
+    "bert-sentiment": "03, 05, 06",
     "bert-reviews": "03",
-    "gpt2-reviews": "04, 05",
-    "gpt2-reviews-b": "04, 05",
+    "gpt2-reviews": "04, 05, 06",
+    "gpt2-reviews-b": "04, 05, 06",
     "gpt2-sentiment": "05",
 }
 

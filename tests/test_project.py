@@ -191,6 +191,15 @@ def test_every_bundled_model_has_a_card():
         assert f"## {folder.name}" in cards
 
 
+def test_the_readmes_figures_are_those_of_the_benchmarks():
+    measured = "".join(file.read_text() for file in (ROOT / "tests" / "benchmarks").glob("*.md"))
+    section = (ROOT / "README.md").read_text().split("## How fast")[1].split("\n## ")[0]
+    figures = re.findall(r"\*\*(.+?)\*\*", section)
+    assert len(figures) >= 6
+    for figure in figures:
+        assert figure in measured, figure
+
+
 def test_citation_names_both_papers():
     text = (ROOT / "CITATION.cff").read_text()
     assert "arXiv:2410.06019" in text

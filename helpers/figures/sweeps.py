@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from helpers.figures.style import COLOURS, styled
 
@@ -16,7 +17,11 @@ ALGORITHMS = {"SiMEC": COLOURS[0], "corrected": COLOURS[2], "SiMExp": COLOURS[3]
 
 @styled
 def draw_measured(
-    measured: pd.DataFrame, published: pd.DataFrame | None, quantity: str, reference: float | None = None
+    measured: pd.DataFrame,
+    published: pd.DataFrame | None,
+    quantity: str,
+    reference: float | None = None,
+    logarithmic: bool = False,
 ) -> Figure:
     """Draw means with their intervals, a panel a data set and a row an algorithm and step multiplier.
 
@@ -25,6 +30,7 @@ def draw_measured(
         published: columns inputs, eta, algorithm, published; drawn as hollow diamonds where there is a row.
         quantity: what is measured.
         reference: where a grey line is drawn.
+        logarithmic: whether the axis is logarithmic above 1, and linear below.
     """
     data = list(dict.fromkeys(measured["inputs"]))
     rows = [(eta, name) for eta in sorted(set(measured["eta"])) for name in ALGORITHMS]
@@ -39,6 +45,9 @@ def draw_measured(
             ax.axvline(reference, color="0.7", linewidth=0.8, zorder=0)
         ax.set_title(name)
         ax.grid(axis="x", color="0.92", zorder=-1)
+        if logarithmic:
+            ax.set_xscale("symlog", linthresh=1, linscale=0.5)
+            ax.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_yticks(range(len(rows)), [f"{name}, η = {eta:g}" for eta, name in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     fig.supxlabel(quantity, fontsize=9)

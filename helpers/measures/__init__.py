@@ -11,7 +11,7 @@ from helpers.measures.parameters import (
     shared_items,
     top_items,
 )
-from helpers.measures.sweeps import RANKING_CHANGES, VOLUME_RATIOS, contrast, published, tabulate
+from helpers.measures.sweeps import DATA, RANKING_CHANGES, VOLUME_RATIOS, contrast, published, tabulate
 from helpers.measures.walks import (
     CatchUp,
     catch_up,
@@ -25,6 +25,7 @@ from helpers.measures.walks import (
 
 __all__ = [
     "ACTIVATED",
+    "DATA",
     "RANKING_CHANGES",
     "VOLUME_RATIOS",
     "CatchUp",

@@ -91,8 +91,10 @@ def kept_geometry(vectors: Tensor, rows: Tensor, inverse_rows: Tensor, k: int) -
 
 
 def mean_interval(values: Tensor, seed: int = 0) -> tuple[float, float, float]:
-    """Return the mean of values (N,) and the ends of its 95% bootstrap interval."""
+    """Return the mean of values (N,) and the ends of its 95% bootstrap interval, which a single value does not have."""
     numbers = values.double().cpu().numpy()
+    if len(numbers) == 1:
+        return float(numbers[0]), float("nan"), float("nan")
     found = bootstrap((numbers,), lambda v, axis: v.mean(axis), n_resamples=2000, method="percentile", rng=seed)
     return float(numbers.mean()), float(found.confidence_interval.low), float(found.confidence_interval.high)
 

@@ -45,17 +45,17 @@ def tabulate(results: pd.DataFrame, column: str, by: Sequence[str] = BY) -> pd.D
         by: what keeps rows apart.
 
     Returns:
-        A row a group: the columns of ``by``, mean, low, high, and the number of inputs.
+        A row a group, in the order of the walks: the columns of ``by``, mean, low, high, and the number of inputs.
     """
-    of_inputs = results.groupby([*by, "input"], observed=True)[column].mean().dropna()
+    of_inputs = results.groupby([*by, "input"], sort=False)[column].mean().dropna()
     rows = [
         (*key, *mean_interval(torch.tensor(values.to_numpy())), len(values))
-        for key, values in of_inputs.groupby(list(by), observed=True)
+        for key, values in of_inputs.groupby(list(by), sort=False)
     ]
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "number"])
 
 
 def contrast(results: pd.DataFrame, column: str, first: str, second: str, by: Sequence[str] = BY[:2]) -> pd.DataFrame:
     """Average over inputs by how much a measure is larger for one algorithm than for another; as ``tabulate``."""
-    wide = results.pivot_table(index=[*by, "input"], columns="algorithm", values=column)
+    wide = results.groupby([*by, "input", "algorithm"], sort=False)[column].mean().unstack(sort=False)
     return tabulate((wide[first] - wide[second]).rename(column).reset_index(), column, by)

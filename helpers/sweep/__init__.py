@@ -2,7 +2,7 @@
 
 from helpers.sweep.cells import measure_cell
 from helpers.sweep.grid import PAPER, Cell, Grid, Subject
-from helpers.sweep.running import SweepError, load_results, read_stored, run_sweep, store
+from helpers.sweep.running import SweepError, load_results, read_stored, restore, run_sweep, store
 
 __all__ = [
     "PAPER",
@@ -13,6 +13,7 @@ __all__ = [
     "load_results",
     "measure_cell",
     "read_stored",
+    "restore",
     "run_sweep",
     "store",
 ]

@@ -1,16 +1,15 @@
 """Make a sweep from the command line: ``python -m helpers.sweep --help``.
 
-Without subjects it repeats the paper's experiments, whose results are stored in data/results.
+Without subjects it makes the paper's experiments, and goes on from those whose results are stored in data/results.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from helpers.sweep.grid import PAPER, PARTS, Grid, Subject
-from helpers.sweep.running import RESULTS, run_sweep, store
+from helpers.sweep.running import RESULTS, restore, run_sweep, store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,8 +35,11 @@ def main() -> None:
     told = parser.parse_args()
     subjects = tuple(Subject.parse(text, told.device) for text in told.subjects) or PAPER.subjects
     grid = Grid(subjects, told.inputs, tuple(told.etas), tuple(told.parts), told.repetitions, told.steps)
+    ours = grid == PAPER
+    table = told.table or (RESULTS if ours else told.folder / "walks.parquet")
+    if ours and table.is_file() and not told.keep_paths:
+        restore(grid, told.folder, table)
     run_sweep(grid, told.folder, told.scheduler, told.workers, told.keep_paths)
-    table = told.table or (RESULTS if grid == replace(PAPER, etas=grid.etas) else told.folder / "walks.parquet")
     print(store(grid, told.folder, table))
 
 

@@ -89,16 +89,34 @@ def load_results(grid: Grid, folder: str | Path) -> pd.DataFrame:
 def store(grid: Grid, folder: str | Path, path: Path) -> str:
     """Write what a sweep has measured so far into one table, and say how much of the grid that is.
 
-    The column ``seconds`` is the time of a row's cell, all of its walks together, on one core.
+    Args:
+        grid: what was to be measured.
+        folder: where its cells are.
+        path: of the table, a row a walk; the columns ``cell`` and ``seconds`` say which cell a walk is of, and how long
+            that took, with all of its walks, on one core.
     """
     folder = Path(folder)
     notes = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
     seconds = {note["cell"]: note["seconds"] for note in notes}
     done = [cell for cell in grid.cells() if result_path(folder, cell).is_file()]
-    tables = [pd.read_parquet(result_path(folder, cell)).assign(seconds=seconds.get(cell.key)) for cell in done]
+    tables = [
+        pd.read_parquet(result_path(folder, cell)).assign(cell=cell.key, seconds=seconds.get(cell.key)) for cell in done
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(partial(pd.concat(tables, ignore_index=True).to_parquet, index=False), path)
     return f"{len(done)} of {len(grid.cells())} cells in {path}"
+
+
+def restore(grid: Grid, folder: str | Path, path: Path) -> None:
+    """Put the cells of a stored table back into a sweep's folder, so that the sweep goes on from there."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = dict(list(pd.read_parquet(path).groupby("cell")))
+    for cell in grid.cells():
+        if cell.key in stored and not result_path(folder, cell).is_file():
+            rows = stored[cell.key].drop(columns=["cell", "seconds"])
+            write_atomically(partial(rows.to_parquet, index=False), result_path(folder, cell))
+            _note(folder, cell, float(stored[cell.key]["seconds"].iloc[0]))
 
 
 def read_stored() -> pd.DataFrame:
@@ -115,7 +133,7 @@ def _own_client(address: str | None, workers: int | None) -> Client:
     """Connect to a scheduler, or start processes of this machine with one thread each."""
     if address is not None:
         return Client(address)
-    cluster = LocalCluster(n_workers=workers or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=workers or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=":0")
     return Client(cluster, set_as_default=False)
 
 

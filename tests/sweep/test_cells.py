@@ -1,13 +1,15 @@
 """A cell's four walks: the same wherever they are made, and what is measured of them is what they did."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from helpers.geometry import PullbackMetric
 from helpers.sweep import Cell, Grid, Subject, measure_cell
-from helpers.sweep.cells import choose_parts, load_subject
+from helpers.sweep.cells import choose_parts, load_subject, read_inputs
 from helpers.sweep.grid import ALGORITHMS, Walk
 
 DIGITS = Subject("vit-digits", "vit", "digits")
@@ -65,6 +67,28 @@ def test_a_sentence_and_a_masked_word_are_walked_from_too():
         assert rows.loc["corrected", "drift"] <= 1e-4
         assert (rows["value_distance"] >= 0).all()
         assert (rows["decoded_at_start"] < 1e-6).all(), "an unwalked sentence is read back as it was"
+
+
+def test_inputs_of_your_own_are_read_from_a_folder_or_a_file(tmp_path):
+    (tmp_path / "texts.txt").write_text("a warm film\n\nno film at all\n")
+    assert read_inputs(str(tmp_path / "texts.txt")) == ["a warm film", "no film at all"]
+    (tmp_path / "photos").mkdir()
+    for name in ("b.png", "a.png"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "notes.txt").write_text("not an image")
+    assert [Path(image.filename).name for image in read_inputs(str(tmp_path / "photos"))] == ["a.png", "b.png"]
+    rows = measure_cell(Cell(Subject("vit-cifar10", "vit", str(tmp_path / "photos"), 3), 1, 2, (1,), ("one",), 0, 2))
+    assert (rows["steps"] == 2).all()
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(ValueError, match=r"empty.txt.*no image and no sentence"):
+        read_inputs(str(tmp_path / "empty.txt"))
+
+
+@pytest.mark.parametrize("text", ["vit:a", "vit:a:mnist:three", "vit:a:mnist:1:2", "::", "vit::mnist", ""])
+def test_a_subject_in_words_is_named_when_wrong(text):
+    assert Subject.parse("bert:hub/name:winobias:3") == Subject("hub/name", "bert", "winobias", 3)
+    with pytest.raises(ValueError, match="must read adapter:model:inputs"):
+        Subject.parse(text)
 
 
 def test_parts_are_the_most_sensitive_ones():

@@ -13,7 +13,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 from helpers.equivalence import ExplorationPath
-from helpers.sweep import Grid, Subject, SweepError, load_results, measure_cell, run_sweep
+from helpers.sweep import Grid, Subject, SweepError, load_results, measure_cell, restore, run_sweep, store
+from helpers.sweep.__main__ import main
 from helpers.sweep.running import result_path, write_atomically
 
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
@@ -122,14 +123,29 @@ def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_p
     assert time.perf_counter() - began < 30
 
 
-def test_without_a_client_processes_of_this_machine_do_it_and_walks_are_kept(tmp_path, undisturbed):
+def test_the_command_line_with_processes_of_its_own_keeps_walks_and_goes_on_from_a_table(tmp_path, monkeypatch, capsys):
+    folder, table = tmp_path / "sweep", tmp_path / "table.parquet"
+    told = {"inputs": 1, "etas": 1, "parts": "one", "repetitions": 1, "steps": 3, "workers": 1}
+    options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+    subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
+    monkeypatch.setattr(
+        sys, "argv", ["sweep", *subjects, *options, "--keep-paths", "--folder", str(folder), "--table", str(table)]
+    )
+    main()
+    assert "2 of 2 cells" in capsys.readouterr().out
     few = replace(GRID, inputs=1, repetitions=1, steps=3)
-    found = run_sweep(few, tmp_path, workers=1, keep_paths=True)
-    assert len(found) == 8
+    found = load_results(few, folder)
     for cell in few.cells():
         for row in found[found["model"] == cell.subject.model].itertuples():
-            path = ExplorationPath.load(tmp_path / cell.key / f"{row.algorithm}_eta1_one.safetensors")
+            path = ExplorationPath.load(folder / cell.key / f"{row.algorithm}_eta1_one.safetensors")
             assert (len(path), path.travel) == (row.steps, row.travel)
+    stored = pd.read_parquet(table)
+    assert (stored["seconds"] > 0).all()
+    assert set(stored["cell"]) == {cell.key for cell in few.cells()}
+    restore(few, tmp_path / "again", table)
+    pd.testing.assert_frame_equal(load_results(few, tmp_path / "again"), found, check_exact=True)
+    store(few, tmp_path / "again", tmp_path / "twice.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "twice.parquet"), stored, check_exact=True)
 
 
 def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
