@@ -1,5 +1,6 @@
 # make lab    set up and open JupyterLab on the first notebook
 # make test   set up and run every test
+# make site   set up and make the web pages of it all
 # make bench  set up and measure the walks beside the published algorithm
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test bench lint notebooks clean
+.PHONY: help install lab test fresh bench lint notebooks site clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
@@ -15,6 +16,8 @@ help:
 	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
+	@echo "make site       set up, then make web pages of notebooks and documents: site/index.html"
+	@echo "make fresh      set up, then install environment.yml's list anew and run notebook 01 with it; takes minutes"
 	@echo "make lint       set up, then check style with ruff"
 	@echo "make clean      remove what these made"
 
@@ -45,6 +48,14 @@ bench: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python -m helpers.notebooks
+
+site: $(READY)
+	rm -rf build/site site
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/site/doctrees . build/site/html
+	mv build/site/html site
+
+fresh: $(READY)
+	FRESH_INSTALL=1 $(BIN)/pytest tests/fresh
 
 lint: $(READY)
 	$(BIN)/ruff check .

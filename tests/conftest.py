@@ -1,5 +1,9 @@
 """What many tests share: the bundled models, loaded once."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from helpers.adapters import BertAdapter, ViTAdapter
@@ -24,6 +28,21 @@ def bert():
 @pytest.fixture(scope="session")
 def masked_bert():
     return BertAdapter.load("bert-reviews")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site as `make site` builds it, in a folder of its own; a warning of Sphinx's is a failure."""
+    folder = tmp_path_factory.mktemp("site")
+    options = ["-q", "-W", "--keep-going", "-E", "-c", "docs", "-d", str(folder / "doctrees")]
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, ".", str(folder / "html")],
+        cwd=Path(__file__).resolve().parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder / "html"
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,0 +1,102 @@
+"""How the site is made of the notebooks and documents: ``make site``.
+
+Nothing is run: notebooks are shown with their stored outputs. Nothing is fetched from elsewhere when a page is read:
+MathJax comes with the site, and a widget's place is taken by its picture.
+"""
+
+import importlib.resources
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+from launch import REPOSITORY  # noqa: E402
+
+project = "Transformer Manifolds"
+author = "The Transformer Manifolds authors"
+html_title = project
+html_favicon = "icon.svg"
+
+extensions = ["myst_nb"]
+root_doc = "README"
+include_patterns = ["README.md", "notebooks/*.ipynb", "docs/*.md", "data/README.md", "tests/benchmarks/*.md"]
+CHAPTERS = {
+    "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
+    "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
+    "Behind them": [
+        "data/README.md",
+        *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "benchmarks").glob("*.md")),
+    ],
+}
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}
+nb_render_image_options = {"alt": "Figure drawn by the code above it; the text below it says what it shows."}
+
+html_theme = "sphinx_book_theme"
+html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js")]
+mathjax_path = "tex-svg.js"
+html_context = {"default_mode": "auto"}
+html_css_files = ["site.css"]
+html_theme_options = {
+    "home_page_in_toc": True,
+    "navbar_persistent": [],
+    "repository_url": REPOSITORY,
+    "repository_branch": "main",
+    "use_repository_button": True,
+    "launch_buttons": {
+        "notebook_interface": "jupyterlab",
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+    },
+}
+
+WIDGET = "Run this cell to get the widget"  # how the text that helpers.notebooks stores in a widget's place begins
+NOTE = "*This is a widget: it moves where the notebook runs. Its still picture follows below.*"
+
+
+def prepare_source(app, docname: str, source: list[str]) -> None:
+    """Give the front page the notebooks' titles and the list of all pages, and notebooks pictures for their widgets."""
+    if docname == root_doc:
+        source[0] = re.sub(r"\[\w+\.ipynb\]\(", "[](", source[0])  # a link without a text shows the page's title
+        source[0] += "".join(
+            f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(paths) + "\n```\n"
+            for caption, paths in CHAPTERS.items()
+        )
+    if docname.startswith("notebooks/"):
+        notebook = json.loads(source[0])
+        for cell in notebook["cells"]:
+            replace_widget(cell)
+        source[0] = json.dumps(notebook)
+
+
+def replace_widget(cell: dict) -> None:
+    """Put a widget's picture, if the README shows one, and a note in the place of the text stored for it."""
+    for output in cell.get("outputs", []):
+        if "".join(output.get("data", {}).get("text/plain", "")).startswith(WIDGET):
+            pictures = [picture for name, picture in widget_pictures().items() if f"{name}(" in "".join(cell["source"])]
+            output["data"] = {"text/markdown": "\n\n".join([*pictures, NOTE])}
+
+
+def widget_pictures() -> dict[str, str]:
+    """Collect the README's pictures of widgets by the widget's class, as Markdown for a notebook."""
+    shown = re.findall(r"!\[([^]]*)\]\(data/pictures/(\w+)\.png\)\s*\| `(\w+)`", (ROOT / "README.md").read_text())
+    return {name: f"![{alt}](../data/pictures/{picture}.png)" for alt, picture, name in shown}
+
+
+def add_front_door(app, exception: Exception | None) -> None:
+    """Let the site's folder open on the README's page."""
+    if exception is None:
+        shutil.copyfile(app.outdir / "README.html", app.outdir / "index.html")
+
+
+def setup(app) -> None:
+    """Connect all this to Sphinx."""
+    app.connect("source-read", prepare_source)
+    app.connect("build-finished", add_front_door)

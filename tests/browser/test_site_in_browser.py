@@ -1,0 +1,70 @@
+"""The built site in a real Chromium, as wide as on a desk and on a phone: nothing foreign, nothing broken or cut."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("browser")  # one browser and one built site for all
+
+MEASURE = """async () => {
+  await window.MathJax?.startup.promise;
+  const pictures = [...document.images];
+  pictures.forEach((picture) => (picture.loading = 'eager'));
+  await Promise.all(pictures.map((picture) => picture.decode()));
+  const formulas = [...document.querySelectorAll('article .math')];
+  const cut = (each) => {  // wider than the page, and in no box that scrolls
+    for (let box = each; box; box = box.parentElement)
+      if (['auto', 'scroll'].includes(getComputedStyle(box).overflowX)) return false;
+    return each.getBoundingClientRect().right > innerWidth + 1;
+  };
+  return {
+    overflow: document.scrollingElement.scrollWidth - innerWidth,
+    empty: pictures.filter((picture) => !picture.naturalWidth).length,
+    raw: formulas.filter((each) => !each.querySelector('mjx-container svg')).length,
+    wrong: document.querySelectorAll('mjx-merror, [data-mml-node="merror"]').length,
+    cut: [...document.querySelectorAll('article :is(table, pre, img, svg, p)')].filter(cut)
+      .map((each) => each.outerHTML.slice(0, 200)),
+  };
+}"""
+WELL = {"overflow": 0, "empty": 0, "raw": 0, "wrong": 0, "cut": []}
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Where the site is served on this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_whole(width, page, site, address):
+    """The fixture `page` fails on a request that leaves this machine and on an error in the console."""
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in sorted(site.rglob("*.html")):
+        name = path.relative_to(site).as_posix()
+        if name not in ("search.html", "genindex.html") and "_static" not in name:
+            page.goto(f"{address}/{name}")
+            assert page.evaluate(MEASURE) == WELL, name
+
+
+def test_a_solution_unfolds_when_clicked(page, address):
+    page.goto(f"{address}/notebooks/01_geometry__what_a_function_cannot_see.html")
+    solution = page.locator("details", has=page.locator("summary", has_text="Solution")).first
+    assert not solution.locator("pre").is_visible()
+    solution.locator("summary").click()
+    assert solution.locator("pre").is_visible()
+
+
+def test_words_are_found_without_a_server_behind_the_search(page, address):
+    page.goto(f"{address}/search.html?q=pullback")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.locator("#search-results li a", has_text="What can a function not see").count() == 1

@@ -1,0 +1,150 @@
+"""The built site, read from its folder: links lead somewhere, nothing comes from elsewhere, outputs are as stored."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "embed": "src",
+    "object": "data",
+    "link": "href",
+}
+
+pytestmark = pytest.mark.xdist_group("browser")  # where the site is built already
+by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name[:2])
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """Every page of the site, parsed: path -> soup."""
+    paths = [path for path in sorted(site.rglob("*.html")) if path.parent.name != "_static"]  # the theme's templates
+    return {path: BeautifulSoup(path.read_text(), "html.parser") for path in paths}
+
+
+@pytest.fixture
+def page(site, pages):
+    """A notebook's page: page(path of the notebook)."""
+    return lambda path: pages[site / "notebooks" / f"{path.stem}.html"]
+
+
+def cells(path):
+    return json.loads(path.read_text())["cells"]
+
+
+def test_every_notebook_and_document_has_a_page(site, pages):
+    wanted = {f"notebooks/{path.stem}" for path in NOTEBOOKS}
+    wanted |= {"index", "docs/teaching_plan", "docs/glossary", "data/README", "tests/benchmarks/results"}
+    assert {site / f"{name}.html" for name in wanted} <= pages.keys()
+    front = pages[site / "index.html"]
+    assert front.h1.get_text().startswith("Transformer Manifolds")
+    for path in NOTEBOOKS:
+        assert front.find("a", href=f"notebooks/{path.stem}.html"), path.name
+
+
+def test_links_lead_somewhere(site, pages):
+    """Files are there, and so are the places in them; links that leave the site are plain links to https."""
+    count = 0
+    for path, soup in pages.items():
+        for tag in soup.find_all(href=True) + soup.find_all(src=True):
+            link = urlsplit(tag.get("href") or tag.get("src"))
+            if link.scheme or link.netloc:
+                assert (tag.name, link.scheme) == ("a", "https") or link.scheme == "data", (
+                    f"{path.name}: {link.geturl()}"
+                )
+                continue
+            target = (path.parent / unquote(link.path)).resolve() if link.path else path
+            assert target.is_file() and target.is_relative_to(site), f"{path.name}: {link.geturl()}"
+            if link.fragment and target.suffix == ".html":
+                places = {each["id"] for each in pages[target].find_all(id=True)}
+                assert unquote(link.fragment) in places, f"{path.name}: {link.geturl()}"
+            count += 1
+    assert count > 500
+
+
+def test_nothing_is_loaded_from_elsewhere(site, pages):
+    for path, soup in pages.items():
+        for name, attribute in LOADED.items():
+            for tag in soup.find_all(name, **{attribute: True}):
+                assert not re.match(r"(https?:)?//", tag[attribute]), f"{path.name}: {tag}"
+        for script in soup.find_all("script", src=False):
+            assert not re.search(r"https?://|import\(", script.get_text()), f"{path.name}: {script}"
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"""(url\(|@import)\s*["']?(https?:)?//""", sheet.read_text()), sheet.name
+
+
+def test_no_page_knows_the_machine_it_was_built_on(pages):
+    for path, soup in pages.items():
+        assert str(ROOT) not in str(soup), path.name
+
+
+@by_name
+def test_pictures_are_the_stored_ones(path, page, site):
+    """Nothing was run when the site was built."""
+    stored = [
+        o["data"]["image/png"] for c in cells(path) for o in c.get("outputs", []) if "image/png" in o.get("data", {})
+    ]
+    shown = [site / "notebooks" / tag["src"] for tag in page(path).select(".cell_output img")]
+    assert {base64.b64decode("".join(picture)) for picture in stored} <= {picture.read_bytes() for picture in shown}
+    assert len(stored) >= 5
+
+
+@by_name
+def test_printed_results_are_the_stored_ones(path, page):
+    shown = page(path).article.get_text()
+    for cell in cells(path):
+        for output in cell.get("outputs", []):
+            assert "".join(output.get("text", "")) in shown
+
+
+@by_name
+def test_a_still_picture_stands_for_a_widget(path, page):
+    text = page(path).article.get_text()
+    assert not re.search(r"Run this cell|Error displaying widget|Walker\(\)|Browser\(\)|Explorer\(\)", text)
+    assert "widget-view" not in str(page(path)) and "widget-state" not in str(page(path))
+    (note,) = page(path).find_all("em", string=re.compile("This is a widget"))
+    cell = note.find_parent("div", class_="cell")
+    following = cell.find_all_next("div", class_="cell", limit=1)
+    assert following[0].find("img"), "the cell after the widget's draws its still picture"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [("01", "plane walker"), ("02", "class walker"), ("03", "sentence walker"), ("04", "parameter browser")],
+)
+def test_the_widget_itself_is_shown_as_the_readme_shows_it(number, words, page):
+    (path,) = (path for path in NOTEBOOKS if path.name.startswith(number))
+    assert [tag for tag in page(path).select(".cell_output img") if words in tag["alt"]]
+
+
+def test_pictures_say_what_is_on_them(pages):
+    for path, soup in pages.items():
+        for tag in soup.article.find_all("img") if soup.article else []:
+            assert len(tag.get("alt", "")) >= 20 and ".png" not in tag["alt"], f"{path.name}: {tag}"
+
+
+@by_name
+def test_answers_and_solutions_fold(path, page):
+    stored = "".join("".join(c["source"]) for c in cells(path) if c["cell_type"] == "markdown")
+    folds = page(path).article.find_all("details")
+    assert len(folds) == stored.count("<summary>") >= 3
+    assert all(each.summary.get_text() in ("Answer", "Solution") for each in folds)
+    assert not [each for each in folds if each.has_attr("open")]
+    assert [each for each in folds if each.find("pre")], "solutions are inside"
+
+
+@by_name
+def test_formulas_are_marked_for_mathjax(path, page):
+    prose = "".join("".join(c["source"]) for c in cells(path) if c["cell_type"] == "markdown")
+    formulas = re.findall(r"\$\$.+?\$\$|\$.+?\$", re.sub(r"```.*?```|`[^`]*`", "", prose, flags=re.DOTALL), re.DOTALL)
+    assert len(page(path).article.select(".math")) == len(formulas) > 0
