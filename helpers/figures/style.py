@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 COLOURS = sns.color_palette("colorblind", 10)
 MARKERS = "os^DvP*Xp<"
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # five, so that no two near colours share one
 STYLE = {
     "figure.dpi": 100,
     "font.size": 9,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath
-from helpers.figures.style import COLOURS, MARKERS, axes_of, styled
+from helpers.figures.style import COLOURS, DASHES, MARKERS, axes_of, styled
 from helpers.geometry import PullbackMetric
 
 
@@ -180,11 +180,11 @@ def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequen
     fig, axes = plt.subplots(1, len(paths), figsize=(2.7 * len(paths), 2.6), sharey=True, squeeze=False)
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         for k in shown:
-            dashes = ("-", "--", ":")[k % 3]
-            ax.plot(path.outputs[:, k].exp(), dashes, color=COLOURS[k % 10], label=class_names[k], lw=1.6)
+            ax.plot(path.outputs[:, k].exp(), ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
         ax.set(title=name, xlabel="step", ylim=(-0.02, 1.02))
     axes[0, 0].set_ylabel("probability")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), title="class", loc="outside right center")
+    title = "class" if len(shown) == len(peaks) else f"class\n({len(shown)} of {len(peaks)})"
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), title=title, loc="outside right center")
     return fig
 
 
@@ -194,10 +194,11 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
 
     Source: the projection figure of arXiv 2410.06019.
     """
-    start = next(iter(paths.values())).points[0]
-    moved = {name: (path.points - start).flatten(1).double() for name, path in paths.items()}
+    origin = next(iter(paths.values())).points[0]
+    moved = {name: (path.points - origin).flatten(1).double() for name, path in paths.items()}
     _, _, directions = torch.linalg.svd(torch.cat(list(moved.values())), full_matrices=False)
     fig, axes = plt.subplots(1, len(paths), figsize=(3.2 * len(paths), 3.0), sharex=True, sharey=True, squeeze=False)
+    start = {"ls": "", "marker": "o", "mfc": "none", "mec": "black", "ms": 11, "mew": 1.5}  # a ring: no class's marker
     met = sorted({int(k) for path in paths.values() for k in path.classes})
     for ax, (name, path) in zip(axes[0], paths.items(), strict=True):
         places = (moved[name] @ directions[:2].T).numpy()
@@ -206,7 +207,7 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
             dots = ax.scatter(
                 *places[here].T,
                 c=np.arange(len(places))[here],
-                s=28,
+                s=14,
                 marker=MARKERS[k % 10],
                 cmap="viridis",
                 vmin=0,
@@ -214,12 +215,12 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
                 linewidths=0,
                 label=class_names[k],
             )
-        ax.plot(*places[0], "x", color="black", ms=8, mew=2)
+        ax.plot(*places[0], **start)
         ax.set(title=name, xlabel="1st singular direction")
     axes[0, 0].set_ylabel("2nd singular direction")
     fig.colorbar(dots, ax=axes[0, -1], label="step")
     handles = [plt.Line2D([], [], ls="", marker=MARKERS[k % 10], color="0.4", label=class_names[k]) for k in met]
-    handles.append(plt.Line2D([], [], ls="", marker="x", color="black", label="start"))
+    handles.append(plt.Line2D([], [], **start, label="start"))
     fig.legend(handles=handles, title="predicted", loc="outside right center")
     return fig
 

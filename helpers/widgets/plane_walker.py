@@ -30,7 +30,7 @@ class Pair:
 
 
 class PlaneWalker(Stepper):
-    """Click a point of the plane and watch two null curves grow from it, a naive one and a corrected one.
+    """Click a point of the plane and watch two walks grow from it, a naive one and a corrected one.
 
     Each step of the naive walk is a straight null step, as long as the step that the corrected walk just made. A new
     start, function or stride begins anew. The first output's level curves are drawn, the start's dotted.
