@@ -33,17 +33,22 @@ class Linearised:
         """Differentiate one output alone; the point's shape."""
         return self._pull(torch.nn.functional.one_hot(torch.tensor(output), len(self.outputs)).to(self.outputs))
 
-    def jacobian(self, chunk_size: int | None = None) -> Tensor:
-        """Run the backward passes, batched: (k, *point.shape); see ``jacobian``."""
-        numbers = self._point.numel()
-        if len(self.outputs) * numbers > JACOBIAN_NUMBERS:
+    def jacobian(self, chunk_size: int | None = None, rows: Sequence[int] | None = None) -> Tensor:
+        """Run the backward passes, batched: (k, *point.shape), zeros but for ``rows`` if given; see ``jacobian``."""
+        numbers, count = self._point.numel(), len(self.outputs)
+        if count * numbers > JACOBIAN_NUMBERS:
             raise ValueError(
-                f"f: has {len(self.outputs):,} outputs of {numbers:,} numbers, and its Jacobian would not fit; "
+                f"f: has {count:,} outputs of {numbers:,} numbers, and its Jacobian would not fit; "
                 "take a few outputs and the rest, output_map(point, target=10), or low_rank_metric"
             )
-        directions = torch.eye(len(self.outputs), dtype=self.outputs.dtype, device=self.outputs.device)
-        chunks = directions.split(chunk_size or passes_at_once(self._point))
-        return torch.cat([self._pull(chunk, batched=True) for chunk in chunks])
+        directions = torch.eye(count, dtype=self.outputs.dtype, device=self.outputs.device)
+        chunks = (directions if rows is None else directions[list(rows)]).split(
+            chunk_size or passes_at_once(self._point)
+        )
+        found = torch.cat([self._pull(chunk, batched=True) for chunk in chunks])
+        if rows is None:
+            return found
+        return found.new_zeros(count, *self._point.shape).index_copy(0, torch.tensor(rows, device=found.device), found)
 
     def _pull(self, directions: Tensor, batched: bool = False) -> Tensor:
         """Run backward passes of one direction (k,) or many (m, k); zeros where f does not depend on the point."""
@@ -95,9 +100,16 @@ def batched_jacobian(f: SmoothMap, points: Tensor, rows: Sequence[int] | None = 
     Returns:
         Outputs (B, k) and Jacobians (B, k, *point.shape).
     """
-    at_once = max(1, KEPT_NUMBERS // points[0].numel())
-    found = [_differentiate(f, some, rows) for some in points.split(at_once)]
+    at_once = KEPT_NUMBERS // points[0].numel()
+    differentiate = _differentiate if at_once > 1 else _differentiate_one  # a batch of large points gains nothing
+    found = [differentiate(f, some, rows) for some in points.split(max(1, at_once))]
     return torch.cat([outputs for outputs, _ in found]), torch.cat([jacobians for _, jacobians in found])
+
+
+def _differentiate_one(f: SmoothMap, points: Tensor, rows: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+    """Differentiate at one point, (1, *point.shape); see ``batched_jacobian``."""
+    linearised = Linearised(f, points[0])
+    return linearised.outputs[None], linearised.jacobian(rows=rows)[None]
 
 
 def _differentiate(f: SmoothMap, points: Tensor, rows: Sequence[int] | None) -> tuple[Tensor, Tensor]:

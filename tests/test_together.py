@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from helpers import WalkSettings, jacobian, simec, simexp, walk_class
+from helpers import WalkSettings, differentiation, jacobian, simec, simexp, walk_class
 from helpers.adapters.toy import paraboloid
 from helpers.differentiation import batched_jacobian
 from helpers.equivalence import gradient_noise, walk_together
@@ -70,7 +70,9 @@ def test_the_same_bits_whatever_the_threads_timing():
         assert torch.equal(path.points, again.points)
 
 
-def test_only_the_outputs_asked_for_are_differentiated():
+@pytest.mark.parametrize("kept", [2**17, 16, 8, 1])
+def test_only_the_outputs_asked_for_are_differentiated_however_many_points_fit(kept, monkeypatch):
+    monkeypatch.setattr(differentiation, "KEPT_NUMBERS", kept)
     points = torch.stack([START, START / 2])
     outputs, rows = batched_jacobian(classes, points)
     for point, said, found in zip(points, outputs, rows, strict=True):
