@@ -91,7 +91,7 @@ def walk_cell(cell: Cell) -> dict[Walk, tuple[PartsMap, ExplorationPath]]:
 def make_walks(
     adapter: Adapter, maps: Mapping[str, PartsMap], cell: Cell
 ) -> dict[Walk, tuple[PartsMap, ExplorationPath]]:
-    """Make a cell's walks: corrected ones step as far as SiMEC's on average, the baseline's as far as SiMExp's."""
+    """Make a cell's walks: corrected steps are at most as long as SiMEC's mean one, the baseline's as SiMExp's."""
     some, box, steps = next(iter(maps.values())), adapter.bounds(), cell.steps
     whole = replace(some, parts=tuple(range(len(some.point))))
     made: dict[Walk, ExplorationPath] = {}
