@@ -85,7 +85,8 @@ def draw_probability_along(results: pd.DataFrame) -> Figure:
         results: a row a walk, with columns inputs, algorithm and own_at_0, own_at_5, ... own_at_100.
     """
     data = list(dict.fromkeys(results["inputs"]))
-    fig, axes = plt.subplots(1, len(data), figsize=(0.6 + 1.8 * len(data), 2.3), squeeze=False, sharey=True)
+    size = (max(4.4, 0.6 + 1.8 * len(data)), 2.3)
+    fig, axes = plt.subplots(1, len(data), figsize=size, squeeze=False, sharey=True)
     along = [name for name in results if name.startswith("own_at_")]
     percent = [int(name.removeprefix("own_at_")) for name in along]
     for ax, name in zip(axes[0], data, strict=True):
