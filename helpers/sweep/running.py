@@ -58,6 +58,7 @@ def run_sweep(
         All results, a row a walk.
 
     Raises:
+        ValueError: the client's workers have several threads each.
         SweepError: cells that failed, each with its reason; all others are kept.
         OSError: a result cannot be written; what was written before is kept.
     """
@@ -145,7 +146,10 @@ def _hand_out(
     total: int,
 ) -> dict[str, str]:
     """Hand out cells, a few ahead of those that are done, and write what comes back: the failed ones' reasons."""
-    ahead = AHEAD * max(1, sum(client.nthreads().values()))
+    threads = client.nthreads()
+    if any(number > 1 for number in threads.values()):  # derivatives are taken by transforms that threads would share
+        raise ValueError(f"client: has workers of {max(threads.values())} threads, wanted one each (--nthreads 1)")
+    ahead = AHEAD * max(1, len(threads))
     waiting, failed = iter(pending), {}
     submit = lambda cell: client.submit(measure, cell, key=cell.key, pure=False)  # noqa: E731
     cells = {submit(cell): cell for cell in (next(waiting, None) for _ in range(ahead)) if cell is not None}

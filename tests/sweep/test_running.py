@@ -154,3 +154,9 @@ def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
     with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_digits_0of1.*ModelNotFoundError"):
         run_sweep(broken, tmp_path, client)
     assert len(load_results(broken, tmp_path)) == 4
+
+
+def test_workers_of_several_threads_are_refused(tmp_path):
+    many = Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None)
+    with many, pytest.raises(ValueError, match="workers of 2 threads, wanted one each"):
+        run_sweep(GRID, tmp_path, many)
