@@ -10,8 +10,8 @@ from torch import Tensor
 SmoothMap = Callable[[Tensor], Tensor]  # one point, any shape -> its outputs, (k,)
 JACOBIAN_NUMBERS = 2**28  # of a Jacobian that is still kept whole: 2 GiB in float64
 PASS_NUMBERS = 2**22  # of the points whose backward passes run at once: 16 MiB of each layer's states in float32
-KEPT_NUMBERS = 2**17  # of the points that are made ready for their backward passes at once
 CACHED_NUMBERS = 2**16  # the same on a CPU, where a batch that outgrows a core's cache is slower than two
+KEPT_NUMBERS = 2**17  # of the points that are made ready for their backward passes at once
 
 
 class Linearised:
