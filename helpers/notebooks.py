@@ -122,14 +122,19 @@ def save_picture(notebook: NotebookNode, path: Path) -> None:
 
 
 def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """Put each exercise's solution (the code in the <details> after it) in its place, in a copy."""
-    solved, open_exercise = nbformat.from_dict(notebook), None
-    for cell in solved.cells:
-        if "exercise" in cell.metadata.get("tags", []):
-            open_exercise = cell
-        found = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", cell.source, re.DOTALL)
-        if cell.cell_type == "markdown" and found and open_exercise is not None:
-            open_exercise.source, open_exercise = found.group(1), None
+    """Add, in a copy, each exercise anew with its solution (the code in the <details> after it) and with its check.
+
+    They come last: the notebook runs as shipped first, as it does for a student who then solves what is open.
+    """
+    solved = nbformat.from_dict(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for i, cell in enumerate(notebook.cells):
+        if "exercise" not in cell.metadata.get("tags", []):
+            continue
+        texts = "\n".join(after.source for after in notebook.cells[i:] if after.cell_type == "markdown")
+        solution = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", texts, re.DOTALL)
+        check = code[code.index(cell) + 1]
+        solved.cells += map(nbformat.v4.new_code_cell, (solution.group(1), check.source))
     return solved
 
 
