@@ -10,7 +10,7 @@ from helpers.figures.parameters import (
     draw_token_map,
 )
 from helpers.figures.style import styled
-from helpers.figures.sweeps import draw_drifts, draw_measured, draw_probability_along
+from helpers.figures.sweeps import draw_drifts, draw_measured, draw_probability_along, draw_rooms
 from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
 from helpers.figures.walks import (
     draw_drift,
@@ -43,6 +43,7 @@ __all__ = [
     "draw_probability_along",
     "draw_projection",
     "draw_readings",
+    "draw_rooms",
     "draw_spectrum",
     "draw_stitching",
     "draw_swap_map",

@@ -8,9 +8,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
-from helpers.figures.style import COLOURS, styled
+from helpers.figures.style import COLOURS, MARKERS, styled
 
 ALGORITHMS = {"SiMEC": COLOURS[0], "corrected": COLOURS[2], "SiMExp": COLOURS[3], "baseline": COLOURS[7]}
 
@@ -21,7 +21,7 @@ def draw_measured(
     published: pd.DataFrame | None,
     quantity: str,
     reference: float | None = None,
-    logarithmic: bool = False,
+    scale: str = "linear",
 ) -> Figure:
     """Draw means with their intervals, a panel a data set and a row an algorithm and step multiplier.
 
@@ -30,7 +30,7 @@ def draw_measured(
         published: columns inputs, eta, algorithm, published; drawn as hollow diamonds where there is a row.
         quantity: what is measured.
         reference: where a grey line is drawn.
-        logarithmic: whether the axis is logarithmic above 1, and linear below.
+        scale: of the axis, as matplotlib names it: "linear", "log", or "symlog", which is logarithmic above 1.
     """
     data = list(dict.fromkeys(measured["inputs"]))
     rows = [(eta, name) for eta in sorted(set(measured["eta"])) for name in ALGORITHMS]
@@ -42,12 +42,13 @@ def draw_measured(
         if published is not None:
             _draw_published(ax, published[published["inputs"] == name], rows)
         if reference is not None:
-            ax.axvline(reference, color="0.7", linewidth=0.8, zorder=0)
+            ax.axvline(reference, color="0.45", linewidth=1.0, zorder=0)
         ax.set_title(name)
         ax.grid(axis="x", color="0.92", zorder=-1)
-        if logarithmic:
-            ax.set_xscale("symlog", linthresh=1, linscale=0.5)
+        if scale != "linear":
+            ax.set_xscale(scale, **({"linthresh": 1, "linscale": 0.7} if scale == "symlog" else {}))
             ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[0, 0].set_yticks(range(len(rows)), [f"{name}, η = {eta:g}" for eta, name in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     fig.supxlabel(quantity, fontsize=9)
@@ -79,7 +80,7 @@ def _diamond(x: list[float] | None = None, y: list[float] | None = None) -> plt.
 
 @styled
 def draw_probability_along(results: pd.DataFrame) -> Figure:
-    """Draw the first class's probability along walks, a panel a data set: means, with a standard deviation around.
+    """Draw the first class's probability along walks, a panel a data set: means, with quartiles around.
 
     Args:
         results: a row a walk, with columns inputs, algorithm and own_at_0, own_at_5, ... own_at_100.
@@ -92,11 +93,11 @@ def draw_probability_along(results: pd.DataFrame) -> Figure:
     for ax, name in zip(axes[0], data, strict=True):
         for algorithm, colour in ALGORITHMS.items():
             chosen = results.loc[(results["inputs"] == name) & (results["algorithm"] == algorithm), along].to_numpy()
-            mean, spread = chosen.mean(0), chosen.std(0)
-            ax.plot(percent, mean, color=colour, linewidth=1.6, label=algorithm)
-            ax.fill_between(percent, mean - spread, np.minimum(mean + spread, 1), color=colour, alpha=0.12, linewidth=0)
+            ax.plot(percent, chosen.mean(0), color=colour, linewidth=1.6, label=algorithm)
+            low, high = np.quantile(chosen, [0.25, 0.75], axis=0)
+            ax.fill_between(percent, low, high, color=colour, alpha=0.12, linewidth=0)
         ax.set(title=name, ylim=(0, 1.03))
-    fig.supxlabel("steps made, %", fontsize=9)
+    fig.supxlabel("steps made, % (bands: middle half of the walks)", fontsize=9)
     axes[0, 0].set_ylabel("probability of the first class")
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=8)
@@ -117,7 +118,35 @@ def draw_drifts(results: pd.DataFrame, tolerance: float) -> Figure:
         for algorithm, colour in ALGORITHMS.items():
             chosen = results[(results["eta"] == eta) & (results["algorithm"] == algorithm)]
             sns.ecdfplot(chosen, x="drift", ax=ax, color=colour, linewidth=1.8, label=algorithm, log_scale=True)
-        ax.axvline(tolerance, color="0.4", linestyle=":", linewidth=1.2)
+        ax.axvline(tolerance, color="black", linestyle=":", linewidth=1.2, zorder=3, label="tolerance")
         ax.set(title=f"η = {eta:g}", xlabel="largest drift of the walk, nats", ylabel="share of walks")
     axes[0, -1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
+
+
+@styled
+def draw_rooms(ratios: pd.DataFrame, published: pd.DataFrame, steps: float) -> Figure:
+    """Draw how much more room one walk takes up than another, over how much longer its steps are; both logarithmic.
+
+    Args:
+        ratios: a row a pair of walks, with columns inputs, travel and volume.
+        published: columns inputs and published, ratios of hypervolumes.
+        steps: published ratio of the lengths of steps.
+    """
+    fig, ax = plt.subplots(figsize=(4.6, 3.2))
+    data = list(dict.fromkeys(ratios["inputs"]))
+    for name, colour, marker in zip(data, COLOURS, MARKERS, strict=False):
+        chosen = ratios[ratios["inputs"] == name]
+        ax.plot(chosen["travel"], chosen["volume"], marker, ms=3.5, alpha=0.6, color=colour, label=f"{name}, here")
+    ax.add_line(_diamond([steps] * len(published), list(published["published"])))
+    ax.plot([], [], "D", markerfacecolor="white", color="black", markersize=5, label="published")
+    ends = np.array([ratios["travel"].min() / 2, 2 * steps])
+    ax.plot(ends, ends, color="0.45", linewidth=1.0, zorder=0, label="equal")
+    ax.update_datalim([(steps, published["published"].max())])
+    ax.set(
+        xscale="log", yscale="log", xlabel="steps of SiMExp, times as long as SiMEC's", ylabel="room, times as large"
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return fig

@@ -11,7 +11,15 @@ from helpers.measures.parameters import (
     shared_items,
     top_items,
 )
-from helpers.measures.sweeps import DATA, RANKING_CHANGES, VOLUME_RATIOS, contrast, published, tabulate
+from helpers.measures.sweeps import (
+    DATA,
+    RANKING_CHANGES,
+    STEP_DIFFERENCES,
+    VOLUME_RATIOS,
+    contrast,
+    published,
+    tabulate,
+)
 from helpers.measures.walks import (
     CatchUp,
     catch_up,
@@ -27,6 +35,7 @@ __all__ = [
     "ACTIVATED",
     "DATA",
     "RANKING_CHANGES",
+    "STEP_DIFFERENCES",
     "VOLUME_RATIOS",
     "CatchUp",
     "activated_parameters",

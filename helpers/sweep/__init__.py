@@ -1,6 +1,6 @@
 """Many walks at once, on one machine or on a cluster."""
 
-from helpers.sweep.cells import measure_cell
+from helpers.sweep.cells import choose_parts, measure_cell
 from helpers.sweep.grid import PAPER, Cell, Grid, Subject
 from helpers.sweep.running import SweepError, load_results, read_stored, restore, run_sweep, store
 
@@ -10,6 +10,7 @@ __all__ = [
     "Grid",
     "Subject",
     "SweepError",
+    "choose_parts",
     "load_results",
     "measure_cell",
     "read_stored",
