@@ -5,7 +5,6 @@ anywidget's ``render({model, el})``. They call nothing of JupyterLab's own; its 
 work where ipywidgets and anywidget do: JupyterLab and Notebook 7, both tested here, VS Code and Colab.
 """
 
-import ast
 import base64
 import builtins
 import os
@@ -15,6 +14,7 @@ import shutil
 import socket
 import statistics
 import subprocess
+import symtable
 import sys
 import time
 import urllib.request
@@ -236,15 +236,14 @@ def needed_by_widget(cells) -> set[int]:
 
 
 def names_in(source) -> tuple[set[str], set[str]]:
-    """Names that a cell reads, and names that it binds."""
-    loaded, stored = set(), set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name):
-            (loaded if isinstance(node.ctx, ast.Load) else stored).add(node.id)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            stored.add(node.name)
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            stored |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    """Global names that a cell reads, in its functions too, and those that it binds."""
+    top = symtable.symtable(source, "cell", "exec")
+    stored = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    loaded, tables = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}, top.get_children()
+    while tables:
+        table = tables.pop()
+        loaded |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
+        tables += table.get_children()
     return loaded - set(dir(builtins)), stored
 
 

@@ -147,3 +147,16 @@ def test_04_the_parameter_browser(open_shipped_notebook, hand, report, take_pict
     hand.choose("what", "neuron: key (W_in)")
     hand.wait_for_text("neuron: key (W_in), layer")
     assert " → " not in names(0)[0]
+
+
+def test_06_the_figure_explorer(open_shipped_notebook, hand):
+    hand = hand(open_shipped_notebook("06"), kind=".tm-figure-explorer")
+    picture = hand.widget.locator("img")
+    shown = picture.get_attribute("src")
+    for control, option in (("data", "winobias"), ("parts", "one"), ("eta", "1.0")):
+        hand.choose(control, option)
+        hand.page.wait_for_function(
+            "([img, before]) => img.src !== before && img.naturalWidth > 300", arg=[picture.element_handle(), shown]
+        )
+        shown = picture.get_attribute("src")
+    assert hand.status() == ""
