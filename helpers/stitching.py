@@ -75,8 +75,15 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     return ids, mask
 
 
-def embedding_kernel(classifier: MeanStateClassifier, base: GPT2Model) -> Tensor:
+def embedding_kernel(
+    classifier: MeanStateClassifier, base: GPT2Model, shuffle: torch.Generator | None = None
+) -> Tensor:
     """Return E_B E_A^+ (d_B, d_A): what turns a row of the base's embeddings into one of the classifier's, at best.
+
+    Args:
+        classifier: the donor, model A.
+        base: model B.
+        shuffle: permute the base's words, for a control: both models' embeddings, but nothing shared between them.
 
     Raises:
         ValueError: the models have vocabularies of different sizes.
@@ -85,7 +92,8 @@ def embedding_kernel(classifier: MeanStateClassifier, base: GPT2Model) -> Tensor
     if len(rows_a) != len(rows_b):
         raise ValueError(f"base: has {len(rows_b):,} vocabulary items, the classifier {len(rows_a):,}; wanted the same")
     gram = rows_a.cpu().double().T @ rows_a.cpu().double()
-    cross = rows_b.cpu().double().T @ rows_a.cpu().double()
+    order = torch.arange(len(rows_b)) if shuffle is None else torch.randperm(len(rows_b), generator=shuffle)
+    cross = rows_b.cpu().double()[order].T @ rows_a.cpu().double()
     return (cross @ torch.linalg.pinv(gram, hermitian=True)).to(rows_b)
 
 
@@ -159,23 +167,31 @@ def stitch(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StitchingTable:
-    """Accuracies of every stitched classifier, beside its random twins and the donor.
+    """Accuracies of every stitched classifier, beside its meaningless twins and the donor.
 
     Attributes:
         accuracy: with the kernel of the embeddings, (layers_b + 1, layers_a + 1): a row a keep, a column a transplant.
         random: with random kernels, (seeds, layers_b + 1, layers_a + 1).
+        shuffled: with kernels of the base's shuffled words, (shuffles, layers_b + 1, layers_a + 1).
+        at_median: as accuracy, each classifier's threshold put where half of the texts are on either side.
         area: under the ROC curve, shaped as accuracy: how often a text of class 1 has higher log-odds than one of 0.
         random_area: the same with random kernels.
+        shuffled_area: the same with kernels of shuffled words.
         donor: of the classifier itself.
+        donor_area: the area of the classifier itself.
         chance: share of the commonest label.
         texts: how many texts were judged.
     """
 
     accuracy: Tensor
     random: Tensor
+    shuffled: Tensor
+    at_median: Tensor
     area: Tensor
     random_area: Tensor
+    shuffled_area: Tensor
     donor: float
+    donor_area: float
     chance: float
     texts: int
 
@@ -185,9 +201,9 @@ class StitchingTable:
         return float(interval.low), float(interval.high)
 
     @property
-    def beats_random(self) -> Tensor:
-        """Which classifiers are better than all of their random twins, (layers_b + 1, layers_a + 1)."""
-        return self.accuracy > self.random.amax(0)
+    def beats_twins(self) -> Tensor:
+        """Which classifiers are better than all of their meaningless twins, (layers_b + 1, layers_a + 1)."""
+        return self.accuracy > torch.cat([self.random, self.shuffled]).amax(0)
 
     def __repr__(self) -> str:
         low, high = self.interval(self.donor)
@@ -210,6 +226,7 @@ def stitching_table(
     tokens: tuple[Tensor, Tensor],
     labels: Tensor,
     seeds: Sequence[int] = range(10),
+    shuffles: Sequence[int] = (),
 ) -> StitchingTable:
     """Judge texts by every stitched classifier, over all keeps and transplants; the base runs once on each text.
 
@@ -219,6 +236,7 @@ def stitching_table(
         tokens: ids and mask, as ``last_tokens`` gives them.
         labels: 0 or 1, (N,).
         seeds: of the random kernels; each is used at every keep and transplant.
+        shuffles: seeds of the kernels of the base's shuffled words, used likewise.
 
     Raises:
         ValueError: the labels are not two, or the classifier has more classes.
@@ -227,6 +245,7 @@ def stitching_table(
         raise ValueError(f"labels: are {sorted(set(labels.tolist()))}, wanted 0 and 1, both, for a classifier of two")
     kernel = embedding_kernel(classifier, base)
     kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
+    kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
     depths = len(base.h) + 1, len(classifier.body.h) + 1
     odds, donor = torch.empty(len(kernels), *depths, len(labels)), torch.empty(len(labels))
     for rows, ids, mask in _batches(*tokens):
@@ -236,14 +255,20 @@ def stitching_table(
                 for transplant in range(depths[1]):
                     stitched = stitch(classifier, base, keep, transplant, each)
                     odds[k, keep, transplant, rows] = stitched.finish(states, mask).diff(dim=1)[:, 0].cpu()
-    shares = ((odds > 0) == labels.bool()).double().mean(-1)
-    areas = _areas(odds, labels.bool())
+    share = lambda above: (above == labels.bool()).double().mean(-1)  # noqa: E731
+    parts = [1, len(seeds), len(shuffles)]
+    own, random, shuffled = share(odds > 0).split(parts)
+    own_area, random_area, shuffled_area = _areas(odds, labels.bool()).split(parts)
     return StitchingTable(
-        accuracy=shares[0],
-        random=shares[1:],
-        area=areas[0],
-        random_area=areas[1:],
-        donor=float(((donor > 0) == labels.bool()).double().mean()),
+        accuracy=own[0],
+        random=random,
+        shuffled=shuffled,
+        at_median=share(odds[0] > odds[0].quantile(0.5, dim=-1, keepdim=True)),
+        area=own_area[0],
+        random_area=random_area,
+        shuffled_area=shuffled_area,
+        donor=float(share(donor > 0)),
+        donor_area=float(_areas(donor[None], labels.bool())),
         chance=float(labels.bincount().max() / len(labels)),
         texts=len(labels),
     )

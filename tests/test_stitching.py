@@ -90,6 +90,14 @@ def test_the_kernel_is_that_of_the_pseudo_inverse(donor, base):
     assert torch.allclose(embedding_kernel(donor, base).double(), rows_b.T @ torch.linalg.pinv(rows_a.T), atol=1e-5)
 
 
+def test_with_words_shuffled_the_kernel_is_that_of_the_rows_in_another_order(donor, base):
+    order = torch.randperm(8192, generator=torch.Generator().manual_seed(1))
+    rows_a, rows_b = donor.body.wte.weight.double(), base.wte.weight.double()[order]
+    shuffled = embedding_kernel(donor, base, torch.Generator().manual_seed(1)).double()
+    assert torch.allclose(shuffled, rows_b.T @ torch.linalg.pinv(rows_a.T), atol=1e-5)
+    assert not torch.allclose(shuffled, embedding_kernel(donor, base).double(), atol=1e-2)
+
+
 def test_a_random_kernel_has_the_same_shape_and_norm_and_is_drawn_from_its_generator(donor, base):
     kernel = embedding_kernel(donor, base)
     one, again, other = (random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
@@ -115,13 +123,23 @@ def test_impossible_stitches_are_refused(donor, base):
 def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, sentences):
     (ids, mask), labels = sentences
     few = torch.arange(60, 140)
-    found = stitching_table(donor, base, (ids[few], mask[few]), labels[few], seeds=[3])
+    found = stitching_table(donor, base, (ids[few], mask[few]), labels[few], seeds=[3], shuffles=[4])
     kernel = embedding_kernel(donor, base)
     twin = random_kernel(kernel, torch.Generator().manual_seed(3))
+    mixed = embedding_kernel(donor, base, torch.Generator().manual_seed(4))
     for keep, transplant in [(0, 4), (1, 1), (4, 0)]:
-        for accuracies, each in ((found.accuracy, kernel), (found.random[0], twin)):
+        for accuracies, each in ((found.accuracy, kernel), (found.random[0], twin), (found.shuffled[0], mixed)):
             said = stitch(donor, base, keep, transplant, each)(ids[few], mask[few]).argmax(1)
             assert accuracies[keep, transplant] == pytest.approx(float((said == labels[few]).double().mean()))
+    assert found.area.shape == found.random_area[0].shape == found.shuffled_area[0].shape == (5, 5)
+    odds = stitch(donor, base, 4, 0)(ids[few], mask[few]).diff(dim=1)[:, 0]
+    positive, negative = odds[labels[few] == 1], odds[labels[few] == 0]
+    assert found.area[4, 0] == pytest.approx(float((positive[:, None] > negative).double().mean()), abs=2e-3)
+    upper_half = odds.argsort().argsort() >= len(few) // 2
+    assert found.at_median[4, 0] == pytest.approx(float((upper_half == labels[few]).double().mean()))
+    assert found.donor < found.donor_area <= 1
+    better = found.accuracy > torch.maximum(found.random[0], found.shuffled[0])
+    assert torch.equal(found.beats_twins, better)
     assert found.donor == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
     assert found.chance == max(float(labels[few].double().mean()), 1 - float(labels[few].double().mean()))
     low, high = found.interval(0.75)

@@ -21,7 +21,8 @@ WRITTEN = 6  # layers up to which scores are written into their cells
 def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
     """Draw alignments as heat maps, a row a way to compare and a column a kind; matched layers have a frame.
 
-    The shades of every map run from its own lowest score to its own highest.
+    The shades of every map run from its own lowest score to its own highest; where some are below zero, from red
+    over white at zero to blue.
 
     Args:
         rows: name of the way to compare -> one alignment a kind, in the same order of kinds.
@@ -44,12 +45,14 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
 
 def _draw_scores(ax: Axes, alignment: LayerAlignment) -> None:
     scores = alignment.scores.numpy()
-    ax.imshow(scores, cmap="Blues")
-    middle, digits = (scores.min() + scores.max()) / 2, 2 if np.ptp(scores) > 0.05 else 3
+    limit, signed, digits = abs(scores).max(), scores.min() < 0, 2 if np.ptp(scores) > 0.05 else 3
+    shades = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if signed else {"cmap": "Blues"}
+    dark = abs(scores) > 0.6 * limit if signed else scores > (scores.min() + scores.max()) / 2
+    ax.imshow(scores, **shades)
     for (a, b), score in np.ndenumerate(scores):
         if max(scores.shape) <= WRITTEN:
             text = f"{score:z.{digits}f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-            ink = "white" if score > middle else "black"
+            ink = "white" if dark[a, b] else "black"
             ax.text(b, a, text, ha="center", va="center", color=ink, fontsize=7)
     for a, b in alignment.matching:
         frame = plt.Rectangle((b - 0.46, a - 0.46), 0.92, 0.92, fill=False, edgecolor=COLOURS[1], linewidth=1.8)
@@ -64,7 +67,8 @@ def _draw_scores(ax: Axes, alignment: LayerAlignment) -> None:
 def draw_stitching(table: StitchingTable) -> Figure:
     """Draw accuracy over the base's kept layers, a panel a number of transplanted layers, with 95% intervals.
 
-    Grey points are random kernels, one each; lines across are the donor and chance.
+    Grey points are random kernels, one each, grey crosses kernels of shuffled words; lines across are the donor and
+    chance.
     """
     keeps, panels = range(table.accuracy.shape[0]), range(table.accuracy.shape[1])
     fig, axes = plt.subplots(1, len(panels), figsize=(0.6 + 1.75 * len(panels), 2.7), sharey=True, squeeze=False)
@@ -73,6 +77,8 @@ def draw_stitching(table: StitchingTable) -> Figure:
         ends = np.array([table.interval(share) for share in curve]).T
         ax.errorbar(keeps, curve, abs(ends - curve), color=COLOURS[0], marker="o", markersize=4, capsize=2, zorder=3)
         _draw_twins(ax, table.random[:, :, transplant].numpy(), table.donor, table.chance)
+        for curve in table.shuffled[:, :, transplant].numpy():
+            ax.plot(keeps, curve, "x", color="0.5", markersize=4, zorder=1)
         ax.set(title=f"transplant {transplant}", xlabel="layers kept", xticks=keeps)
     axes[0][0].set_ylabel("accuracy")
     _label(axes[0][-1], {"donor": table.donor, "chance": table.chance})

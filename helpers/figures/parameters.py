@@ -104,7 +104,7 @@ def draw_curves(
 
 @styled
 def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[str]) -> Figure:
-    """Draw tokens in the plane, each at its place and in its group's colour.
+    """Draw tokens in the plane, each at its place and with its group's colour and marker.
 
     Args:
         places: (N, 2).
@@ -113,13 +113,16 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     span = np.ptp(places, axis=0)
-    for group, colour in zip(dict.fromkeys(groups), COLOURS, strict=False):
+    for group, colour, marker in zip(dict.fromkeys(groups), COLOURS, MARKERS, strict=False):
         mine = [i for i, each in enumerate(groups) if each == group]
-        ax.scatter(*places[mine].T, s=10, color=colour, label=group)
+        ax.scatter(*places[mine].T, s=14, color=colour, marker=marker, label=group)
         for i in mine:
             right, up = ((places - places[i]) / span).T
-            crowded = ((right > 0) & (right < 0.14) & (abs(up) < 0.035)).any()  # the name would run into a neighbour
-            place = {"xytext": (-3, 2), "ha": "right"} if crowded else {"xytext": (3, 2)}
+            runs_into = lambda near, right=right, up=up: (near(right) & (abs(up) < 0.045)).any()  # noqa: E731
+            place = {"xytext": (3, 2)}
+            if runs_into(lambda across: (across > 0) & (across < 0.14)):  # the name at the right would hide a neighbour
+                alone = not runs_into(lambda across: (across < 0) & (across > -0.28))
+                place = {"xytext": (-3, 2), "ha": "right"} if alone else {"xytext": (0, -9), "ha": "center"}
             ax.annotate(names[i], places[i], textcoords="offset points", fontsize=8, color=colour, **place)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -99,11 +99,20 @@ def draw_swap_map(tokens: Sequence[str], words: Sequence[str], panels: Mapping[s
 
 
 @styled
-def draw_bars(values: pd.Series, quantity: str) -> Figure:
-    """Draw one horizontal bar a name, those above zero in another colour than those below."""
+def draw_bars(values: pd.Series, quantity: str, axis: str = "", controls: Collection[str] = ()) -> Figure:
+    """Draw one horizontal bar a name: those above zero blue, those below orange, controls grey.
+
+    Args:
+        values: a number a name.
+        quantity: what the numbers are.
+        axis: what the names are.
+        controls: names of those bars that are controls.
+    """
     fig, ax = plt.subplots(figsize=(4.6, 0.6 + 0.17 * len(values)))
-    ax.barh(values.index, values, color=[COLOURS[0] if value > 0 else COLOURS[1] for value in values], height=0.75)
+    signs = {name: COLOURS[0] if value > 0 else COLOURS[1] for name, value in values.items()}
+    colours = ["0.6" if name in controls else colour for name, colour in signs.items()]
+    ax.barh(values.index, values, color=colours, height=0.75)
     ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set(xlabel=quantity, ylim=(-0.6, len(values) - 0.4))
+    ax.set(xlabel=quantity, ylabel=axis, ylim=(-0.6, len(values) - 0.4))
     ax.tick_params(axis="y", length=0, labelsize=8)
     return fig

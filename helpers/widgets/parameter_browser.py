@@ -157,7 +157,9 @@ class ParameterBrowser(widgets.VBox):
         )
         self.layer = widgets.BoundedIntText(0, 0, self._weights.n_layers - 1, description="layer", layout=wide)
         self.index = widgets.BoundedIntText(0, 0, self._weights.d_mlp - 1, description="neuron", layout=wide)
-        self.words_only = widgets.Checkbox(self._reading.words_only, description="whole words only", indent=False)
+        self.words_only = widgets.Checkbox(
+            self._reading.words_only, description="beginnings of words only", indent=False
+        )
         self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings", indent=False)
         self.word = widgets.Text(
             placeholder="a word, then Enter",
