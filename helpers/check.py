@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 INSTALL = "run `make install`, or `pip install --constraint constraints.txt --editable .` in the environment"
 MEMORY = 4  # GiB that all notebooks keep under
 NEEDED_BY = {
-    "vit-digits": "02",
+    "vit-digits": "02, 06",
     "bert-sentiment": "03, 05, 06",
     "bert-reviews": "03",
     "gpt2-reviews": "04, 05, 06",
