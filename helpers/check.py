@@ -89,7 +89,7 @@ def check_models() -> Iterator[Finding]:
     found = bundled_models()
     for name, notebooks in NEEDED_BY.items():
         path = MODELS / name / "model.safetensors"
-        trouble = "" if name in found and is_whole(path) else f"missing or cut off; notebook {notebooks} needs it"
+        trouble = "" if name in found and is_whole(path) else f"missing or cut off; needed by notebooks {notebooks}"
         yield Finding(f"model {name}", trouble, "clone the repository again, or `git checkout -- data/models`")
 
 

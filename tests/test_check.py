@@ -38,7 +38,7 @@ def test_a_cut_off_model_fails_and_says_what_to_do(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(check, "MODELS", tmp_path)
     assert check.main() == 1
     said = capsys.readouterr().out
-    assert "FAIL  model vit-digits: missing or cut off; notebook 02 needs it" in said
+    assert "FAIL  model vit-digits: missing or cut off; needed by notebooks 02, 06" in said
     assert "git checkout -- data/models" in said
     assert not check.is_whole(tmp_path / "nowhere")
 
