@@ -117,12 +117,12 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
         mine = [i for i, each in enumerate(groups) if each == group]
         ax.scatter(*places[mine].T, s=14, color=colour, marker=marker, label=group)
         for i in mine:
-            right, up = ((places - places[i]) / span).T
-            runs_into = lambda near, right=right, up=up: (near(right) & (abs(up) < 0.045)).any()  # noqa: E731
+            across, up = ((places - places[i]) / span).T
+            beside = abs(up) < 0.045
             place = {"xytext": (3, 2)}
-            if runs_into(lambda across: (across > 0) & (across < 0.14)):  # the name at the right would hide a neighbour
-                alone = not runs_into(lambda across: (across < 0) & (across > -0.28))
-                place = {"xytext": (-3, 2), "ha": "right"} if alone else {"xytext": (0, -9), "ha": "center"}
+            if (beside & (across > 0) & (across < 0.14)).any():  # the name at the right would hide a neighbour
+                crowded = (beside & (across < 0) & (across > -0.28)).any()
+                place = {"xytext": (0, -9), "ha": "center"} if crowded else {"xytext": (-3, 2), "ha": "right"}
             ax.annotate(names[i], places[i], textcoords="offset points", fontsize=8, color=colour, **place)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
