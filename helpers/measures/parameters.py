@@ -141,7 +141,8 @@ def activated_parameters(
     """Score R_k: how much of what hidden states read as is said by the parameters that they activate.
 
     For each state, the five most activated neurons (W_in, W_out) or subheads (W_V, W_O); the control takes those
-    that a random other state of the same layer activates.
+    that a random other state of the same layer activates. States of one text are not independent: they are averaged
+    first, and the interval is over texts.
 
     Args:
         w: the model, layer norms folded in.
@@ -171,6 +172,7 @@ def activated_parameters(
         parameters = top_items(w.vectors(kind, layer), space.rows, k)[fired.abs().topk(ACTIVATED, dim=1).indices]
         shift = torch.randint(1, len(said), (len(said),), generator=generator)
         others = parameters[(torch.arange(len(said)) + shift) % len(said)]
-        own, control = (shared_items(said, each, len(space)) for each in (parameters, others))
-        found.append({"layer": layer} | _beside(own, control, seed))
+        shares = torch.stack([shared_items(said, each, len(space)) for each in (parameters, others)], dim=1)
+        by_text = torch.stack([some.mean(0) for some in shares.split([trace.states.shape[1] for trace in traces])])
+        found.append({"layer": layer} | _beside(*by_text.T, seed))
     return pd.DataFrame(found)

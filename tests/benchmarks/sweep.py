@@ -90,13 +90,13 @@ def seconds(f: PartsMap, walks: list[partial], rows: list[int] | None = None) ->
 
 
 def row(name: str, found: dict[str, float]) -> str:
-    """Write a row of the table, with the time of the whole grid from 20 inputs."""
+    """Write a row of the table."""
     cell = PAPER.steps * (PUBLISHED * found["published"] + OTHERS * (found["corrected"] + found["baseline"]))
-    whole = cell * PAPER.inputs * PAPER.repetitions / 3600
-    each = " | ".join(f"{1e3 * found[kind]:.3g}" for kind in ("alone", "published", "corrected", "baseline"))
+    three = lambda x: f"{float(f'{x:.3g}'):,g}"  # noqa: E731
+    each = " | ".join(three(1e3 * found[kind]) for kind in ("alone", "published", "corrected", "baseline"))
     ratio = found["alone"] / found["published"]
     return (
-        f"| {name} | {found['numbers']:,}, {found['outputs']} | {each} | {ratio:.1f} | {cell / 60:.3g} | {whole:.3g} "
+        f"| {name} | {found['numbers']:,}, {found['outputs']} | {each} | {ratio:.1f} | {three(cell / 60)} "
         f"| {found['mib']:.0f} |"
     )
 
@@ -105,12 +105,12 @@ HEAD = """# A sweep's walks, measured
 
 Written by `make bench` in one run on {cores} CPU cores ({machine}), one thread, Python {python}, PyTorch {torch}. A cell is
 one input walked from in {walks} ways, {steps:,} steps each: four algorithms, two step multipliers, three choices of parts. The
-last columns are that cell's minutes on one core, the core hours of {inputs} inputs and {repetitions} repetitions, and the
+last columns are that cell's minutes on one core, measures left out ({inputs} inputs with {repetitions} repetitions are {cells} cells), and the
 memory of a worker above the model. Hub models are shapes with random weights, timed with two walks of each kind; the corrected
 walk's steps are small here.
 
-| model | numbers of a point, outputs | SiMEC alone, ms a step | SiMEC and SiMExp, 12 side by side | corrected, 6 | baseline, 6 | side by side, times faster | minutes a cell | core hours in all | MiB |
-|---|---|---|---|---|---|---|---|---|---|
+| model | numbers of a point, outputs | SiMEC alone, ms a step | SiMEC and SiMExp, 12 side by side | corrected, 6 | baseline, 6 | side by side, times faster | minutes a cell | MiB |
+|---|---|---|---|---|---|---|---|---|
 """  # noqa: E501
 
 
@@ -138,6 +138,7 @@ def main() -> None:
         steps=PAPER.steps,
         inputs=PAPER.inputs,
         repetitions=PAPER.repetitions,
+        cells=PAPER.inputs * PAPER.repetitions,
     )
     RESULTS.write_text(head + "\n".join(rows) + "\n")
     print(RESULTS.read_text())
