@@ -1,4 +1,4 @@
-"""The papers' measures, one function each; scipy's wherever it has one."""
+"""The papers' measures, one function each; scipy's wherever it has one (its Jaccard takes one pair)."""
 
 from helpers.measures.parameters import (
     ACTIVATED,
@@ -12,9 +12,12 @@ from helpers.measures.parameters import (
     top_items,
 )
 from helpers.measures.sweeps import (
+    CATCH_UP,
     DATA,
     RANKING_CHANGES,
+    SECONDS,
     STEP_DIFFERENCES,
+    VALUE_DISTANCES,
     VOLUME_RATIOS,
     contrast,
     published,
@@ -33,9 +36,12 @@ from helpers.measures.walks import (
 
 __all__ = [
     "ACTIVATED",
+    "CATCH_UP",
     "DATA",
     "RANKING_CHANGES",
+    "SECONDS",
     "STEP_DIFFERENCES",
+    "VALUE_DISTANCES",
     "VOLUME_RATIOS",
     "CatchUp",
     "activated_parameters",

@@ -156,12 +156,14 @@ def activated_parameters(
         A row a layer, as ``related_parameters``.
 
     Raises:
-        ValueError: for another kind, or a model without a final layer norm.
+        ValueError: for another kind, a model without a final layer norm, or texts of less than two tokens in all.
 
     Source: arXiv 2209.02535, section 5.
     """
     if kind not in ("W_in", "W_out", "W_V", "W_O"):
         raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
+    if sum(trace.states.shape[1] for trace in traces) < 2:
+        raise ValueError("traces: hold less than two tokens, wanted another one for the control")
     if w.final_scale is None:
         raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
     space, generator, found = embedding_space(w), torch.Generator().manual_seed(seed), []

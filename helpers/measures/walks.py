@@ -5,12 +5,13 @@ Source: arXiv 2410.06019, section 5 and appendix.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import rankdata, ttest_ind, wasserstein_distance
+from scipy.stats import ConstantInputWarning, pearsonr, rankdata, ttest_ind, wasserstein_distance
 from sklearn.decomposition import PCA
 from torch import Tensor
 
@@ -30,7 +31,8 @@ def ranking_changes(outputs: Tensor) -> Tensor:
         outputs: (T+1, k).
 
     Returns:
-        (T,); two classes that tie before or after have not changed their order.
+        (T,); two classes that tie before or after have not changed their order, so that a swap which rests at a tie
+        for a step is not counted.
     """
     order = torch.sign(outputs[:, :, None] - outputs[:, None, :])
     return (order[1:] * order[:-1] < 0).sum((1, 2)) // 2
@@ -41,11 +43,9 @@ def rank_correlation(outputs: Tensor) -> Tensor:
 
     Where all classes tie, before or after, it is not a number.
     """
-    ranks = rankdata(outputs.double().numpy(), axis=1)
-    centred = ranks - ranks.mean(1, keepdims=True)
-    lengths = np.linalg.norm(centred, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return torch.from_numpy((centred[1:] * centred[:-1]).sum(1) / (lengths[1:] * lengths[:-1]))
+    ranks = rankdata(outputs.double().numpy(), axis=1)  # Pearson's correlation of the ranks, all steps at once
+    with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
+        return torch.from_numpy(pearsonr(ranks[1:], ranks[:-1], axis=1).statistic)
 
 
 def value_distance(first: Tensor, second: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ Source: arXiv 2410.06019, section 5, with the corrected walk beside the publishe
 
 from __future__ import annotations
 
+import copy
 import functools
-import itertools
+import hashlib
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from helpers import measures
@@ -32,38 +36,82 @@ SHOWN = 21  # points of a walk at which the first class's probability is kept, i
 SUBJECTS_KEPT = 4
 
 
-def read_inputs(name: str) -> Sequence[Any]:
-    """Read inputs by one of the names in ``INPUTS``, or from a folder of images or a text file.
+def choose_inputs(name: str, count: int) -> dict[str, Any]:
+    """Choose inputs, evenly spread, by one of the names in ``INPUTS``, or of a folder of images or a text file.
+
+    Returns:
+        Texts, arrays, or images' files, each by what names it in a message.
 
     Raises:
-        ValueError: the folder or file has none.
+        ValueError: there are fewer.
     """
-    if name in INPUTS:
-        return INPUTS[name]()
     path = Path(name)
-    if path.is_dir():
-        found = [
-            Image.open(file) for file in sorted(path.iterdir()) if file.suffix.lower() in Image.registered_extensions()
-        ]
+    if name in INPUTS:
+        found = INPUTS[name]()
+    elif path.is_dir():
+        endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
     else:
         found = [line for line in path.read_text().splitlines() if line.strip()]
-    if not found:
+    if not len(found):
         raise ValueError(f"inputs={name!r}: holds no image and no sentence")
-    return found
+    if len(found) < count:
+        raise ValueError(f"inputs={name!r}: has {len(found)}, wanted {count} (--inputs {len(found)})")
+    chosen = [i * len(found) // count for i in range(count)]
+    return {_label(found[i], f"number {i + 1} of {len(found)}"): copy.copy(found[i]) for i in chosen}
+
+
+def _label(raw: Any, number: str) -> str:
+    """Name an input: by its file, or by its number and first words."""
+    if isinstance(raw, Path):
+        return str(raw)
+    return f"{number}, {textwrap.shorten(raw, 40, placeholder=' …')!r}," if isinstance(raw, str) else number
 
 
 @functools.lru_cache(maxsize=SUBJECTS_KEPT)
 def load_subject(subject: Subject, count: int) -> tuple[Adapter, list[Any]]:
-    """Load a subject's model and so many of its inputs, evenly spread; a worker keeps the last few.
+    """Load a subject's model and so many of its inputs, evenly spread; a worker keeps the last few as they are.
 
     All inputs are encoded once, since a text's feasible box depends on the longest one that was.
+
+    Raises:
+        ValueError: there are fewer inputs, or one cannot be read or encoded; the message names it.
     """
-    adapter = ADAPTERS[subject.adapter].load(subject.model, device=subject.device)
-    inputs = read_inputs(subject.inputs)
-    chosen = [inputs[i * len(inputs) // count] for i in range(count)]
-    for raw in chosen:
-        adapter.encode(raw)
-    return adapter, chosen
+    adapter, inputs = ADAPTERS[subject.adapter].load(subject.model, device=subject.device), []
+    for label, raw in choose_inputs(subject.inputs, count).items():
+        try:
+            inputs.append(_open(raw) if isinstance(raw, Path) else raw)
+            adapter.encode(inputs[-1])
+        except Exception as error:  # Pillow and tokenizers have many kinds
+            raise ValueError(f"inputs={subject.inputs!r}: {label} cannot be read ({error})") from error
+    return adapter, inputs
+
+
+def _open(file: Path) -> Image.Image:
+    """Read an image and close its file."""
+    with Image.open(file) as image:
+        image.load()
+    return image
+
+
+def fingerprint(subject: Subject, count: int) -> str:
+    """Name a subject's weights and so many of its inputs, as they are now, by 12 hex digits; the same on any device.
+
+    Both are read anew, whatever is kept. A change of the code, of a tokenizer or of a model's other settings is not
+    noticed.
+    """
+    return _digest(*load_subject.__wrapped__(replace(subject, device="cpu"), count))
+
+
+def _digest(adapter: Adapter, inputs: Sequence[Any]) -> str:
+    """Hash a model's weights, with their names, and raw inputs."""
+    told = hashlib.sha256()
+    for name, weight in adapter.model.state_dict().items():
+        told.update(name.encode() + weight.cpu().numpy().tobytes())
+    for raw in inputs:
+        plain = raw.convert("RGBA") if isinstance(raw, Image.Image) else raw
+        told.update(b"\0" + (plain.encode() if isinstance(plain, str) else np.asarray(plain).tobytes()))
+    return told.hexdigest()[:12]
 
 
 def choose_parts(f: PartsMap, parts: str) -> list[int]:
@@ -74,7 +122,7 @@ def choose_parts(f: PartsMap, parts: str) -> list[int]:
 
 
 def measure_cell(cell: Cell) -> pd.DataFrame:
-    """Walk from a cell's input in every way and measure each walk: a row a walk, the same wherever it is run."""
+    """Walk from a cell's input in every way and measure each walk: a row a walk, the same on one kind of CPU."""
     return measure_walks(cell, walk_cell(cell))
 
 
@@ -101,7 +149,7 @@ def make_walks(
         made.update(zip(plan, walk_together(whole, along, rows), strict=True))
 
     def named(algorithm: str) -> list[Walk]:
-        return [Walk(algorithm, eta, parts) for eta, parts in itertools.product(cell.etas, maps)]
+        return [walk for walk in cell.walks() if walk.algorithm == algorithm]
 
     def stride(walk: Walk, algorithm: str) -> float:
         path = made[walk._replace(algorithm=algorithm)]
@@ -133,10 +181,10 @@ def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPa
     """Measure a cell's walks: a row a walk.
 
     A walk's room is measured twice: in the components of it and of SiMEC with the same multiplier and parts, beside
-    SiMEC's in the same ones, and in its own.
+    SiMEC's in the same ones, and in its own. The column ``fingerprint`` tells which weights and inputs were used.
     """
     with _one_thread():
-        adapter, _ = load_subject(cell.subject, cell.of)
+        adapter, inputs = load_subject(cell.subject, cell.of)
         about = {"model": cell.subject.model, "inputs": cell.subject.inputs, "input": cell.index}
         rows = []
         for walk in sorted(walks, key=lambda walk: (walk.eta, walk.parts, ALGORITHMS.index(walk.algorithm))):
@@ -148,7 +196,7 @@ def measure_walks(cell: Cell, walks: Mapping[Walk, tuple[PartsMap, ExplorationPa
             volumes = {"volume": volume, "simec_volume": simec_volume, "own_volume": own_volume}
             named = about | walk._asdict() | {"repetition": cell.repetition}
             rows.append(named | measure_walk(adapter, f, path) | volumes)
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows).assign(fingerprint=_digest(adapter, inputs))
 
 
 def _read(path: ExplorationPath) -> Tensor:
@@ -158,13 +206,14 @@ def _read(path: ExplorationPath) -> Tensor:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sum in one order, whatever the machine."""
+    """Sum in one order, in PyTorch and in the linear algebra of NumPy and SciPy, however many cores there are."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    with threadpool_limits(1):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[str, Any]:

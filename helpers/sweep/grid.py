@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from helpers.adapters import BertAdapter, ViTAdapter
+from helpers.adapters import BertAdapter, GPT2Adapter, ViTAdapter
 from helpers.datasets import load_cifar10, load_digits, load_mnist, load_winobias, read_sentences
 
-ADAPTERS = {"vit": ViTAdapter, "bert": BertAdapter}
+ADAPTERS = {"vit": ViTAdapter, "bert": BertAdapter, "gpt2": GPT2Adapter}
 INPUTS: dict[str, Callable[[], Sequence[Any]]] = {
     "digits": lambda: load_digits("test").images,
     "mnist": lambda: load_mnist("test").images,
@@ -93,6 +94,10 @@ class Cell:
         etas, parts = "-".join(f"{eta:g}" for eta in self.etas), "-".join(self.parts)
         return f"{self.subject.key}_{self.index}of{self.of}_eta{etas}_{parts}_{self.steps}steps_{self.repetition}"
 
+    def walks(self) -> list[Walk]:
+        """List the cell's walks."""
+        return [Walk(*choice) for choice in itertools.product(ALGORITHMS, self.etas, self.parts)]
+
     def generator(self, walk: Walk) -> torch.Generator:
         """Make a walk's generator, its seed from the cell's and the walk's names, whoever runs it and when."""
         name = f"{self.key} {walk.algorithm} {walk.eta:g} {walk.parts}"
@@ -120,7 +125,9 @@ class Grid:
         steps: of each walk.
 
     Raises:
-        ValueError: a count below one, no subjects, or parts, adapters or inputs that are not known.
+        ValueError: a count below one, no subjects, or parts, adapters or inputs that are not known; multipliers that
+            are not positive numbers; any of these twice, and subjects that differ in target or device alone, since
+            their rows could not be told apart.
     """
 
     subjects: tuple[Subject, ...]
@@ -137,7 +144,19 @@ class Grid:
                 raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
         if not self.subjects or not self.etas or not self.parts or not set(self.parts) <= set(PARTS):
             raise ValueError(f"subjects, etas, parts: each needs one at least, and parts are of {', '.join(PARTS)}")
+        if not all(math.isfinite(eta) and eta > 0 for eta in self.etas):
+            raise ValueError(f"etas={self.etas}: must be positive and finite")
+        named = {
+            "etas": [f"{eta:g}" for eta in self.etas],
+            "parts": self.parts,
+            "subjects": [f"{subject.model} on {subject.inputs}" for subject in self.subjects],
+        }
+        for name, values in named.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}={list(values)}: one is there twice, its rows could not be told apart")
         for subject in self.subjects:
+            if subject.target is not None and subject.target < 1:
+                raise ValueError(f"target={subject.target}: must be 1 or more")
             if subject.adapter not in ADAPTERS or not (subject.inputs in INPUTS or Path(subject.inputs).exists()):
                 known = f"adapters are {list(ADAPTERS)}, inputs {list(INPUTS)}, a folder of images or a text file"
                 raise ValueError(f"subjects: {subject}: {known}")

@@ -10,6 +10,8 @@ from torch import Tensor
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessorPil,
@@ -83,6 +85,24 @@ def random_bert(index: int, device: str, tokens: int = TOKENS, **shape: int) -> 
 
     names = tuple(model.config.id2label.values())
     return Case(PartsMap(classify, x, tuple(range(tokens)), names), x, trained=False)
+
+
+def random_gpt2(index: int, device: str, tokens: int = TOKENS, told_apart: int = 10, **shape: int) -> Case:
+    """Build a GPT-2 of a shape with random weights, and a random sentence; some words are told apart from the rest."""
+    torch.manual_seed(0)
+    config = GPT2Config(**shape)
+    config._attn_implementation = "eager"
+    model = GPT2LMHeadModel(config).eval().requires_grad_(False).to(device)
+    ids = torch.randint(config.vocab_size, (tokens,), generator=torch.Generator().manual_seed(index))
+    x = model.transformer.wte(ids.to(device))
+
+    def predict(point: Tensor) -> Tensor:
+        hidden = model.transformer(inputs_embeds=point[None], use_cache=False).last_hidden_state
+        return model.lm_head(hidden[0, -1]).log_softmax(-1)
+
+    target = tuple(range(told_apart))
+    names = (*map(str, target), "the rest")
+    return Case(PartsMap(predict, x, tuple(range(tokens)), names, target), x, trained=False)
 
 
 CIFAR10 = dict(

@@ -20,12 +20,14 @@ from helpers.adapters import BertAdapter, PartsMap, ViTAdapter
 from helpers.datasets import load_digits, read_sentences
 from helpers.equivalence import WalkSettings, gradient_noise, simec, simexp, walk_class, walk_together
 from helpers.sweep import PAPER
-from tests.benchmarks.cases import CASES, Case, random_bert, random_vit
+from helpers.sweep.grid import ALGORITHMS
+from tests.benchmarks.cases import CASES, Case, random_bert, random_gpt2, random_vit
 from tests.benchmarks.walks import PeakMemory
 
 RESULTS = Path(__file__).with_name("sweep.md")
 PUBLISHED, OTHERS = 12, 6  # walks of a cell: SiMEC and SiMExp together; corrected and baseline each
 CLASSES = 11  # the ten most probable and the rest
+FLOAT = 4  # bytes
 
 
 def own_case(model: str) -> Case:
@@ -49,8 +51,9 @@ SHAPES: dict[str, Callable[[], Case]] = {
     "the paper's CIFAR10 shape": lambda: CASES["the paper's CIFAR10 shape"](0, "cpu"),
     "google/vit-base-patch16-224": lambda: random_vit(0, "cpu", num_labels=CLASSES),
     "bert-base-uncased, 32 tokens": lambda: random_bert(0, "cpu", num_labels=CLASSES),
+    "gpt2-medium, 32 tokens": lambda: random_gpt2(0, "cpu", n_embd=1024, n_layer=24, n_head=16),
 }
-LARGE = ("the paper's CIFAR10 shape", "google/vit-base-patch16-224", "bert-base-uncased, 32 tokens")
+LARGE = (*list(SHAPES)[-3:], "the paper's CIFAR10 shape")
 
 
 def measure(name: str) -> dict[str, float]:
@@ -71,7 +74,7 @@ def measure(name: str) -> dict[str, float]:
         return [partial(walk_class, x=x, travel=1e9, settings=told, generator=seed(i)) for i in range(few)]
 
     simec(f, x, 1)  # what is only done once is done
-    found = {"outputs": len(f(x)), "numbers": x.numel()}
+    found = {"outputs": len(f(x)), "numbers": x.numel(), "parts": len(x)}
     with PeakMemory("cpu") as memory:  # side by side, the Jacobian at the last point is taken too
         found["published"] = seconds(f, published) / (steps + 1) / many
         found["baseline"] = seconds(f, baseline, [int(f(x).argmax())]) / (steps + 1) / few
@@ -89,6 +92,12 @@ def seconds(f: PartsMap, walks: list[partial], rows: list[int] | None = None) ->
     return time.perf_counter() - began
 
 
+def kept(numbers: int, parts: int) -> float:
+    """Say how much memory the points of a cell's walks take, in MiB: all parts of a point, half of them, or one."""
+    points = (PAPER.steps + 1) * len(PAPER.etas) * len(ALGORITHMS)
+    return FLOAT * numbers * (1 + 1 / 2 + 1 / parts) * points / 2**20
+
+
 def row(name: str, found: dict[str, float]) -> str:
     """Write a row of the table."""
     cell = PAPER.steps * (PUBLISHED * found["published"] + OTHERS * (found["corrected"] + found["baseline"]))
@@ -97,7 +106,7 @@ def row(name: str, found: dict[str, float]) -> str:
     ratio = found["alone"] / found["published"]
     return (
         f"| {name} | {found['numbers']:,}, {found['outputs']} | {each} | {ratio:.1f} | {three(cell / 60)} "
-        f"| {found['mib']:.0f} |"
+        f"| {found['mib'] + kept(found['numbers'], found['parts']):,.0f} |"
     )
 
 
@@ -105,9 +114,9 @@ HEAD = """# A sweep's walks, measured
 
 Written by `make bench` in one run on {cores} CPU cores ({machine}), one thread, Python {python}, PyTorch {torch}. A cell is
 one input walked from in {walks} ways, {steps:,} steps each: four algorithms, two step multipliers, three choices of parts. The
-last columns are that cell's minutes on one core, measures left out ({inputs} inputs with {repetitions} repetitions are {cells} cells), and the
-memory of a worker above the model. Hub models are shapes with random weights, timed with two walks of each kind; the corrected
-walk's steps are small here.
+last columns are that cell's minutes on one core, measures left out ({inputs} inputs with {repetitions} repetitions are {cells} cells), and a
+worker's memory above the model: what it works with, measured, and the points of the cell's walks, which are kept until it is
+measured. Hub models are shapes with random weights, timed with two walks of each kind; the corrected walk's steps are small here.
 
 | model | numbers of a point, outputs | SiMEC alone, ms a step | SiMEC and SiMExp, 12 side by side | corrected, 6 | baseline, 6 | side by side, times faster | minutes a cell | MiB |
 |---|---|---|---|---|---|---|---|---|

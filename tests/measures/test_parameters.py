@@ -1,5 +1,6 @@
 """The papers' measures against closed forms, and their controls against themselves."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -66,7 +67,12 @@ def test_active_values_say_what_the_state_says():
     table = measures.activated_parameters(w, traces, "W_out", k=20)
     assert list(table["layer"]) == [0, 1, 2, 3]
     assert table["low"][3] > 0
+    alone = [measures.activated_parameters(w, [trace], "W_out", k=20) for trace in traces]
+    texts = sum(each["value"] for each in alone) / 2
+    np.testing.assert_allclose(table["value"], texts)  # texts of different lengths count alike
     with pytest.raises(ValueError, match="kind='W_Q'"):
         measures.activated_parameters(w, traces, "W_Q")
+    with pytest.raises(ValueError, match="less than two tokens"):
+        measures.activated_parameters(w, [], "W_in")
     with pytest.raises(ValueError, match="bert-reviews has no final layer norm"):
         measures.activated_parameters(load_weights("bert-reviews"), traces, "W_out")

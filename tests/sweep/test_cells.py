@@ -1,15 +1,20 @@
-"""A cell's four walks: the same wherever they are made, and what is measured of them is what they did."""
+"""A cell's four walks: the same whoever makes them, and what is measured of them is what they did."""
 
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 from helpers.geometry import PullbackMetric
+from helpers.resources import MODELS
 from helpers.sweep import Cell, Grid, Subject, measure_cell
-from helpers.sweep.cells import choose_parts, load_subject, read_inputs
+from helpers.sweep.cells import choose_inputs, choose_parts, fingerprint, load_subject, measure_walks, walk_cell
 from helpers.sweep.grid import ALGORITHMS, Walk
 
 DIGITS = Subject("vit-digits", "vit", "digits")
@@ -50,6 +55,15 @@ def test_the_same_cell_gives_the_same_numbers_again_and_another_repetition_other
     assert (other["drift"] != table["drift"]).all()
 
 
+def test_what_is_measured_does_not_depend_on_the_threads_that_are_allowed():
+    cell = Cell(DIGITS, 3, 20, (10,), ("all",), 0, 40)
+    walks, found = walk_cell(cell), []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(measure_walks(cell, walks))
+    pd.testing.assert_frame_equal(*found, check_exact=True)
+
+
 def test_a_text_does_not_depend_on_what_its_worker_read_before():
     cell = Cell(Subject("bert-sentiment", "bert", "reviews"), 0, 20, (1,), ("one",), 0, 3)
     load_subject.cache_clear()
@@ -60,9 +74,9 @@ def test_a_text_does_not_depend_on_what_its_worker_read_before():
     pd.testing.assert_frame_equal(measure_cell(cell), found, check_exact=True)
 
 
-def test_a_sentence_and_a_masked_word_are_walked_from_too():
+def test_a_sentence_a_masked_word_and_a_next_word_are_walked_from_too():
     masked = Subject("bert-reviews", "bert", "occupations", target=3)
-    for subject in (Subject("bert-sentiment", "bert", "reviews"), masked):
+    for subject in (Subject("bert-sentiment", "bert", "reviews"), masked, Subject("gpt2-reviews", "gpt2", "reviews")):
         rows = measure_cell(Cell(subject, 0, 20, (1,), ("one",), 0, 5)).set_index("algorithm")
         assert rows.loc["corrected", "drift"] <= 1e-4
         assert (rows["value_distance"] >= 0).all()
@@ -71,17 +85,59 @@ def test_a_sentence_and_a_masked_word_are_walked_from_too():
 
 def test_inputs_of_your_own_are_read_from_a_folder_or_a_file(tmp_path):
     (tmp_path / "texts.txt").write_text("a warm film\n\nno film at all\n")
-    assert read_inputs(str(tmp_path / "texts.txt")) == ["a warm film", "no film at all"]
-    (tmp_path / "photos").mkdir()
-    for name in ("b.png", "a.png"):
-        Image.new("RGB", (40, 30), "red").save(tmp_path / "photos" / name)
-    (tmp_path / "photos" / "notes.txt").write_text("not an image")
-    assert [Path(image.filename).name for image in read_inputs(str(tmp_path / "photos"))] == ["a.png", "b.png"]
-    rows = measure_cell(Cell(Subject("vit-cifar10", "vit", str(tmp_path / "photos"), 3), 1, 2, (1,), ("one",), 0, 2))
+    assert list(choose_inputs(str(tmp_path / "texts.txt"), 2).values()) == ["a warm film", "no film at all"]
+    photos = make_photos(tmp_path, "b.png", "a.png")
+    for name in ("notes.txt", "paper.pdf"):
+        (tmp_path / "photos" / name).write_text("not an image")
+    _, images = load_subject(photos, 2)
+    assert [Path(image.filename).name for image in images] == ["a.png", "b.png"]
+    rows = measure_cell(Cell(photos, 1, 2, (1,), ("one",), 0, 2))
     assert (rows["steps"] == 2).all()
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"empty.txt.*no image and no sentence"):
-        read_inputs(str(tmp_path / "empty.txt"))
+        choose_inputs(str(tmp_path / "empty.txt"), 1)
+    with pytest.raises(ValueError, match=r"photos': has 2, wanted 20 \(--inputs 2\)"):
+        choose_inputs(photos.inputs, 20)
+
+
+def make_photos(folder, *names):
+    """Some red pictures in a folder, as a subject."""
+    (folder / "photos").mkdir()
+    for name in names:
+        Image.new("RGB", (40, 30), "red").save(folder / "photos" / name)
+    return Subject("vit-cifar10", "vit", str(folder / "photos"), 3)
+
+
+def test_only_chosen_inputs_are_read_and_no_data_set_stays_with_them(tmp_path):
+    photos = make_photos(tmp_path, "a.png", "c.png")
+    (tmp_path / "photos" / "b.png").write_text("not an image")
+    assert len(load_subject(photos, 1)[1]) == 1
+    with pytest.raises(ValueError, match=r"photos': .*b\.png cannot be read"):
+        load_subject(photos, 3)
+    assert choose_inputs("digits", 2)["number 1 of 364"].base is None
+
+
+def test_a_text_that_cannot_be_encoded_is_named(tmp_path):
+    (tmp_path / "texts.txt").write_text("a [MASK] film\n\na film without one\n")
+    with pytest.raises(ValueError, match=r"number 2 of 2, 'a film without one', cannot be read .*0 \[MASK\]"):
+        load_subject(Subject("bert-reviews", "bert", str(tmp_path / "texts.txt")), 2)
+
+
+def test_the_fingerprint_changes_with_a_weight_or_a_picture_even_if_both_were_read_before(tmp_path):
+    shutil.copytree(MODELS / "vit-cifar10", tmp_path / "model")
+    subject = replace(make_photos(tmp_path, "a.png", "b.png"), model=str(tmp_path / "model"))
+    load_subject(subject, 2)
+    found = [fingerprint(subject, 2), fingerprint(subject, 2), fingerprint(subject, 1)]
+    Image.new("RGB", (40, 30), "blue").save(tmp_path / "photos" / "b.png")
+    found.append(fingerprint(subject, 2))
+    (weights,) = (tmp_path / "model").glob("*.safetensors")
+    tensors = load_file(weights)
+    next(iter(tensors.values())).view(-1)[0] += 1e-3
+    save_file(tensors, weights, metadata={"format": "pt"})
+    found.append(fingerprint(subject, 2))
+    assert found[0] == found[1]
+    assert len(set(found)) == 4
+    assert all(len(bytes.fromhex(each)) == 6 for each in found)
 
 
 @pytest.mark.parametrize("text", ["vit:a", "vit:a:mnist:three", "vit:a:mnist:1:2", "::", "vit::mnist", ""])
@@ -104,10 +160,11 @@ def test_parts_are_the_most_sensitive_ones():
 
 
 def test_keys_and_seeds_differ_and_stay():
-    cells = Grid((DIGITS, replace(DIGITS, inputs="mnist"), replace(DIGITS, target=3)), inputs=3, steps=10).cells()
+    cells = Grid((DIGITS, replace(DIGITS, inputs="mnist", target=3)), inputs=3, steps=10).cells()
+    cells += Grid((replace(DIGITS, device="cuda"),), inputs=3, steps=10).cells()
     assert len(cells) == 3 * 3 * 3
     assert len({cell.key for cell in cells}) == len(cells)
-    assert [cell.repetition for cell in cells] == sorted(cell.repetition for cell in cells)
+    assert [cell.repetition for cell in cells[:18]] == sorted(cell.repetition for cell in cells[:18])
     slashed = Cell(Subject("a/b", "vit", "digits", 3), 0, 1, (10.0,), ("one",), 0, 5)
     assert slashed.key == "a--b_digits-top3_0of1_eta10_one_5steps_0"
     walks = [Walk(a, eta, parts) for a in ALGORITHMS for eta in (1, 10) for parts in ("one", "all")]
@@ -115,9 +172,16 @@ def test_keys_and_seeds_differ_and_stay():
     assert len(seeds) == len(cells) * len(walks)
 
 
-@pytest.mark.parametrize("wrong", [{"inputs": 0}, {"steps": 0}, {"parts": ("two",)}, {"etas": ()}, {"subjects": ()}])
-def test_a_grid_that_makes_no_cells_is_named(wrong):
+WRONG = [{"inputs": 0}, {"steps": 0}, {"parts": ("two",)}, {"etas": ()}, {"subjects": ()}]
+WRONG += [{"etas": (1, eta)} for eta in (0, -1.0, math.nan, math.inf)]
+TWICE = [{"etas": (1, 1.0)}, {"parts": ("one", "one")}, {"subjects": (DIGITS, replace(DIGITS, target=3))}]
+
+
+@pytest.mark.parametrize("wrong", WRONG + TWICE, ids=str)
+def test_a_grid_whose_cells_cannot_be_made_or_told_apart_is_named(wrong):
     with pytest.raises(ValueError, match="|".join(wrong)):
         Grid(**{"subjects": (DIGITS,), **wrong})
     with pytest.raises(ValueError, match="adapters are"):
         Grid((Subject("vit-digits", "gpt", "digits"),))
+    with pytest.raises(ValueError, match="target=0"):
+        Grid((replace(DIGITS, target=0),))
