@@ -126,26 +126,30 @@ def draw_drifts(results: pd.DataFrame, tolerance: float) -> Figure:
 
 @styled
 def draw_rooms(ratios: pd.DataFrame, published: pd.DataFrame, steps: float) -> Figure:
-    """Draw how much more room one walk takes up than another, over how much longer its steps are; both logarithmic.
+    """Draw how much more room one walk takes up than another, over how much farther it travels; both logarithmic.
 
     Args:
         ratios: a row a pair of walks, with columns inputs, travel and volume.
         published: columns inputs and published, ratios of hypervolumes.
-        steps: published ratio of the lengths of steps.
+        steps: published ratio of the lengths of steps, one for all data.
     """
     fig, ax = plt.subplots(figsize=(4.6, 3.2))
     data = list(dict.fromkeys(ratios["inputs"]))
     for name, colour, marker in zip(data, COLOURS, MARKERS, strict=False):
         chosen = ratios[ratios["inputs"] == name]
         ax.plot(chosen["travel"], chosen["volume"], marker, ms=3.5, alpha=0.6, color=colour, label=f"{name}, here")
-    ax.add_line(_diamond([steps] * len(published), list(published["published"])))
-    ax.plot([], [], "D", markerfacecolor="white", color="black", markersize=5, label="published")
+    ends = [published["published"].min(), published["published"].max()]
+    ax.plot(
+        [steps, steps],
+        ends,
+        "-_",
+        color="black",
+        linewidth=1.2,
+        label="published: the four\nratios of room, one\nof steps for all",
+    )
     ends = np.array([ratios["travel"].min() / 2, 2 * steps])
     ax.plot(ends, ends, color="0.45", linewidth=1.0, zorder=0, label="equal")
-    ax.update_datalim([(steps, published["published"].max())])
-    ax.set(
-        xscale="log", yscale="log", xlabel="steps of SiMExp, times as long as SiMEC's", ylabel="room, times as large"
-    )
+    ax.set(xscale="log", yscale="log", xlabel="travel of SiMExp, times that of SiMEC", ylabel="room, times as large")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import sys
 import time
@@ -186,6 +187,7 @@ def _connected(client: Client | str | None, workers: int | None) -> Iterator[Cli
     else:
         count = workers or os.cpu_count() or 1
         told = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}  # 0: no limit, any port
+        told["silence_logs"] = logging.ERROR  # a worker that is slow to end is only killed
         with LocalCluster(n_workers=count, **told) as cluster, Client(cluster, set_as_default=False) as own:
             yield own
 
