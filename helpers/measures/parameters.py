@@ -162,7 +162,8 @@ def activated_parameters(
     """
     if kind not in ("W_in", "W_out", "W_V", "W_O"):
         raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
-    if sum(trace.states.shape[1] for trace in traces) < 2:
+    lengths = [trace.states.shape[1] for trace in traces]
+    if sum(lengths) < 2:
         raise ValueError("traces: hold less than two tokens, wanted another one for the control")
     if w.final_scale is None:
         raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
@@ -175,6 +176,6 @@ def activated_parameters(
         shift = torch.randint(1, len(said), (len(said),), generator=generator)
         others = parameters[(torch.arange(len(said)) + shift) % len(said)]
         shares = torch.stack([shared_items(said, each, len(space)) for each in (parameters, others)], dim=1)
-        by_text = torch.stack([some.mean(0) for some in shares.split([trace.states.shape[1] for trace in traces])])
+        by_text = torch.stack([some.mean(0) for some in shares.split(lengths)])
         found.append({"layer": layer} | _beside(*by_text.T, seed))
     return pd.DataFrame(found)
