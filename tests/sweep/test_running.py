@@ -37,13 +37,15 @@ from helpers.sweep.running import result_path, walk_path, write_atomically
 
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
 GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4)
+# without an address Dask asks for port 8787, which another sweep of this machine may have
+IN_THREAD = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
 # imports once, then forks sweeps and kills each at a random moment; what it prints is how far each one came
 KILLER = """
 import os, random, signal, sys, time
 from distributed import Client
 from helpers.equivalence import ExplorationPath
 from helpers.sweep import run_sweep
-from tests.sweep.test_running import GRID
+from tests.sweep.test_running import GRID, IN_THREAD
 folder, kills = sys.argv[1], int(sys.argv[2])
 moments = random.Random(0)
 done = lambda: len([n for n in os.listdir(folder) if n.endswith(".parquet")]) if os.path.isdir(folder) else 0
@@ -52,7 +54,7 @@ for kill in range(kills):
     child = os.fork()
     if child == 0:
         try:
-            run_sweep(GRID, folder, Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None))
+            run_sweep(GRID, folder, Client(**IN_THREAD))
         finally:
             os._exit(0)
     while kill % 2 and done() == before < 19 and time.monotonic() - began < 60:  # every other one after a result
@@ -67,10 +69,10 @@ import os, resource, sys
 from distributed import Client
 from helpers.equivalence import ExplorationPath
 from helpers.sweep import run_sweep
-from tests.sweep.test_running import GRID
+from tests.sweep.test_running import GRID, IN_THREAD
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
-    run_sweep(GRID, sys.argv[1], Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None))
+    run_sweep(GRID, sys.argv[1], Client(**IN_THREAD))
 except OSError as error:
     print("OSError", error)
     sys.stdout.flush()
@@ -85,7 +87,7 @@ def undisturbed():
 
 @pytest.fixture
 def client():
-    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+    with Client(**IN_THREAD) as client:
         yield client
 
 
@@ -140,7 +142,7 @@ def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbe
 
 
 def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(**{**IN_THREAD, "n_workers": 2, "processes": True}) as cluster, Client(cluster) as client:
         victims = list(client.run(os.getpid).values())
 
         def kill_one_at_work():
@@ -281,7 +283,7 @@ def test_a_device_without_subjects_is_that_of_the_papers(tmp_path, monkeypatch, 
 
 
 def test_workers_of_several_threads_are_refused(tmp_path):
-    many = Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None)
+    many = Client(**{**IN_THREAD, "threads_per_worker": 2})
     with many, pytest.raises(ValueError, match="workers of 2 threads, wanted one each"):
         run_sweep(GRID, tmp_path, many)
 
@@ -318,14 +320,13 @@ def test_two_sweeps_on_one_scheduler_do_not_take_each_others_cells(tmp_path, mon
 
 def test_a_cluster_without_workers_is_not_waited_for_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "PATIENCE", 0.1)
-    nobody = Client(processes=False, n_workers=0, dashboard_address=None)
+    nobody = Client(**{**IN_THREAD, "n_workers": 0})
     with nobody, pytest.raises(TimeoutError, match=r"no worker came in 0\.1 seconds"):
         run_sweep(GRID, tmp_path, nobody)
 
 
 def test_a_lost_scheduler_is_named_and_what_was_finished_is_kept(tmp_path):
-    told = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
-    with LocalCluster(**told, protocol="tcp://", host="127.0.0.1") as cluster:
+    with LocalCluster(**IN_THREAD, protocol="tcp://", host="127.0.0.1") as cluster:
 
         def lose_it():
             while not list(tmp_path.glob("*.parquet")):
