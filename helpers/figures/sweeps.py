@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from helpers.figures.style import COLOURS, MARKERS, styled
+from helpers.figures.style import COLOURS, styled
 
 ALGORITHMS = {"SiMEC": COLOURS[0], "corrected": COLOURS[2], "SiMExp": COLOURS[3], "baseline": COLOURS[7]}
 
@@ -80,27 +80,24 @@ def _diamond(x: list[float] | None = None, y: list[float] | None = None) -> plt.
 
 @styled
 def draw_probability_along(results: pd.DataFrame) -> Figure:
-    """Draw the first class's probability along walks, a panel a data set: means, with quartiles around.
+    """Draw the first class's probability along walks, a panel a data set: means over inputs with 95% bands.
 
     Args:
-        results: a row a walk, with columns inputs, algorithm and own_at_0, own_at_5, ... own_at_100.
+        results: a row a walk, with columns inputs, input, algorithm and own_at_0, own_at_5, ... own_at_100.
     """
     data = list(dict.fromkeys(results["inputs"]))
     size = (max(4.4, 0.6 + 1.8 * len(data)), 2.3)
     fig, axes = plt.subplots(1, len(data), figsize=size, squeeze=False, sharey=True)
-    along = [name for name in results if name.startswith("own_at_")]
-    percent = [int(name.removeprefix("own_at_")) for name in along]
+    along = {name: int(name.removeprefix("own_at_")) for name in results if name.startswith("own_at_")}
+    of_inputs = results.groupby(["inputs", "algorithm", "input"])[list(along)].mean().rename(columns=along)
+    points = of_inputs.melt(var_name="percent", value_name="probability", ignore_index=False).reset_index()
     for ax, name in zip(axes[0], data, strict=True):
-        for algorithm, colour in ALGORITHMS.items():
-            chosen = results.loc[(results["inputs"] == name) & (results["algorithm"] == algorithm), along].to_numpy()
-            ax.plot(percent, chosen.mean(0), color=colour, linewidth=1.6, label=algorithm)
-            low, high = np.quantile(chosen, [0.25, 0.75], axis=0)
-            ax.fill_between(percent, low, high, color=colour, alpha=0.12, linewidth=0)
-        ax.set(title=name, ylim=(0, 1.03))
-    fig.supxlabel("steps made, % (bands: middle half of the walks)", fontsize=9)
-    axes[0, 0].set_ylabel("probability of the first class")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=8)
+        told = {"x": "percent", "y": "probability", "hue": "algorithm", "palette": ALGORITHMS, "legend": False}
+        sns.lineplot(points[points["inputs"] == name], **told, ax=ax, linewidth=1.6, n_boot=200, seed=0)
+        ax.set(title=name, ylim=(0, 1.03), xlabel=None, ylabel="probability of the first class")
+    fig.supxlabel("steps made, % (bands: 95%, over inputs)", fontsize=9)
+    handles = [plt.Line2D([], [], color=colour) for colour in ALGORITHMS.values()]
+    fig.legend(handles, ALGORITHMS, loc="outside upper center", ncols=len(handles), fontsize=8)
     return fig
 
 
@@ -126,31 +123,29 @@ def draw_drifts(results: pd.DataFrame, tolerance: float) -> Figure:
 
 @styled
 def draw_rooms(ratios: pd.DataFrame, published: pd.DataFrame, steps: float) -> Figure:
-    """Draw how much more room one walk takes up than another, over how much farther it travels; both logarithmic.
+    """Draw how much more room one walk takes up than another, over how much farther it travels: a panel a data set.
 
     Args:
-        ratios: a row a pair of walks, with columns inputs, travel and volume.
-        published: columns inputs and published, ratios of hypervolumes.
+        ratios: a row a pair of walks, with columns inputs, travel and volume; both axes are logarithmic.
+        published: columns inputs and published, a ratio of hypervolumes for each data set.
         steps: published ratio of the lengths of steps, one for all data.
     """
-    fig, ax = plt.subplots(figsize=(4.6, 3.2))
-    data = list(dict.fromkeys(ratios["inputs"]))
-    for name, colour, marker in zip(data, COLOURS, MARKERS, strict=False):
-        chosen = ratios[ratios["inputs"] == name]
-        ax.plot(chosen["travel"], chosen["volume"], marker, ms=3.5, alpha=0.6, color=colour, label=f"{name}, here")
-    ends = [published["published"].min(), published["published"].max()]
-    ax.plot(
-        [steps, steps],
-        ends,
-        "-_",
-        color="black",
-        linewidth=1.2,
-        label="published: the four\nratios of room, one\nof steps for all",
-    )
+    data = dict(published[["inputs", "published"]].itertuples(index=False))
+    size = (0.6 + 1.9 * len(data), 2.7)
+    fig, axes = plt.subplots(1, len(data), figsize=size, squeeze=False, sharey=True, sharex=True)
     ends = np.array([ratios["travel"].min() / 2, 2 * steps])
-    ax.plot(ends, ends, color="0.45", linewidth=1.0, zorder=0, label="equal")
-    ax.set(xscale="log", yscale="log", xlabel="travel of SiMExp, times that of SiMEC", ylabel="room, times as large")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for ax, (name, ratio) in zip(axes[0], data.items(), strict=True):
+        here = ratios[ratios["inputs"] == name]
+        ax.plot(ends, ends, color="0.45", linewidth=1.0, zorder=0)
+        ax.plot(here["travel"], here["volume"], "o", color=ALGORITHMS["SiMExp"], ms=3, alpha=0.4, mew=0)
+        ax.add_line(_diamond([steps], [ratio]))
+        ax.set(title=name, xscale="log", yscale="log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylabel("room, times as large")
+    fig.supxlabel("travel of SiMExp, times that of SiMEC", fontsize=9)
+    equal, pairs, diamond = axes[0, 0].lines
+    names = ["a pair of walks from one start, here", "published (one length of steps for all data)", "equal"]
+    fig.legend([pairs, diamond, equal], names, loc="outside upper center", ncols=3, fontsize=8)
     return fig
