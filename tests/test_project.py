@@ -81,6 +81,14 @@ def test_arrows_run_one_way(path):
         assert not (top == "transformers" and here in NO_TRANSFORMERS), f"{path.name} imports {top}"
 
 
+def test_the_readme_has_every_room_with_its_arrows_lowest_first():
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", arrows)) for name, arrows in rows if name in ARROWS}
+    assert told == {name: arrows - {name} for name, arrows in ARROWS.items()}
+    order = list(told)
+    assert all(order.index(below) < order.index(name) for name in order for below in told[name])
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_modules_are_small(path):
     assert len(path.read_text().splitlines()) <= 350
