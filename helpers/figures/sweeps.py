@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -47,8 +48,7 @@ def draw_measured(
         ax.grid(axis="x", color="0.92", zorder=-1)
         if scale != "linear":
             ax.set_xscale(scale, **({"linthresh": 1, "linscale": 0.7} if scale == "symlog" else {}))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            _write_plainly(ax.xaxis)
     axes[0, 0].set_yticks(range(len(rows)), [f"{name}, η = {eta:g}" for eta, name in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     fig.supxlabel(quantity, fontsize=9)
@@ -74,6 +74,12 @@ def _draw_published(ax: Axes, published: pd.DataFrame, rows: list[tuple[float, s
     ax.autoscale_view(scaley=False)
 
 
+def _write_plainly(axis: Axis) -> None:
+    """Number a logarithmic axis 0.1, 1, 10, without powers and small ticks."""
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def _diamond(x: list[float] | None = None, y: list[float] | None = None) -> plt.Line2D:
     return plt.Line2D(x or [], y or [], linestyle="", marker="D", markersize=5, markerfacecolor="white", color="black")
 
@@ -91,8 +97,8 @@ def draw_probability_along(results: pd.DataFrame) -> Figure:
     along = {name: int(name.removeprefix("own_at_")) for name in results if name.startswith("own_at_")}
     of_inputs = results.groupby(["inputs", "algorithm", "input"])[list(along)].mean().rename(columns=along)
     points = of_inputs.melt(var_name="percent", value_name="probability", ignore_index=False).reset_index()
+    told = {"x": "percent", "y": "probability", "hue": "algorithm", "palette": ALGORITHMS, "legend": False}
     for ax, name in zip(axes[0], data, strict=True):
-        told = {"x": "percent", "y": "probability", "hue": "algorithm", "palette": ALGORITHMS, "legend": False}
         sns.lineplot(points[points["inputs"] == name], **told, ax=ax, linewidth=1.6, n_boot=200, seed=0)
         ax.set(title=name, ylim=(0, 1.03), xlabel=None, ylabel="probability of the first class")
     fig.supxlabel("steps made, % (bands: 95%, over inputs)", fontsize=9)
@@ -140,9 +146,8 @@ def draw_rooms(ratios: pd.DataFrame, published: pd.DataFrame, steps: float) -> F
         ax.plot(here["travel"], here["volume"], "o", color=ALGORITHMS["SiMExp"], ms=3, alpha=0.4, mew=0)
         ax.add_line(_diamond([steps], [ratio]))
         ax.set(title=name, xscale="log", yscale="log")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_locator(NullLocator())
+        _write_plainly(ax.xaxis)
+        _write_plainly(ax.yaxis)
     axes[0, 0].set_ylabel("room, times as large")
     fig.supxlabel("travel of SiMExp, times that of SiMEC", fontsize=9)
     equal, pairs, diamond = axes[0, 0].lines
