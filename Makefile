@@ -47,7 +47,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.sweep
 
 notebooks: $(READY)
-	$(BIN)/python -m helpers.notebooks
+	$(BIN)/python -m notebooks.execute
 
 site: $(READY)
 	rm -rf build/site site

@@ -57,7 +57,7 @@ html_theme_options = {
     },
 }
 
-WIDGET = "Run this cell to get the widget"  # how the text that helpers.notebooks stores in a widget's place begins
+WIDGET = "Run this cell to get the widget"  # how the text that notebooks.execute stores in a widget's place begins
 NOTE = "*This is a widget: it moves where the notebook runs. Its still picture follows below.*"
 
 

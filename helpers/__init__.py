@@ -1,9 +1,9 @@
 """See how a Transformer perceives its input, and what its weights say."""
 
-from helpers.differentiation import jacobian
 from helpers.equivalence import ExplorationPath, WalkSettings, leave_class, simec, simexp, walk_class
-from helpers.geometry import Box, Euclidean, FisherRao, PullbackMetric
-from helpers.low_rank import low_rank_metric
+from helpers.geometry import Box, Euclidean, FisherRao, PullbackMetric, jacobian, low_rank_metric
+
+__version__ = "0.2.0"
 
 __all__ = [
     "Box",

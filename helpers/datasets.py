@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from helpers.resources import data_folder
+
 HUB_FILES = {
     "mnist": "ylecun/mnist/mnist/{split}-00000-of-00001.parquet",
     "cifar10": "uoft-cs/cifar10/plain_text/{split}-00000-of-00001.parquet",
@@ -24,7 +26,7 @@ HUB_FILES = {
     "rotten_tomatoes": "cornell-movie-review-data/rotten_tomatoes/{split}.parquet",
 }
 
-SENTENCES = Path(__file__).resolve().parents[1] / "data" / "sentences.csv"
+SENTENCES = data_folder() / "sentences.csv"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS_HELD_OUT = 5  # every fifth digit of each class is held out
 

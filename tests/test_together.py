@@ -9,8 +9,8 @@ import torch
 
 from helpers import WalkSettings, differentiation, jacobian, simec, simexp, walk_class
 from helpers.adapters.toy import paraboloid
-from helpers.differentiation import batched_jacobian
 from helpers.equivalence import gradient_noise, walk_together
+from helpers.geometry.differentiation import batched_jacobian
 
 W = torch.randn(3, 8, generator=torch.Generator().manual_seed(0)).double()
 START = torch.randn(8, generator=torch.Generator().manual_seed(1)).double()

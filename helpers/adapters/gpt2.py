@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel
 from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
 from helpers.resources import load_model, load_pretrained
-from helpers.tokens import token_names
+from helpers.resources.vocabulary_items import token_names
 
 NEXT_TARGET = 10  # next words told apart unless told otherwise
 

@@ -6,12 +6,13 @@ Two points are equivalent when a curve along which the map's output does not cha
 """
 
 from helpers.equivalence.baseline import gradient_noise, gradient_noise_steps
-from helpers.equivalence.corrected import walk_class, walk_class_steps
-from helpers.equivalence.leaving import leave_class, leave_class_steps
+from helpers.equivalence.leave_class import leave_class, leave_class_steps
 from helpers.equivalence.path import ExplorationPath, Step, collect
-from helpers.equivalence.published import simec, simec_steps, simexp, simexp_steps
 from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.simec import simec, simec_steps
+from helpers.equivalence.simexp import simexp, simexp_steps
 from helpers.equivalence.together import walk_together
+from helpers.equivalence.walk_class import walk_class, walk_class_steps
 
 __all__ = [
     "ExplorationPath",

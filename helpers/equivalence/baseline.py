@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.differentiation import SmoothMap
 from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
-from helpers.equivalence.published import random_like
 from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.simec import random_like
 from helpers.geometry import Box
+from helpers.geometry.differentiation import SmoothMap
 
 
 def gradient_noise_steps(

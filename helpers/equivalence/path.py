@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from helpers.differentiation import Linearised, SmoothMap
 from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import Box, Euclidean, FisherRao, check_finite, check_log_probabilities, widen
+from helpers.geometry.differentiation import Linearised, SmoothMap
 
 NOT_FINITE = "the output is not finite"
 NOT_DIFFERENTIABLE = "the Jacobian is not finite"

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from helpers.differentiation import SmoothMap, batched_jacobian
+from helpers.geometry.differentiation import SmoothMap, batched_jacobian
 
 T = TypeVar("T")
 

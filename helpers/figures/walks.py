@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
-from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath
 from helpers.figures.style import COLOURS, DASHES, MARKERS, axes_of, styled
 from helpers.geometry import PullbackMetric
+from helpers.geometry.differentiation import SmoothMap
 
 
 @styled

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from helpers import measures
 from helpers.adapters import Adapter, PartsMap
-from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath, WalkSettings, gradient_noise, simec, simexp, walk_class, walk_together
 from helpers.geometry import PullbackMetric
+from helpers.geometry.differentiation import SmoothMap
 from helpers.sweep.grid import ADAPTERS, ALGORITHMS, INPUTS, Cell, Subject, Walk
 
 READ = 101  # points of a walk that are decoded, and whose room is measured

@@ -19,6 +19,7 @@ from distributed import CancelledError, Client, Future, LocalCluster, as_complet
 from safetensors import SafetensorError
 from tqdm import tqdm
 
+from helpers.resources import data_folder
 from helpers.sweep.cells import fingerprint, measure_walks, walk_cell
 from helpers.sweep.grid import Cell, Grid, Subject, Walk
 
@@ -29,7 +30,7 @@ WORKER = {  # what a process of ours is started with: memory is kept, not given 
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
 }
 RETRIES = 5  # of a cell whose worker died
-RESULTS = Path(__file__).resolve().parents[2] / "data" / "results" / "walks.parquet"
+RESULTS = data_folder() / "results" / "walks.parquet"
 AHEAD = 4  # cells handed out for each worker
 PATIENCE = 60  # seconds for a cluster's first worker to come
 LOST = "client: the connection to the scheduler is lost; finished cells are kept, run again to go on from them"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from helpers.offensive import is_offensive
-from helpers.tokens import token_names
+from helpers.resources.content_filter import is_offensive
+from helpers.resources.vocabulary_items import token_names
 from helpers.weights import Weights
 
 

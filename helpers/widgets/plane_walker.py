@@ -11,9 +11,9 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from helpers.differentiation import SmoothMap
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, walk_class_steps
 from helpers.geometry import PullbackMetric, check_finite
+from helpers.geometry.differentiation import SmoothMap
 from helpers.widgets.stepper import ENDLESS, Stepper
 from helpers.widgets.views import Plane
 

@@ -5,8 +5,8 @@ import torch
 
 from helpers import FisherRao, PullbackMetric, jacobian
 from helpers.adapters import GPT2Adapter
-from helpers.low_rank import SoftmaxFisherRao, mean_block_metric
-from helpers.swaps import equivalent_sentences, equivalent_words, predict_swaps
+from helpers.geometry.low_rank import SoftmaxFisherRao, mean_block_metric
+from helpers.sentences.substitutions import equivalent_sentences, equivalent_words, predict_swaps
 
 TEXT = "The acting was superb and the story is very"
 

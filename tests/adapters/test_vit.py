@@ -13,11 +13,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
+from data.training.vision import accuracy
 from helpers import WalkSettings, leave_class, walk_class
 from helpers.adapters import ViTAdapter
 from helpers.datasets import DatasetNotFoundError, load_mnist
 from helpers.resources import MODELS, ModelNotFoundError
-from helpers.training.vision import accuracy
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.differentiation import SmoothMap
 from helpers.geometry import RANK_TOLERANCE
+from helpers.geometry.differentiation import SmoothMap
 
 
 def reference_simec(f: SmoothMap, x: Tensor, eta: float, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
-from helpers.notebooks import NOTEBOOKS, PICTURES, shrink
+from notebooks.execute import NOTEBOOKS, PICTURES, shrink
 
 CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
 NO_CHROMIUM = "no Chromium to drive: install the package chromium"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.notebooks import NOTEBOOKS
+from notebooks.execute import NOTEBOOKS
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_CLONE = [
@@ -69,11 +69,11 @@ def test_the_helpers_come_from_the_clone(run, clone):
 
 
 def test_the_machine_is_found_ready(run):
-    run("-m", "helpers.check")
+    run("-m", "helpers.__main__")
 
 
 def test_notebook_01_runs_from_a_clean_kernel(run, clone):
     notebook = clone / "notebooks" / FIRST.name
     run("-m", "nbconvert", "--to", "notebook", "--inplace", "--clear-output", str(notebook))
-    run("-m", "helpers.notebooks", str(notebook))
+    run("-m", "notebooks.execute", str(notebook))
     assert b"image/png" in notebook.read_bytes()

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from helpers.notebooks import NOTEBOOKS, WIDGET_STATE, execute, find_errors, with_solutions
+from notebooks.execute import NOTEBOOKS, WIDGET_STATE, execute, find_errors, with_solutions
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)

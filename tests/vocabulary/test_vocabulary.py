@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from helpers.offensive import is_offensive
+from helpers.resources.content_filter import is_offensive
 from helpers.vocabulary import (
     Reading,
     clean_rows,

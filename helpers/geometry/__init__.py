@@ -1,0 +1,36 @@
+"""The geometry of a smooth map: its Jacobian, output metrics, the pullback metric, and boxes of feasible points."""
+
+from helpers.geometry.box import Box
+from helpers.geometry.differentiation import Linearised, SmoothMap, batched_jacobian, jacobian
+from helpers.geometry.low_rank import SoftmaxFisherRao, low_rank_metric, mean_block_metric
+from helpers.geometry.metrics import (
+    Euclidean,
+    FisherRao,
+    OutputMetric,
+    check_finite,
+    check_floating,
+    check_log_probabilities,
+    widen,
+)
+from helpers.geometry.pullback import RANK_TOLERANCE, PullbackMetric, thin_svd
+
+__all__ = [
+    "RANK_TOLERANCE",
+    "Box",
+    "Euclidean",
+    "FisherRao",
+    "Linearised",
+    "OutputMetric",
+    "PullbackMetric",
+    "SmoothMap",
+    "SoftmaxFisherRao",
+    "batched_jacobian",
+    "check_finite",
+    "check_floating",
+    "check_log_probabilities",
+    "jacobian",
+    "low_rank_metric",
+    "mean_block_metric",
+    "thin_svd",
+    "widen",
+]

@@ -1,0 +1,27 @@
+"""Models by name, the names of vocabulary items, the content filter, and where files lie."""
+
+from helpers.resources.content_filter import is_offensive
+from helpers.resources.locations import data_folder
+from helpers.resources.models import (
+    COUNTS,
+    MODELS,
+    ModelNotFoundError,
+    bundled_models,
+    load_model,
+    load_pretrained,
+    resolve,
+)
+from helpers.resources.vocabulary_items import token_names
+
+__all__ = [
+    "COUNTS",
+    "MODELS",
+    "ModelNotFoundError",
+    "bundled_models",
+    "data_folder",
+    "is_offensive",
+    "load_model",
+    "load_pretrained",
+    "resolve",
+    "token_names",
+]

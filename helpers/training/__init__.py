@@ -1,1 +1,0 @@
-"""How every bundled checkpoint was made: ``python -m helpers.training NAME``."""

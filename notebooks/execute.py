@@ -1,0 +1,158 @@
+"""Execute notebooks from a clean kernel and store their outputs: ``python -m notebooks.execute``."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from PIL import Image
+from tqdm import tqdm
+
+NOTEBOOKS = Path(__file__).resolve().parent
+PICTURES = NOTEBOOKS.parent / "data" / "pictures"
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int = 600) -> NotebookNode:
+    """Run every cell from a clean kernel, in place, with a progress bar.
+
+    Args:
+        notebook: what to run.
+        folder: the kernel's working folder.
+        title: of the progress bar.
+        timeout: seconds a cell may take.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised.
+        RuntimeError: a widget or a captured output swallowed an error.
+    """
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code_cells, desc=title, unit="cell") as bar:
+        client = NotebookClient(
+            notebook,
+            timeout=timeout,
+            kernel_name="python3",
+            extra_arguments=["--log-level=40"],  # the kernel's warnings about its transport
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_complete=lambda cell, cell_index: bar.update(cell.cell_type == "code"),
+        )
+        client.execute()
+    swallowed = list(find_errors(notebook))
+    if swallowed:
+        raise RuntimeError(f"{title}: errors that no cell raised: " + "; ".join(swallowed))
+    return notebook
+
+
+def find_errors(notebook: NotebookNode) -> Iterator[str]:
+    """Find errors in outputs and in the widgets' state, where a runner does not look."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                yield f"{output.ename}: {output.evalue}"
+            if output.output_type == "stream" and output.name == "stderr" and not _is_bar(output):
+                yield f"written to stderr: {output.text.strip()[:200]}"
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    for model in state.values():
+        for output in model.get("state", {}).get("outputs", []):
+            if output.get("output_type") == "error":
+                yield f"{output['ename']}: {output['evalue']}"
+        if model.get("state", {}).get("wrong"):  # a widget's status line
+            yield model["state"]["value"]
+
+
+def _is_bar(output: NotebookNode) -> bool:
+    """Say whether an output is a progress bar and nothing else."""
+    return output.output_type == "stream" and not re.sub(r"[^\r\n]*\d+%\|[^\r\n]*", "", output.text).strip()
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """Strip what differs from run to run, in place: widget state, times, kernel versions; number the cells 1 to n."""
+    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    count = 0
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:02d}"
+        tags = cell.metadata.get("tags")
+        cell.metadata = NotebookNode(tags=tags) if tags else NotebookNode()
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        cell.outputs = [output for output in cell.outputs if not _is_bar(output)]
+        for output in cell.outputs:
+            output.pop("execution_count", None)
+            if output.output_type == "execute_result":
+                output.execution_count = count
+            if output.output_type != "stream":
+                output.metadata = NotebookNode()
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = shrink(output.data["image/png"])
+            if "data" in output and WIDGET_VIEW in output.data:
+                output.data.pop(WIDGET_VIEW)  # the view's model lives in the kernel that is gone
+                output.data["text/plain"] = "Run this cell to get the widget; the figure below it shows what it does."
+    return notebook
+
+
+def shrink(png: str) -> str:
+    """Store a picture (base64) with at most 256 colours: a third of the size, and nobody sees the difference."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    buffer = io.BytesIO()
+    # the widest coverage, for the median cut would leave a colour bar with steps
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def save_picture(notebook: NotebookNode, path: Path) -> None:
+    """Write the picture of the cell tagged "picture" to a PNG file, for the README."""
+    for cell in notebook.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            pictures = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(base64.b64decode(pictures[0]))
+
+
+def with_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Add, in a copy, each exercise anew with its solution (the code in the <details> after it) and with its check.
+
+    They come last: the notebook runs as shipped first, as it does for a student who then solves what is open.
+    """
+    solved = nbformat.from_dict(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for i, cell in enumerate(notebook.cells):
+        if "exercise" not in cell.metadata.get("tags", []):
+            continue
+        texts = "\n".join(after.source for after in notebook.cells[i:] if after.cell_type == "markdown")
+        solution = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", texts, re.DOTALL)
+        check = code[code.index(cell) + 1]
+        solved.cells += map(nbformat.v4.new_code_cell, (solution.group(1), check.source))
+    return solved
+
+
+def main() -> None:
+    """Execute the notebooks named on the command line, or all."""
+    parser = argparse.ArgumentParser(prog="python -m notebooks.execute", description=__doc__)
+    parser.add_argument("paths", nargs="*", type=Path, help="notebooks; all by default")
+    for path in parser.parse_args().paths or sorted(NOTEBOOKS.glob("*.ipynb")):
+        started = time.perf_counter()
+        notebook = nbformat.read(path, as_version=4)
+        execute(notebook, path.parent, path.name)
+        nbformat.write(normalise(notebook), path)
+        save_picture(notebook, PICTURES / f"{path.name[:2]}.png")
+        print(
+            f"{path.name}: {time.perf_counter() - started:.0f} s, {path.stat().st_size / 1000:.0f} kB",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    main()
