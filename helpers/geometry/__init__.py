@@ -10,6 +10,8 @@ from helpers.geometry.metrics import (
     check_finite,
     check_floating,
     check_log_probabilities,
+    drift,
+    total_variation,
     widen,
 )
 from helpers.geometry.pullback import RANK_TOLERANCE, PullbackMetric, thin_svd
@@ -28,9 +30,11 @@ __all__ = [
     "check_finite",
     "check_floating",
     "check_log_probabilities",
+    "drift",
     "jacobian",
     "low_rank_metric",
     "mean_block_metric",
     "thin_svd",
+    "total_variation",
     "widen",
 ]

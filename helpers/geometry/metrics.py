@@ -70,3 +70,13 @@ def check_finite(point: Tensor, name: str = "point") -> None:
     if len(bad):
         first = tuple(bad[0].tolist())
         raise ValueError(f"{name}: {len(bad)} of {point.numel()} values are NaN or infinite, the first at {first}")
+
+
+def total_variation(outputs: Tensor, reference: Tensor) -> Tensor:
+    """Return half the summed change of the probabilities between log-probabilities (..., k) and (k,): (...)."""
+    return (outputs.exp() - reference.exp()).abs().sum(-1) / 2
+
+
+def drift(outputs: Tensor, reference: Tensor) -> Tensor:
+    """Return the largest change of any output between outputs (..., k) and (k,), in the outputs' unit: (...)."""
+    return (outputs - reference).abs().amax(-1)
