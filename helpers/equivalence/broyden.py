@@ -35,7 +35,7 @@ class SecantJacobian:
             self._rows = torch.addr(self._rows, (change - self._rows @ move) / square, move)
             self._left = None
 
-    def solve_horizontal(self, change: Tensor, frozen: Tensor | None = None) -> Tensor:
+    def solve_least_norm(self, change: Tensor, frozen: Tensor | None = None) -> Tensor:
         """Find the shortest move (the point's shape) that changes the outputs by ``change`` (k,): J^+ dy.
 
         Where coordinates are frozen (boolean, the point's shape), the others alone make the change, and the frozen
@@ -43,8 +43,8 @@ class SecantJacobian:
         """
         return self._narrow(self._rows.T @ self._multipliers(widen(change), frozen))
 
-    def project_vertical(self, move: Tensor, frozen: Tensor | None = None) -> Tensor:
-        """Take from a move what the outputs see of it, to first order; ``frozen`` as in ``solve_horizontal``."""
+    def project_to_kernel(self, move: Tensor, frozen: Tensor | None = None) -> Tensor:
+        """Take from a move what the outputs see of it, to first order; ``frozen`` as in ``solve_least_norm``."""
         flat = widen(move.flatten())
         kept = 1.0 if frozen is None else ~frozen.flatten().to(flat.device)
         for _ in range(2):  # twice, against round-off

@@ -92,7 +92,7 @@ def shortest_exit(
         gap = (outputs[rival] - outputs[other]).reshape(1)
         gap = gap + 1.05 * margin + 1e-5 * (1 + gap.abs())  # beyond the margin: Newton may come at it from below
         jacobian = SecantJacobian((rows[other] - rows[rival])[None], RANK_TOLERANCE)
-        move = feasible_move(bounds, point, lambda frozen, j=jacobian, g=gap: j.solve_horizontal(g, frozen))
+        move = feasible_move(bounds, point, lambda frozen, j=jacobian, g=gap: j.solve_least_norm(g, frozen))
         if jacobian.rank and move.norm() > 0 and (best is None or move.norm() < best.norm()):
             best = move
     return best

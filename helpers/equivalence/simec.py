@@ -26,7 +26,7 @@ def random_null_eigenvector(metric: PullbackMetric, generator: torch.Generator) 
     if metric.nullity == 0:
         return None
     drawn = random_like(metric.base_point, generator)
-    vertical = metric.project_vertical(drawn)
+    vertical = metric.project_to_kernel(drawn)
     return vertical / vertical.norm()
 
 

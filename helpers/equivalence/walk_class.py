@@ -64,7 +64,7 @@ def feasible_move(bounds: Box | None, point: Tensor, solve: Callable[[Tensor | N
 
 def null_move(jacobian: SecantJacobian, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
     """Find what of a wanted move neither changes the output, to first order, nor leaves the box."""
-    return feasible_move(bounds, point, lambda frozen: jacobian.project_vertical(wanted, frozen))
+    return feasible_move(bounds, point, lambda frozen: jacobian.project_to_kernel(wanted, frozen))
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class _Stepper:
             else:
                 last = size
             move = feasible_move(
-                trail.bounds, point, lambda frozen, r=residual: self.jacobian.solve_horizontal(r, frozen)
+                trail.bounds, point, lambda frozen, r=residual: self.jacobian.solve_least_norm(r, frozen)
             )
             if not float(move.norm()) <= longest:
                 break

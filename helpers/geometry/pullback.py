@@ -137,18 +137,18 @@ class PullbackMetric:
         """Pullback inner product of two tangent vectors."""
         return (self.factor @ self._flat(first)) @ (self.factor @ self._flat(second))
 
-    def project_horizontal(self, tangent_vec: Tensor) -> Tensor:
+    def project_to_row_space(self, tangent_vec: Tensor) -> Tensor:
         """Project onto the span of the non-zero eigenvectors: the part of a move that the map sees."""
         seen = self.right[: self.rank]
         return self._shaped(seen.T @ (seen @ self._flat(tangent_vec)), tangent_vec)
 
-    def project_vertical(self, tangent_vec: Tensor) -> Tensor:
+    def project_to_kernel(self, tangent_vec: Tensor) -> Tensor:
         """Project onto the kernel: the part of a move that the map cannot see, to first order."""
         seen, flat = self.right[: self.rank], self._flat(tangent_vec)
         vertical = flat - seen.T @ (seen @ flat)
         return self._shaped(vertical - seen.T @ (seen @ vertical), tangent_vec)  # twice, against round-off
 
-    def solve_horizontal(self, output_change: Tensor) -> Tensor:
+    def solve_least_norm(self, output_change: Tensor) -> Tensor:
         """Find the shortest move that changes the outputs by output_change (k,), to first order: J^+ dy."""
         r = self.rank
         seen = self.left[:, :r].T @ self.output_metric.weigh(self.outputs, output_change)

@@ -119,7 +119,7 @@ class PlaneWalker(Stepper):
         before = self._visits[-2].naive.point if len(self._visits) > 1 else None
         heading = found.point - last.corrected.point if before is None else last.naive.point - before
         f = self._functions[self.function.value]
-        blind = PullbackMetric.at(f, last.naive.point).project_vertical(heading)
+        blind = PullbackMetric.at(f, last.naive.point).project_to_kernel(heading)
         point = last.naive.point + found.size * blind / blind.norm().clamp(min=1e-30)  # stays where nothing is blind
         with torch.no_grad():
             outputs = f(point)

@@ -68,7 +68,7 @@ def test_a_null_steps_drift_quarters_when_the_step_halves(case):
     adapter, raw, _ = case
     x = adapter.encode(raw)
     f = whole(adapter, x)
-    direction = PullbackMetric.at(f, x).project_vertical(
+    direction = PullbackMetric.at(f, x).project_to_kernel(
         torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=x.dtype)
     )
     direction = direction / direction.norm()

@@ -238,16 +238,16 @@ def test_a_secant_jacobian_agrees_with_the_metric_and_learns_from_moves():
     kept = SecantJacobian(jacobian(f, x)[1], 1e-5)
     move, change = torch.randn(6, generator=seeded(1)).double(), f(x + 0.1) - f(x)
     assert (kept.rank, kept.nullity) == (metric.rank, metric.nullity)
-    assert torch.allclose(kept.project_vertical(move), metric.project_vertical(move), atol=1e-10)
-    assert torch.allclose(kept.solve_horizontal(change), metric.solve_horizontal(change), atol=1e-8)
+    assert torch.allclose(kept.project_to_kernel(move), metric.project_to_kernel(move), atol=1e-10)
+    assert torch.allclose(kept.solve_least_norm(change), metric.solve_least_norm(change), atol=1e-8)
     frozen = torch.tensor([True, False, False, True, False, False])
-    solved = kept.solve_horizontal(change, frozen) * ~frozen
-    assert torch.allclose(solved, metric.freeze(frozen).solve_horizontal(change), atol=1e-8)
+    solved = kept.solve_least_norm(change, frozen) * ~frozen
+    assert torch.allclose(solved, metric.freeze(frozen).solve_least_norm(change), atol=1e-8)
     step = torch.randn(6, generator=seeded(3)).double()
     kept.update(step, torch.zeros(3).double())
-    assert torch.allclose(kept.project_vertical(step), step), "the outputs did not change, so the move is null"
+    assert torch.allclose(kept.project_to_kernel(step), step), "the outputs did not change, so the move is null"
     kept.update(torch.zeros(6).double(), torch.ones(3).double())
-    assert torch.isfinite(kept.solve_horizontal(change)).all()
+    assert torch.isfinite(kept.solve_least_norm(change)).all()
 
 
 def test_a_corrected_walk_takes_few_jacobians(vit, digits):

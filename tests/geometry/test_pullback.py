@@ -27,7 +27,7 @@ def test_paraboloid_by_hand():
     assert torch.allclose(metric.dense(), torch.tensor([[4.0, 2.0], [2.0, 1.0]], dtype=torch.float64))
     assert (metric.rank, metric.nullity) == (1, 1)
     assert metric.eigenvalues.tolist() == pytest.approx([5.0])
-    blind = metric.project_vertical(torch.tensor([1.0, 0.0], dtype=torch.float64))
+    blind = metric.project_to_kernel(torch.tensor([1.0, 0.0], dtype=torch.float64))
     assert torch.allclose(blind, torch.tensor([0.2, -0.4], dtype=torch.float64))
 
 
@@ -96,11 +96,11 @@ def test_vertical_and_horizontal_parts(seed, n, k):
     f, x = random_net(seed, n, k)
     metric = PullbackMetric.at(f, x)
     v = torch.randn(n, generator=torch.Generator().manual_seed(seed + 1)).double()
-    vertical, horizontal = metric.project_vertical(v), metric.project_horizontal(v)
+    vertical, horizontal = metric.project_to_kernel(v), metric.project_to_row_space(v)
     assert torch.allclose(vertical + horizontal, v)
     assert abs(float(vertical @ horizontal)) < 1e-9 * float(v @ v)
     assert float((jacobian(f, x)[1] @ vertical).norm()) < 1e-4 * float(metric.singular_values[0] * v.norm())
-    assert torch.allclose(metric.project_vertical(vertical), vertical, atol=1e-9)
+    assert torch.allclose(metric.project_to_kernel(vertical), vertical, atol=1e-9)
     assert float(metric.norm(v) ** 2) == pytest.approx(float(v @ metric.dense() @ v), abs=1e-9)
     assert float(metric.inner(v, v)) == pytest.approx(float(metric.norm(v) ** 2))
 
@@ -111,7 +111,7 @@ def test_horizontal_solution_is_the_least_norm_one(seed, n, k):
     f, x = random_net(seed, n, k)
     metric, rows = PullbackMetric.at(f, x), jacobian(f, x)[1]
     change = rows @ torch.randn(n, generator=torch.Generator().manual_seed(seed + 2)).double()
-    found = metric.solve_horizontal(change)
+    found = metric.solve_least_norm(change)
     wanted = torch.linalg.lstsq(rows, change.unsqueeze(1), driver="gelsd").solution[:, 0]
     if metric.condition < 1e6:
         assert torch.allclose(found, wanted, atol=1e-6 * float(wanted.norm() + 1))
@@ -135,7 +135,7 @@ def test_frozen_coordinates_do_not_move():
     frozen = torch.zeros(9, dtype=torch.bool)
     frozen[[0, 4]] = True
     metric = PullbackMetric.at(f, x).freeze(frozen)
-    move = metric.solve_horizontal(torch.tensor([0.1, -0.2, 0.3]))
+    move = metric.solve_least_norm(torch.tensor([0.1, -0.2, 0.3]))
     assert move[frozen].abs().max() < 1e-9 * move.norm()
     assert torch.allclose(jacobian(f, x)[1] @ move, torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64))
 
@@ -144,15 +144,15 @@ def test_shape_and_precision_of_the_point_are_kept():
     point = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0))
     metric = PullbackMetric.at(lambda x: torch.stack([x.sum(), x.square().sum()]), point)
     assert metric.eigenvectors.shape == (2, 3, 2, 2)
-    assert metric.project_vertical(point).dtype == torch.float32
-    assert metric.solve_horizontal(torch.ones(2)).shape == point.shape
+    assert metric.project_to_kernel(point).dtype == torch.float32
+    assert metric.solve_least_norm(torch.ones(2)).shape == point.shape
     assert metric.singular_values.dtype == torch.float64
 
 
 def test_a_map_that_sees_nothing_has_rank_zero():
     metric = PullbackMetric.at(lambda x: 0 * x[:1], torch.ones(4))
     assert (metric.rank, metric.nullity) == (0, 4)
-    assert torch.equal(metric.project_vertical(torch.ones(4)), torch.ones(4))
+    assert torch.equal(metric.project_to_kernel(torch.ones(4)), torch.ones(4))
 
 
 def test_bad_input_is_named():
@@ -165,7 +165,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="tangent_vec: has 3 entries"):
         PullbackMetric.at(paraboloid, torch.ones(2)).norm(torch.ones(3))
     with pytest.raises(ValueError, match=r"tangent_vec: holds torch\.int64"):
-        PullbackMetric.at(paraboloid, torch.ones(2)).project_vertical(torch.tensor([1, 0]))
+        PullbackMetric.at(paraboloid, torch.ones(2)).project_to_kernel(torch.tensor([1, 0]))
     with pytest.raises(ValueError, match=r"point: holds torch\.int64"):
         PullbackMetric.at(paraboloid, torch.tensor([1, 0]))
     with pytest.raises(ValueError, match="frozen: is"):
