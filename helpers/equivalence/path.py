@@ -15,7 +15,7 @@ from torch import Tensor
 
 from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import Box, Euclidean, FisherRao, check_finite, check_log_probabilities, widen
-from helpers.geometry.differentiation import Linearised, SmoothMap
+from helpers.geometry.differentiation import Linearization, SmoothMap
 
 NOT_FINITE = "the output is not finite"
 NOT_DIFFERENTIABLE = "the Jacobian is not finite"
@@ -27,7 +27,7 @@ class CountedMap:
 
     def __init__(self, f: SmoothMap):
         self._f = f
-        self._last: tuple[Tensor, Linearised] | None = None
+        self._last: tuple[Tensor, Linearization] | None = None
         self.forward_passes = 0
         self.backward_passes = 0
 
@@ -41,27 +41,27 @@ class CountedMap:
         self.forward_passes += 1
         self._last = None
         if differentiable:
-            self._last = point, Linearised(self._f, point)
+            self._last = point, Linearization(self._f, point)
             return self._last[1].outputs
         with torch.no_grad():
             return self._f(point)
 
     def jacobian(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiate: outputs (k,), Jacobian (k, *point.shape); evaluates first unless that was just done."""
-        linearised = self._linearised(point)
-        self.backward_passes += len(linearised.outputs)
-        return linearised.outputs, linearised.jacobian()
+        linearization = self._linearization(point)
+        self.backward_passes += len(linearization.outputs)
+        return linearization.outputs, linearization.jacobian()
 
     def gradient(self, point: Tensor, output: int) -> Tensor:
         """Differentiate one output, by one backward pass; evaluates first unless that was just done."""
         self.backward_passes += 1
-        return self._linearised(point).gradient(output)
+        return self._linearization(point).gradient(output)
 
-    def _linearised(self, point: Tensor) -> Linearised:
+    def _linearization(self, point: Tensor) -> Linearization:
         if self._last is None or self._last[0] is not point:
             self(point, differentiable=True)
-        linearised, self._last = self._last[1], None
-        return linearised
+        linearization, self._last = self._last[1], None
+        return linearization
 
 
 @dataclass(frozen=True)

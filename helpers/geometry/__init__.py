@@ -1,7 +1,7 @@
 """The geometry of a smooth map: its Jacobian, output metrics, the pullback metric, and boxes of feasible points."""
 
 from helpers.geometry.box import Box
-from helpers.geometry.differentiation import Linearised, SmoothMap, batched_jacobian, jacobian
+from helpers.geometry.differentiation import Linearization, SmoothMap, batched_jacobian, jacobian
 from helpers.geometry.low_rank import SoftmaxFisherRao, low_rank_metric, mean_block_metric
 from helpers.geometry.metrics import (
     Euclidean,
@@ -21,7 +21,7 @@ __all__ = [
     "Box",
     "Euclidean",
     "FisherRao",
-    "Linearised",
+    "Linearization",
     "OutputMetric",
     "PullbackMetric",
     "SmoothMap",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.geometry.differentiation import SmoothMap, jacobian, passes_at_once
+from helpers.geometry.differentiation import SmoothMap, backward_batch, jacobian
 from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, widen
 from helpers.geometry.pullback import PullbackMetric
 
@@ -119,7 +119,7 @@ def low_rank_metric(
     point = point.detach()
     weighed, pull = torch.func.vjp(weighed_map, point)
     push = lambda v: torch.func.jvp(weighed_map, (point,), (v,))[1].detach()  # noqa: E731
-    chunk = passes_at_once(point)
+    chunk = backward_batch(point)
     backward = torch.func.vmap(lambda v: widen(pull(v)[0].flatten()).detach(), chunk_size=chunk)
     forward = torch.func.vmap(push, chunk_size=chunk)
 
