@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from helpers.geometry import widen
+from helpers.geometry import to_float64
 
 
 class SecantJacobian:
@@ -23,13 +23,13 @@ class SecantJacobian:
 
     def __init__(self, rows: Tensor, rank_tolerance: float):
         self._shape, self._dtype, self._device = rows.shape[1:], rows.dtype, rows.device
-        self._rows = widen(rows.flatten(1))
+        self._rows = to_float64(rows.flatten(1))
         self._tolerance = rank_tolerance
         self._left: Tensor | None = None
 
     def update(self, move: Tensor, change: Tensor) -> None:
         """Mend the rows so that a move that was made explains the change (k,) of the outputs that it made."""
-        move, change = widen(move.flatten()), widen(change)
+        move, change = to_float64(move.flatten()), to_float64(change)
         square = move @ move
         if square > 0:
             self._rows = torch.addr(self._rows, (change - self._rows @ move) / square, move)
@@ -41,11 +41,11 @@ class SecantJacobian:
         Where coordinates are frozen (boolean, the point's shape), the others alone make the change, and the frozen
         ones tell where they would be pushed.
         """
-        return self._narrow(self._rows.T @ self._multipliers(widen(change), frozen))
+        return self._narrow(self._rows.T @ self._multipliers(to_float64(change), frozen))
 
     def project_to_kernel(self, move: Tensor, frozen: Tensor | None = None) -> Tensor:
         """Take from a move what the outputs see of it, to first order; ``frozen`` as in ``solve_least_norm``."""
-        flat = widen(move.flatten())
+        flat = to_float64(move.flatten())
         kept = 1.0 if frozen is None else ~frozen.flatten().to(flat.device)
         for _ in range(2):  # twice, against round-off
             flat = flat - self._rows.T @ self._multipliers(self._rows @ (flat * kept), frozen)

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import Box, Euclidean, FisherRao, check_finite, check_log_probabilities, widen
+from helpers.geometry import Box, Euclidean, FisherRao, check_finite, check_log_probabilities, to_float64
 from helpers.geometry.differentiation import Linearization, SmoothMap
 
 NOT_FINITE = "the output is not finite"
@@ -96,7 +96,7 @@ class Trail:
 
     def __init__(self, f: SmoothMap, point: Tensor, bounds: Box | None, differentiable: bool = False):
         check_finite(point)
-        if bounds is not None and bounds.shape_with(point) != point.shape:
+        if bounds is not None and bounds.broadcast_shape(point) != point.shape:
             raise ValueError(f"bounds: of shape {tuple(bounds.lower.shape)} do not fit a point of {tuple(point.shape)}")
         if bounds is not None and not bounds.contains(point):
             raise ValueError("point: lies outside the bounds, where no walk may begin; bounds.clamp(point) does not")
@@ -182,7 +182,7 @@ class ExplorationPath:
     def total_variation(self) -> Tensor:
         """Half the summed change of the probabilities from the first point's; for log-probability maps; (T+1,)."""
         check_log_probabilities(self.outputs)
-        probabilities = widen(self.outputs).exp()
+        probabilities = to_float64(self.outputs).exp()
         return (probabilities - probabilities[0]).abs().sum(1) / 2
 
     @property

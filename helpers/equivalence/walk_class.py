@@ -54,7 +54,7 @@ def feasible_move(bounds: Box | None, point: Tensor, solve: Callable[[Tensor | N
         return move
     frozen = torch.zeros_like(point, dtype=torch.bool)
     for made in itertools.count():
-        blocked = bounds.blocked(point, move)
+        blocked = bounds.blocks(point, move)
         if made >= EXCHANGES:
             blocked |= frozen
         if torch.equal(blocked, frozen):

@@ -1,7 +1,7 @@
 """The geometry of a smooth map: its Jacobian, output metrics, the pullback metric, and boxes of feasible points."""
 
 from helpers.geometry.box import Box
-from helpers.geometry.differentiation import Linearization, SmoothMap, batched_jacobian, jacobian
+from helpers.geometry.differentiation import Linearization, SmoothMap, jacobian
 from helpers.geometry.low_rank import SoftmaxFisherRao, low_rank_metric, mean_block_metric
 from helpers.geometry.metrics import (
     Euclidean,
@@ -11,8 +11,8 @@ from helpers.geometry.metrics import (
     check_floating,
     check_log_probabilities,
     drift,
+    to_float64,
     total_variation,
-    widen,
 )
 from helpers.geometry.pullback import RANK_TOLERANCE, PullbackMetric, thin_svd
 
@@ -26,7 +26,6 @@ __all__ = [
     "PullbackMetric",
     "SmoothMap",
     "SoftmaxFisherRao",
-    "batched_jacobian",
     "check_finite",
     "check_floating",
     "check_log_probabilities",
@@ -35,6 +34,6 @@ __all__ = [
     "low_rank_metric",
     "mean_block_metric",
     "thin_svd",
+    "to_float64",
     "total_variation",
-    "widen",
 ]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Box:
-    """A feasible box: each coordinate between its bounds, which broadcast against a point.
+    """A feasible box: each coordinate lies between its two bounds, which broadcast against a point.
 
     Attributes:
         lower: smallest feasible values.
@@ -25,21 +26,21 @@ class Box:
         if not bool((self.lower <= self.upper).all()):
             raise ValueError("bounds: every lower bound must be a number and at most the upper one")
 
-    def clamp(self, point: Tensor) -> Tensor:
+    def clamp(self, point: Float[Tensor, "*point"]) -> Float[Tensor, "*point"]:
         """Move a point to the nearest feasible one."""
         return torch.minimum(torch.maximum(point, self.lower), self.upper).to(point.dtype)
 
-    def shape_with(self, point: Tensor) -> torch.Size | None:
-        """Shape of a point and the bounds together, None where they do not fit."""
+    def broadcast_shape(self, point: Tensor) -> torch.Size | None:
+        """Return the shape of a point and the bounds together, or None where they do not broadcast."""
         try:
             return torch.broadcast_shapes(point.shape, self.lower.shape, self.upper.shape)
         except RuntimeError:
             return None
 
-    def contains(self, point: Tensor) -> bool:
-        """Say whether every coordinate lies within its bounds."""
+    def contains(self, point: Float[Tensor, "*point"]) -> bool:
+        """Return whether every coordinate lies within its bounds."""
         return bool(((point >= self.lower) & (point <= self.upper)).all())
 
-    def blocked(self, point: Tensor, move: Tensor) -> Tensor:
-        """Mark the coordinates at a wall that the move would push through it; boolean, the point's shape."""
+    def blocks(self, point: Float[Tensor, "*point"], move: Float[Tensor, "*point"]) -> Bool[Tensor, "*point"]:
+        """Mark the coordinates that lie on a bound and that the move would push beyond it."""
         return ((point <= self.lower) & (move < 0)) | ((point >= self.upper) & (move > 0))

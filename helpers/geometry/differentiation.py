@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -84,38 +84,3 @@ def jacobian(
 def backward_batch(point: Tensor) -> int:
     """Return how many backward passes to run in one batch, so that every model needs about the same memory."""
     return max(1, (BATCH_ENTRIES_CPU if point.device.type == "cpu" else BATCH_ENTRIES) // point.numel())
-
-
-def batched_jacobian(f: SmoothMap, points: Tensor, rows: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-    """Differentiate a map at many points by reverse mode.
-
-    Args:
-        f: the map of one point.
-        points: (B, *point.shape).
-        rows: the outputs to differentiate, all if None; the rows of others are zero.
-
-    Returns:
-        Outputs (B, k) and Jacobians (B, k, *point.shape).
-    """
-    at_once = 2**17 // points[0].numel()
-    differentiate = _differentiate if at_once > 1 else _differentiate_one  # a batch of large points gains nothing
-    found = [differentiate(f, some, rows) for some in points.split(max(1, at_once))]
-    return torch.cat([outputs for outputs, _ in found]), torch.cat([jacobians for _, jacobians in found])
-
-
-def _differentiate_one(f: SmoothMap, points: Tensor, rows: Sequence[int] | None) -> tuple[Tensor, Tensor]:
-    """Differentiate at one point, (1, *point.shape); see ``batched_jacobian``."""
-    linearization = Linearization(f, points[0])
-    return linearization.outputs[None], linearization.jacobian()[None]
-
-
-def _differentiate(f: SmoothMap, points: Tensor, rows: Sequence[int] | None) -> tuple[Tensor, Tensor]:
-    """Differentiate at points that fit into memory together; see ``batched_jacobian``."""
-    outputs, pull = torch.func.vjp(torch.func.vmap(f), points)
-    chosen = list(range(outputs.shape[1]) if rows is None else rows)
-    directions = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device)[chosen]
-    directions = directions[:, None].expand(-1, len(points), -1)
-    (found,) = torch.func.vmap(pull, chunk_size=backward_batch(points))(directions)
-    jacobians = found.new_zeros(len(points), outputs.shape[1], *points.shape[1:])
-    jacobians[:, chosen] = found.detach().movedim(0, 1)
-    return outputs.detach(), jacobians

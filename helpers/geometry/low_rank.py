@@ -1,4 +1,4 @@
-"""The pullback metric of a map with very many outputs: by its largest eigenvalues, or through the state before them.
+"""The pullback metric of a map with very many outputs: its largest eigenvalues, or the metric of the last hidden state.
 
 Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2011, algorithms 4.3 and 5.1.
 """
@@ -9,50 +9,53 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
 from helpers.geometry.differentiation import SmoothMap, backward_batch, jacobian
-from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, widen
+from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, to_float64
 from helpers.geometry.pullback import PullbackMetric
 
-OVERSAMPLING = 10  # directions drawn in excess of the rank
-PROBES = 10  # fresh directions by which the result is judged
+OVERSAMPLING = 10  # random directions drawn in excess of the rank; 5 to 10 suffice (the source, section 1.3)
+PROBES = 10  # further random directions, from which the missing share of the trace is estimated
 
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxFisherRao:
-    """Fisher-Rao distance of the probabilities softmax(weight @ state), as a metric of the state.
+    """The Fisher-Rao metric of the probabilities softmax(weight @ state), as a metric of the state.
 
-    It lets a map end at a model's last state, so that all words of a vocabulary are weighed by as many backward
-    passes as the state has coordinates, and nothing is left out.
+    A map can then end at the last hidden state of a model. As many backward passes as the state has coordinates
+    account for every word of the vocabulary.
 
     Attributes:
-        weight: (k, d), without bias.
+        weight: the unembedding, without bias.
     """
 
-    weight: Tensor
+    weight: Float[Tensor, "k d"]
 
-    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
-        """Return a factor of the metric at a state (d,) applied to changes (d, ...): float64, (d, ...)."""
-        rows = widen(self.weight)
-        p = (rows @ widen(outputs)).softmax(0)
+    def weigh(self, outputs: Float[Tensor, " d"], changes: Float[Tensor, "d *shape"]) -> Float[Tensor, "d *shape"]:
+        """Return a factor of the metric at a state, applied to changes of it, in float64."""
+        rows = to_float64(self.weight)
+        p = (rows @ to_float64(outputs)).softmax(0)
         mean = p @ rows
         values, vectors = torch.linalg.eigh((rows.T * p) @ rows - torch.outer(mean, mean))
         factor = values.clamp(min=0).sqrt()[:, None] * vectors.T
-        return torch.tensordot(factor, widen(changes), dims=1)
+        return torch.tensordot(factor, to_float64(changes), dims=1)
 
 
-def mean_block_metric(f: SmoothMap, points: Iterable[Tensor], output_metric: OutputMetric) -> Tensor:
-    """Average a part's own block of the pullback metric over the parts of many points: (d, d), float64.
+def mean_block_metric(
+    f: SmoothMap, points: Iterable[Float[Tensor, "parts d"]], output_metric: OutputMetric
+) -> Float[Tensor, "d d"]:
+    """Average the diagonal blocks of the pullback metric over the parts of many points, in float64.
 
-    Its eigenvectors with the smallest eigenvalues are directions that no part of any of these points is seen to move
-    in; nothing beyond these points is claimed.
+    The eigenvectors with the smallest eigenvalues are the directions that change the outputs least, in the mean over
+    the parts of these points. They say nothing about other points.
 
     Args:
         f: the map.
-        points: (parts, d) each; the number of parts may differ.
-        output_metric: pulled back at each.
+        points: the number of parts may differ between points.
+        output_metric: the metric that is pulled back at each point.
 
     Raises:
         ValueError: no points.
@@ -61,16 +64,16 @@ def mean_block_metric(f: SmoothMap, points: Iterable[Tensor], output_metric: Out
     for point in tqdm(list(points), unit=" points", leave=False, delay=2):
         outputs, rows = jacobian(f, point)
         factor = output_metric.weigh(outputs, rows)
-        found = torch.einsum("kpi,kpj->ij", factor, factor)
-        total, parts = found if total is None else total + found, parts + len(point)
+        block_sum = torch.einsum("kpi,kpj->ij", factor, factor)
+        total, parts = block_sum if total is None else total + block_sum, parts + len(point)
     if total is None:
-        raise ValueError("points: there are none")
+        raise ValueError("points: must hold at least one point")
     return total / parts
 
 
 @dataclass(frozen=True)
 class _Projected:
-    """An output metric seen through an orthonormal basis (m, s) of what it weighs: the factor U^T L."""
+    """An output metric restricted to the span of an orthonormal basis U (m, s): its factor is U^T L."""
 
     metric: OutputMetric
     basis: Tensor
@@ -82,25 +85,25 @@ class _Projected:
 
 def low_rank_metric(
     f: SmoothMap,
-    point: Tensor,
+    point: Float[Tensor, "*point"],
     rank: int = 32,
     output_metric: OutputMetric | None = None,
     generator: torch.Generator | None = None,
 ) -> PullbackMetric:
     """Find the largest eigenvalues of the pullback metric, and their eigenvectors, without the Jacobian.
 
-    A randomised range finder with one power iteration: some 2 rank backward passes of random combinations of outputs
-    and as many forward-mode passes, however many outputs there are. Ten more passes estimate what is missing.
+    A randomised range finder with one power iteration. It takes about 2 rank backward passes of random combinations of
+    the outputs and as many forward-mode passes, for any number of outputs. Ten more passes estimate what is missing.
 
     Args:
         f: the map.
         point: any shape, floating point.
-        rank: how many eigenvalues.
+        rank: how many eigenvalues to find.
         output_metric: Euclidean if None.
         generator: source of randomness; seed 0 if None.
 
     Returns:
-        The metric of that rank; its ``missed`` is the estimated share of the trace that it lacks.
+        The metric of that rank; its ``missing_trace`` is the estimated share of the trace that it lacks.
 
     Raises:
         ValueError: a rank below 1, or a point or output that is not finite.
@@ -117,10 +120,10 @@ def low_rank_metric(
         return metric.weigh(outputs, f(x))
 
     point = point.detach()
-    weighed, pull = torch.func.vjp(weighed_map, point)
+    weighed, pull = torch.func.vjp(weighed_map, point)[:2]
     push = lambda v: torch.func.jvp(weighed_map, (point,), (v,))[1].detach()  # noqa: E731
     chunk = backward_batch(point)
-    backward = torch.func.vmap(lambda v: widen(pull(v)[0].flatten()).detach(), chunk_size=chunk)
+    backward = torch.func.vmap(lambda v: to_float64(pull(v)[0].flatten()).detach(), chunk_size=chunk)
     forward = torch.func.vmap(push, chunk_size=chunk)
 
     def random(count: int) -> Tensor:
@@ -137,7 +140,7 @@ def low_rank_metric(
     left, values, turn = torch.linalg.svd(image, full_matrices=False)
     left, values, right = left[:, :rank], values[:rank], (turn @ basis)[:rank]
     probes = backward(random(PROBES))
-    missed = float((probes - probes @ right.T @ right).square().sum(1).mean())
+    missing = float((probes - probes @ right.T @ right).square().sum(1).mean())
     return PullbackMetric(
         base_point=point,
         outputs=outputs,
@@ -146,5 +149,5 @@ def low_rank_metric(
         left=torch.eye(len(values), dtype=torch.float64, device=values.device),
         singular_values=values,
         right=right,
-        missed=missed / max(missed + float(values.square().sum()), 1e-300),
+        missing_trace=missing / max(missing + float(values.square().sum()), 1e-300),
     )

@@ -1,4 +1,4 @@
-"""Riemannian metrics on a map's outputs, and the checks that tensors pass before they are measured."""
+"""Riemannian metrics on the outputs of a map, measures of how far outputs moved, and checks of tensors."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
-def widen(tensor: Tensor) -> Tensor:
-    """Turn a tensor to float64 on its device, or on the CPU where the device has none (MPS)."""
+def to_float64(tensor: Tensor) -> Tensor:
+    """Convert a tensor to float64 on its device, or on the CPU where the device has none (MPS)."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 class OutputMetric(Protocol):
-    """A Riemannian metric on the outputs, given by a factor L (m, k) with metric L^T L."""
+    """A Riemannian metric on the outputs, given by a factor L (m, k) of the metric L^T L."""
 
-    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
-        """Return L @ changes in float64: L taken at outputs (k,), changes of shape (k, ...)."""
+    def weigh(self, outputs: Float[Tensor, " k"], changes: Float[Tensor, "k *shape"]) -> Float[Tensor, "m *shape"]:
+        """Return L @ changes in float64, with L taken at the outputs."""
 
 
 @dataclass(frozen=True)
 class Euclidean:
-    """The identity metric on the outputs, the paper's choice."""
+    """The identity metric on the outputs, which the paper chooses."""
 
-    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
-        """Return the changes themselves: L is the identity."""
-        return widen(changes)
+    def weigh(self, outputs: Float[Tensor, " k"], changes: Float[Tensor, "k *shape"]) -> Float[Tensor, "k *shape"]:
+        """Return the changes themselves, because L is the identity."""
+        return to_float64(changes)
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,30 @@ class FisherRao:
     The squared length of a small change is sum_i p_i (d log p_i)^2.
     """
 
-    def weigh(self, outputs: Tensor, changes: Tensor) -> Tensor:
-        """Return the changes times sqrt(p): L is diag(sqrt(p)).
+    def weigh(self, outputs: Float[Tensor, " k"], changes: Float[Tensor, "k *shape"]) -> Float[Tensor, "k *shape"]:
+        """Return the changes times sqrt(p), because L is diag(sqrt(p)).
 
         Raises:
             ValueError: the outputs are not log-probabilities.
         """
         check_log_probabilities(outputs)
-        weights = (widen(outputs) / 2).exp()
-        return weights.reshape(-1, *[1] * (changes.ndim - 1)) * widen(changes)
+        weights = (to_float64(outputs) / 2).exp()
+        return weights.reshape(-1, *[1] * (changes.ndim - 1)) * to_float64(changes)
 
 
-def check_log_probabilities(outputs: Tensor) -> None:
+def total_variation(outputs: Float[Tensor, "*batch k"], reference: Float[Tensor, " k"]) -> Float[Tensor, "*batch"]:
+    """Return half the summed change of the probabilities, from log-probabilities; between 0 and 1."""
+    return (outputs.exp() - reference.exp()).abs().sum(-1) / 2
+
+
+def drift(outputs: Float[Tensor, "*batch k"], reference: Float[Tensor, " k"]) -> Float[Tensor, "*batch"]:
+    """Return the largest change of any output, in the unit of the outputs (nats for log-probabilities)."""
+    return (outputs - reference).abs().amax(-1)
+
+
+def check_log_probabilities(outputs: Float[Tensor, "*batch k"]) -> None:
     """Raise a ValueError unless exp(outputs) sums to one over the last axis."""
-    total = widen(outputs).exp().sum(-1)
+    total = to_float64(outputs).exp().sum(-1)
     if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
         raise ValueError(
             f"outputs: must be log-probabilities, but their exponentials sum to {total.flatten()[0]:.4g}, not 1"
@@ -60,23 +71,13 @@ def check_log_probabilities(outputs: Tensor) -> None:
 def check_floating(tensor: Tensor, name: str = "point") -> None:
     """Raise a ValueError unless a tensor holds floating-point numbers."""
     if not tensor.is_floating_point():
-        raise ValueError(f"{name}: holds {tensor.dtype}, wanted floating-point numbers")
+        raise ValueError(f"{name}: holds {tensor.dtype}, but must hold floating-point numbers")
 
 
 def check_finite(point: Tensor, name: str = "point") -> None:
-    """Raise a ValueError that says where a tensor is not floating-point or not finite."""
+    """Raise a ValueError that names the first entry of a tensor that is not a finite floating-point number."""
     check_floating(point, name)
     bad = (~torch.isfinite(point)).nonzero()
     if len(bad):
         first = tuple(bad[0].tolist())
         raise ValueError(f"{name}: {len(bad)} of {point.numel()} values are NaN or infinite, the first at {first}")
-
-
-def total_variation(outputs: Tensor, reference: Tensor) -> Tensor:
-    """Return half the summed change of the probabilities between log-probabilities (..., k) and (k,): (...)."""
-    return (outputs.exp() - reference.exp()).abs().sum(-1) / 2
-
-
-def drift(outputs: Tensor, reference: Tensor) -> Tensor:
-    """Return the largest change of any output between outputs (..., k) and (k,), in the outputs' unit: (...)."""
-    return (outputs - reference).abs().amax(-1)

@@ -1,10 +1,10 @@
 """The metric that a smooth map pulls back to its input, kept as a factor.
 
-A map f takes one point (a tensor of any shape with n entries) to a vector of k outputs. With J its
-Jacobian (k, n) and L^T L the metric of the outputs, the pullback metric at the point is
-G = J^T L^T L J. Only the factor A = L J is kept: its right singular vectors are G's eigenvectors,
-its squared singular values G's non-zero eigenvalues, and everything orthogonal to them is the
-kernel of G, the moves that the map cannot see.
+A map f takes one point (a tensor of any shape with n entries) to a vector of k outputs. Let J be its Jacobian (k, n)
+and L^T L the metric of the outputs. The pullback metric at the point is G = J^T L^T L J. Only the factor A = L J is
+kept: its right singular vectors are eigenvectors of G, its squared singular values are the non-zero eigenvalues of G,
+and all directions orthogonal to them form the kernel of G. To first order, a move in the kernel leaves every output
+unchanged.
 
 Source: Benfenati et al., arXiv 2410.06019, section 2; the factored form is ours.
 """
@@ -14,19 +14,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from helpers.geometry.differentiation import SmoothMap, jacobian
-from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, check_floating, widen
+from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, check_floating, to_float64
 
-RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; float32 Jacobians carry noise near 1e-7
+RANK_TOLERANCE = 1e-5  # fraction of the largest singular value; the noise of float32 Jacobians is near 1e-7
 
 
-def thin_svd(factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Decompose a factor (m, n) as left @ diag(values) @ right, r = min(m, n) of them; values (r,), largest first.
+def thin_svd(factor: Float[Tensor, "m n"]) -> tuple[Float[Tensor, "m r"], Float[Tensor, " r"], Float[Tensor, "r n"]]:
+    """Decompose a factor as left @ diag(values) @ right, with r = min(m, n) values, largest first.
 
-    By the transpose, which is faster where m is far below n. An SVD leaves the signs open: here each right vector's
-    entry of largest size is positive, so that a seed means the same walk everywhere.
+    The transpose is decomposed, which is faster where m is far below n. An SVD leaves the signs open. Here the entry
+    of largest size in each right vector is positive, so that a seed gives the same walk on every machine.
     """
     right, values, left = torch.linalg.svd(factor.T, full_matrices=False)
     signs = right.gather(0, right.abs().argmax(0, keepdim=True)).sign() if len(values) else right.new_ones(1, 0)
@@ -39,29 +40,30 @@ class PullbackMetric:
 
     Attributes:
         base_point: where the metric is taken, any shape with n entries.
-        outputs: the map's value there, (k,).
-        factor: A, shape (m, n).
-        output_metric: the metric that was pulled back.
-        left, singular_values, right: A = left @ diag(singular_values) @ right, r = min(m, n) of them.
+        outputs: the value of the map there.
+        factor: A = L J.
+        output_metric: the metric of the outputs that was pulled back.
+        left, singular_values, right: A = left @ diag(singular_values) @ right, with r = min(m, n) singular values.
         rank_tolerance: singular values up to this fraction of the largest count as zero.
-        missed: estimated share of the trace (the sum of all eigenvalues) that a randomised factor lacks, else 0.
+        missing_trace: estimated share of the trace (the sum of all eigenvalues) that a randomised factor lacks; 0 for
+            an exact one.
     """
 
-    base_point: Tensor
-    outputs: Tensor
-    factor: Tensor
+    base_point: Float[Tensor, "*point"]
+    outputs: Float[Tensor, " k"]
+    factor: Float[Tensor, "m n"]
     output_metric: OutputMetric
-    left: Tensor
-    singular_values: Tensor
-    right: Tensor
+    left: Float[Tensor, "m r"]
+    singular_values: Float[Tensor, " r"]
+    right: Float[Tensor, "r n"]
     rank_tolerance: float = RANK_TOLERANCE
-    missed: float = 0.0
+    missing_trace: float = 0.0
 
     @classmethod
     def at(
         cls,
         f: SmoothMap,
-        point: Tensor,
+        point: Float[Tensor, "*point"],
         output_metric: OutputMetric | None = None,
         rank_tolerance: float = RANK_TOLERANCE,
     ) -> PullbackMetric:
@@ -77,13 +79,13 @@ class PullbackMetric:
     @classmethod
     def from_jacobian(
         cls,
-        point: Tensor,
-        outputs: Tensor,
-        rows: Tensor,
+        point: Float[Tensor, "*point"],
+        outputs: Float[Tensor, " k"],
+        rows: Float[Tensor, "k *point"],
         output_metric: OutputMetric | None = None,
         rank_tolerance: float = RANK_TOLERANCE,
     ) -> PullbackMetric:
-        """Build the metric from a Jacobian (k, *point.shape) that is already there."""
+        """Build the metric from a Jacobian that was computed before."""
         check_finite(outputs, "outputs")
         check_finite(rows, "jacobian")
         metric = output_metric or Euclidean()
@@ -91,9 +93,9 @@ class PullbackMetric:
         return cls(point, outputs, factor, metric, *thin_svd(factor), rank_tolerance)
 
     def __repr__(self) -> str:
-        seen = self.eigenvalues[: self.rank]
-        span = f"{seen[0]:.3g} to {seen[-1]:.3g}" if self.rank else "none"
-        lack = f", about {self.missed:.2g} of the trace missed" if self.missed else ""
+        nonzero = self.eigenvalues[: self.rank]
+        span = f"{nonzero[0]:.3g} to {nonzero[-1]:.3g}" if self.rank else "none"
+        lack = f", about {self.missing_trace:.2g} of the trace missing" if self.missing_trace else ""
         return (
             f"PullbackMetric(n={self.n}, rank={self.rank}, nullity={self.nullity}, non-zero eigenvalues: {span}{lack})"
         )
@@ -115,44 +117,44 @@ class PullbackMetric:
         return self.n - self.rank
 
     @property
-    def eigenvalues(self) -> Tensor:
-        """The r = min(m, n) largest eigenvalues, largest first; all others are exactly zero. Shape (r,)."""
+    def eigenvalues(self) -> Float[Tensor, " r"]:
+        """The r = min(m, n) largest eigenvalues, largest first; all others are exactly zero."""
         return self.singular_values**2
 
     @property
-    def eigenvectors(self) -> Tensor:
-        """Unit eigenvectors of those eigenvalues, shape (r, *base_point.shape)."""
+    def eigenvectors(self) -> Float[Tensor, "r *point"]:
+        """Unit eigenvectors of those eigenvalues, each in the shape of the base point."""
         return self.right.reshape(-1, *self.base_point.shape)
 
     @property
     def condition(self) -> float:
-        """Largest over smallest non-zero eigenvalue."""
+        """The largest eigenvalue divided by the smallest non-zero one; NaN where all are zero."""
         return float(self.eigenvalues[0] / self.eigenvalues[self.rank - 1]) if self.rank else float("nan")
 
-    def norm(self, tangent_vec: Tensor) -> Tensor:
-        """Pullback length of a tangent vector: how far the outputs move, to first order."""
-        return (self.factor @ self._flat(tangent_vec)).norm()
+    def norm(self, tangent_vec: Float[Tensor, "*point"]) -> Float[Tensor, ""]:
+        """Return the pullback length of a tangent vector: how far the outputs move, to first order."""
+        return (self.factor @ self._flatten(tangent_vec)).norm()
 
-    def inner(self, first: Tensor, second: Tensor) -> Tensor:
-        """Pullback inner product of two tangent vectors."""
-        return (self.factor @ self._flat(first)) @ (self.factor @ self._flat(second))
+    def inner(self, first: Float[Tensor, "*point"], second: Float[Tensor, "*point"]) -> Float[Tensor, ""]:
+        """Return the pullback inner product of two tangent vectors."""
+        return (self.factor @ self._flatten(first)) @ (self.factor @ self._flatten(second))
 
-    def project_to_row_space(self, tangent_vec: Tensor) -> Tensor:
-        """Project onto the span of the non-zero eigenvectors: the part of a move that the map sees."""
-        seen = self.right[: self.rank]
-        return self._shaped(seen.T @ (seen @ self._flat(tangent_vec)), tangent_vec)
+    def project_to_row_space(self, tangent_vec: Float[Tensor, "*point"]) -> Float[Tensor, "*point"]:
+        """Project onto the span of the eigenvectors whose eigenvalue is not zero, the complement of the kernel."""
+        rows = self.right[: self.rank]
+        return self._shape_like(rows.T @ (rows @ self._flatten(tangent_vec)), tangent_vec)
 
-    def project_to_kernel(self, tangent_vec: Tensor) -> Tensor:
-        """Project onto the kernel: the part of a move that the map cannot see, to first order."""
-        seen, flat = self.right[: self.rank], self._flat(tangent_vec)
-        vertical = flat - seen.T @ (seen @ flat)
-        return self._shaped(vertical - seen.T @ (seen @ vertical), tangent_vec)  # twice, against round-off
+    def project_to_kernel(self, tangent_vec: Float[Tensor, "*point"]) -> Float[Tensor, "*point"]:
+        """Project onto the kernel: the part of a move that leaves every output unchanged, to first order."""
+        rows, flat = self.right[: self.rank], self._flatten(tangent_vec)
+        null = flat - rows.T @ (rows @ flat)
+        return self._shape_like(null - rows.T @ (rows @ null), tangent_vec)  # a second time, against round-off
 
-    def solve_least_norm(self, output_change: Tensor) -> Tensor:
-        """Find the shortest move that changes the outputs by output_change (k,), to first order: J^+ dy."""
+    def solve_least_norm(self, output_change: Float[Tensor, " k"]) -> Float[Tensor, "*point"]:
+        """Return the shortest move that changes the outputs by ``output_change``, to first order: J^+ dy."""
         r = self.rank
-        seen = self.left[:, :r].T @ self.output_metric.weigh(self.outputs, output_change)
-        return self._shaped(self.right[:r].T @ (seen / self.singular_values[:r]), self.base_point)
+        components = self.left[:, :r].T @ self.output_metric.weigh(self.outputs, output_change)
+        return self._shape_like(self.right[:r].T @ (components / self.singular_values[:r]), self.base_point)
 
     def block(self, part: int) -> PullbackMetric:
         """Restrict the metric to moves of one part (an index of the point's first axis)."""
@@ -161,22 +163,22 @@ class PullbackMetric:
         columns = self.factor.reshape(len(self.factor), *self.base_point.shape)[:, part].flatten(1)
         return self._with_factor(columns, self.base_point[part])
 
-    def part_norms(self) -> Tensor:
-        """Largest pullback length of a unit move of each part, the root of its block's top eigenvalue: (parts,)."""
+    def part_norms(self) -> Float[Tensor, " parts"]:
+        """Return the largest pullback length of a unit move of each part, the root of its block's top eigenvalue."""
         blocks = self.factor.reshape(len(self.factor), len(self.base_point), -1).transpose(0, 1)
         return torch.linalg.matrix_norm(blocks, ord=2)
 
-    def freeze(self, frozen: Tensor) -> PullbackMetric:
-        """Restrict the metric to moves that leave the marked coordinates (boolean, the point's shape) alone."""
+    def freeze(self, frozen: Bool[Tensor, "*point"]) -> PullbackMetric:
+        """Restrict the metric to moves that leave the marked coordinates unchanged."""
         if frozen.dtype != torch.bool or frozen.shape != self.base_point.shape:
-            wanted = tuple(self.base_point.shape)
+            shape = tuple(self.base_point.shape)
             raise ValueError(
-                f"frozen: is {frozen.dtype} of shape {tuple(frozen.shape)}, wanted booleans of shape {wanted}"
+                f"frozen: is {frozen.dtype} of shape {tuple(frozen.shape)}, but must be booleans of shape {shape}"
             )
         return self._with_factor(self.factor * ~frozen.flatten().to(self.factor.device), self.base_point)
 
-    def dense(self) -> Tensor:
-        """Multiply the metric out, shape (n, n): for looking at small examples only."""
+    def dense(self) -> Float[Tensor, "n n"]:
+        """Multiply the metric out; use it to look at small examples only."""
         return self.factor.T @ self.factor
 
     def _with_factor(self, factor: Tensor, base_point: Tensor) -> PullbackMetric:
@@ -190,11 +192,13 @@ class PullbackMetric:
             right=right,
         )
 
-    def _flat(self, tangent_vec: Tensor) -> Tensor:
+    def _flatten(self, tangent_vec: Tensor) -> Tensor:
         if tangent_vec.numel() != self.n:
-            raise ValueError(f"tangent_vec: has {tangent_vec.numel()} entries, the metric's point has {self.n}")
+            raise ValueError(
+                f"tangent_vec: has {tangent_vec.numel()} entries, the base point of the metric has {self.n}"
+            )
         check_floating(tangent_vec, "tangent_vec")
-        return widen(tangent_vec.flatten())
+        return to_float64(tangent_vec.flatten())
 
-    def _shaped(self, flat: Tensor, like: Tensor) -> Tensor:
+    def _shape_like(self, flat: Tensor, like: Tensor) -> Tensor:
         return flat.reshape(like.shape).to(like)

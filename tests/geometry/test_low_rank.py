@@ -22,8 +22,8 @@ def test_a_low_rank_metric_is_the_largest_part_of_the_whole_one():
     assert torch.allclose(found.singular_values, values[:6], rtol=1e-6)
     assert (found.right @ right[:6].T).abs().diagonal().tolist() == pytest.approx([1] * 6, abs=1e-5)
     lacking = float(values[6:].square().sum() / values.square().sum())
-    assert found.missed == pytest.approx(lacking, rel=0.6)
-    assert "of the trace missed" in repr(found)
+    assert found.missing_trace == pytest.approx(lacking, rel=0.6)
+    assert "of the trace missing" in repr(found)
     change = f(0.01 * right[0]) - f(origin)
     assert torch.allclose(found.solve_least_norm(change), 0.01 * right[0], atol=1e-5)
     frozen = torch.zeros(120, dtype=torch.bool)
@@ -36,7 +36,7 @@ def test_a_low_rank_metric_of_full_rank_misses_nothing():
     exact = PullbackMetric.at(f, torch.zeros(30, dtype=torch.float64))
     found = low_rank_metric(f, torch.zeros(30, dtype=torch.float64), rank=5)
     assert torch.allclose(found.dense(), exact.dense(), atol=1e-12)
-    assert found.missed < 1e-12
+    assert found.missing_trace < 1e-12
     with pytest.raises(ValueError, match="rank=0"):
         low_rank_metric(f, torch.zeros(30, dtype=torch.float64), rank=0)
 
@@ -50,6 +50,6 @@ def test_a_low_rank_metric_weighs_by_fisher_rao():
 
 def test_a_constant_map_misses_nothing():
     found = low_rank_metric(lambda x: 0 * x[:3], torch.ones(4))
-    assert (found.rank, found.missed) == (0, 0.0)
+    assert (found.rank, found.missing_trace) == (0, 0.0)
     linear = torch.nn.Linear(4, 3)
     assert not low_rank_metric(linear, torch.ones(4)).eigenvalues.requires_grad
