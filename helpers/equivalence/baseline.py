@@ -1,4 +1,4 @@
-"""The paper's baseline: steps along the gradient of the predicted class, with noise across it.
+"""The baseline of the paper: steps along the gradient of the predicted class, with noise orthogonal to it.
 
 Source: arXiv 2410.06019, section 5.
 """
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.equivalence.simec import random_like
+from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
 from helpers.geometry import Box
 from helpers.geometry.differentiation import SmoothMap
 
@@ -23,24 +24,24 @@ def gradient_noise_steps(
     """Yield the points of a baseline walk as they are made; see ``gradient_noise``."""
     check_positive("steps", steps)
     check_positive("size", size)
-    trail = Trail(f, x, bounds, differentiable=True)
-    predicted = int(trail.outputs.argmax())
-    yield trail.first()
+    state = WalkState(f, x, bounds, differentiable=True)
+    predicted = int(state.outputs.argmax())
+    yield state.first()
     for _ in range(steps):
-        gradient = trail.f.gradient(trail.point, predicted)
+        gradient = state.gradient(predicted)
         if not torch.isfinite(gradient).all() or not gradient.any():
-            yield trail.stop(NOT_DIFFERENTIABLE)
+            yield state.stop(NOT_DIFFERENTIABLE)
             return
         along = gradient / gradient.norm()
-        noise = random_like(trail.point, generator)
+        noise = random_like(state.point, generator)
         across = noise - (noise * along).sum() * along
         sign = 2 * int(torch.randint(2, (), generator=generator)) - 1
         direction = sign * along + across / across.norm()
-        step = trail.move(size * direction / direction.norm())
+        step = state.move(size * direction / direction.norm())
         yield step
         if step.stopped_because:
             return
-    yield trail.stop("all steps made")
+    yield state.stop("all steps made")
 
 
 def gradient_noise(
@@ -51,13 +52,13 @@ def gradient_noise(
     bounds: Box | None = None,
     generator: torch.Generator | None = None,
 ) -> ExplorationPath:
-    """Walk without the metric: up or down the gradient of the class predicted at first, plus as much noise across it.
+    """Walk without the metric: up or down the gradient of the first predicted class, plus orthogonal noise as large.
 
     Args:
         f: the map.
         x: start, any shape.
         steps: how many steps.
-        size: Euclidean length of each, the mean of the walk that this one is a control of.
+        size: Euclidean length of each step; as a control, the mean step of the walk that it is compared with.
         bounds: the feasible box, onto which each point is projected.
         generator: source of randomness; seed 0 if None.
 
@@ -68,4 +69,4 @@ def gradient_noise(
     """
     generator = generator or torch.Generator().manual_seed(0)
     walk = gradient_noise_steps(f, x, steps, size, bounds, generator)
-    return collect(walk, "gradient and noise", WalkSettings(), generator.initial_seed())
+    return collect_path(walk, "gradient and noise", WalkSettings(), generator.initial_seed())

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import NOT_DIFFERENTIABLE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
 from helpers.geometry import Box, PullbackMetric
 from helpers.geometry.differentiation import SmoothMap
 
@@ -25,9 +26,8 @@ def random_null_eigenvector(metric: PullbackMetric, generator: torch.Generator) 
     """Draw a unit vector of the kernel, or None where the kernel is trivial."""
     if metric.nullity == 0:
         return None
-    drawn = random_like(metric.base_point, generator)
-    vertical = metric.project_to_kernel(drawn)
-    return vertical / vertical.norm()
+    null = metric.project_to_kernel(random_like(metric.base_point, generator))
+    return null / null.norm()
 
 
 def random_like(point: Tensor, generator: torch.Generator) -> Tensor:
@@ -66,26 +66,28 @@ def printed_steps(
         generator: source of randomness.
     """
     check_positive("steps", steps)
-    trail = Trail(*start, bounds, differentiable=True)
-    yield trail.first()
+    state = WalkState(*start, bounds, differentiable=True)
+    yield state.first()
     for _ in range(steps):
-        found = trail.jacobian(trail.point)
-        if found is None:
-            yield trail.stop(NOT_DIFFERENTIABLE)
+        rows = state.jacobian()
+        if rows is None:
+            yield state.stop(NOT_DIFFERENTIABLE)
             return
-        metric = PullbackMetric.from_jacobian(trail.point, *found, settings.output_metric, settings.rank_tolerance)
+        metric = PullbackMetric.from_jacobian(
+            state.point, state.outputs, rows, settings.output_metric, settings.rank_tolerance
+        )
         if metric.rank == 0:
-            yield trail.stop("the map is flat here: no eigenvalue differs from zero")
+            yield state.stop("the map is flat here: no eigenvalue differs from zero")
             return
         direction = draw(metric, generator)
         if direction is None:
-            yield trail.stop("no eigenvector of the wanted kind is left")
+            yield state.stop("the kernel is trivial")
             return
-        step = trail.move(settings.eta / math.sqrt(metric.condition) * direction)
+        step = state.move(settings.eta / math.sqrt(metric.condition) * direction)
         yield step
         if step.stopped_because:
             return
-    yield trail.stop("all steps made")
+    yield state.stop("all steps made")
 
 
 def simec(
@@ -113,4 +115,4 @@ def simec(
     """
     settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
     walk = simec_steps(f, x, steps, bounds, settings, generator)
-    return collect(walk, "simec", settings, generator.initial_seed())
+    return collect_path(walk, "simec", settings, generator.initial_seed())

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from helpers.equivalence.path import ExplorationPath, Step, collect
+from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings
 from helpers.equivalence.simec import printed_steps
+from helpers.equivalence.walk_state import Step, collect_path
 from helpers.geometry import Box, PullbackMetric, SmoothMap
 
 
@@ -54,4 +55,4 @@ def simexp(
     """
     settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
     walk = simexp_steps(f, x, steps, bounds, settings, generator)
-    return collect(walk, "simexp", settings, generator.initial_seed())
+    return collect_path(walk, "simexp", settings, generator.initial_seed())

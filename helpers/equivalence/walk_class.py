@@ -16,14 +16,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from helpers.equivalence.broyden import SecantJacobian
-from helpers.equivalence.path import NOT_DIFFERENTIABLE, NOT_FINITE, ExplorationPath, Step, Trail, collect
+from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.equivalence.simec import random_like
+from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, NOT_FINITE, Step, WalkState, collect_path
 from helpers.geometry import Box, check_finite
 from helpers.geometry.differentiation import SmoothMap
 
@@ -138,12 +140,14 @@ def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
 
 
 class _Stepper:
-    """Makes corrected null steps from a trail's end; keeps the Jacobian and learns how long a step may be."""
+    """Makes corrected null steps from a state's end; keeps the Jacobian and learns how long a step may be."""
 
-    def __init__(self, trail: Trail, settings: WalkSettings, wanted: Tensor | None, propose: Propose, travel: float):
-        self.trail, self.settings, self.propose = trail, settings, propose
-        self.wanted = trail.outputs if wanted is None else wanted
-        self.longest = settings.longest_step * trail.scale
+    def __init__(
+        self, state: WalkState, settings: WalkSettings, wanted: Tensor | None, propose: Propose, travel: float
+    ):
+        self.state, self.settings, self.propose = state, settings, propose
+        self.wanted = state.outputs if wanted is None else wanted
+        self.longest = settings.longest_step * state.scale
         self.crumb = 0.01 * min(self.longest, travel)  # no shorter step is made on purpose
         self.reach, self.sign, self.gain = self.longest, -1, 0.0
         self.jacobian: SecantJacobian | None = None
@@ -155,41 +159,41 @@ class _Stepper:
         Args:
             left: travel that is left to make.
         """
-        spent, shorter, doubtful = self.trail.f.cost, 1.0, self.jacobian is None
+        spent, shorter, doubtful = self.state.f.cost, 1.0, self.jacobian is None
         refusal = NOT_HELD
         while True:
-            if doubtful and not self.exact and not self._take(self.trail.point):
-                return self.trail.stop(NOT_DIFFERENTIABLE)
-            proposal = self.propose(self.jacobian, self.trail.point)
+            if doubtful and not self.exact and not self._take(self.state.point):
+                return self.state.stop(NOT_DIFFERENTIABLE)
+            proposal = self.propose(self.jacobian, self.state.point)
             if proposal.direction is None:
-                if not self.exact and self._take(self.trail.point):  # a mended Jacobian may be wrong about it
-                    proposal = self.propose(self.jacobian, self.trail.point)
+                if not self.exact and self._take(self.state.point):  # a mended Jacobian may be wrong about it
+                    proposal = self.propose(self.jacobian, self.state.point)
                 if proposal.direction is None:
-                    return self.trail.stop(proposal.refusal)
+                    return self.state.stop(proposal.refusal)
             steps_left = min(1e6, max(1.0, left / self.reach))
             even = min(
                 1.02 * self.reach, 1.02 * left / math.ceil(steps_left)
             )  # equal steps to the end, no crumb after them
             length = shorter * min(max(even, self.crumb), proposal.limit)
             if length < SMALLEST_STEP * min(self.longest, proposal.limit):
-                return self.trail.stop(refusal)
-            arrival, outputs, refusal = self._correct(self.trail.point + length * proposal.direction, length)
-            if not refusal and not float((arrival - self.trail.point).norm()) > MOVED * length:
+                return self.state.stop(refusal)
+            arrival, outputs, refusal = self._correct(self.state.point + length * proposal.direction, length)
+            if not refusal and not float((arrival - self.state.point).norm()) > MOVED * length:
                 refusal = NOT_HELD  # the corrections led back to where the step began
             if not refusal and proposal.accept(arrival):
                 self._learn(length, spent, shorter < 1)
-                return self.trail.advance(arrival, outputs)
+                return self.state.advance(arrival, outputs)
             shorter /= 2
             doubtful = not refusal or shorter < 0.5  # the mended Jacobian may be to blame
             refusal = refusal or proposal.refusal
 
     def _take(self, point: Tensor) -> bool:
         """Take the Jacobian anew; False, and the old one kept, where it is not finite."""
-        found = self.trail.jacobian(point)
-        if found is None:
+        rows = self.state.f.jacobian(self.state.f.linearize(point))
+        if not torch.isfinite(rows).all():
             return False
-        self.jacobian = SecantJacobian(found[1], self.settings.rank_tolerance)
-        self.exact = point is self.trail.point
+        self.jacobian = SecantJacobian(rows, self.settings.rank_tolerance)
+        self.exact = point is self.state.point
         return True
 
     def _correct(self, start: Tensor, longest: float) -> tuple[Tensor, Tensor, str]:
@@ -202,11 +206,11 @@ class _Stepper:
         Returns:
             Where the corrections ended, the outputs there, and why they failed, empty if they did not.
         """
-        trail, settings = self.trail, self.settings
-        point = trail.clamp(start)
-        before, said, last, taken = trail.point, trail.outputs, 0.0, False
+        state, settings = self.state, self.settings
+        point = state.clamp(start)
+        before, said, last, taken = state.point, state.outputs, 0.0, False
         for _ in range(settings.corrections + 1):
-            outputs = trail.f(point)
+            outputs = state.f(point)
             residual = self.wanted - outputs
             error, size = float(residual.abs().max()), float(residual.norm())
             if not math.isfinite(error):
@@ -221,17 +225,15 @@ class _Stepper:
                 taken, last = True, 0.0
             else:
                 last = size
-            move = feasible_move(
-                trail.bounds, point, lambda frozen, r=residual: self.jacobian.solve_least_norm(r, frozen)
-            )
+            move = feasible_move(state.bounds, point, partial(self.jacobian.solve_least_norm, residual))
             if not float(move.norm()) <= longest:
                 break
-            point = trail.clamp(point + move)
+            point = state.clamp(point + move)
         return point, outputs, NOT_HELD
 
     def _learn(self, length: float, spent: int, refused: bool) -> None:
         """Let the length of the next step climb towards the most travel for a pass."""
-        gain = length / (self.trail.f.cost - spent)
+        gain = length / (self.state.f.cost - spent)
         if refused:
             self.sign, self.reach = -1, length
         elif length < 0.5 * self.reach:
@@ -284,7 +286,7 @@ def walk_class(
     """
     settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
     walk = walk_class_steps(f, x, travel, towards, bounds, settings, generator)
-    return collect(walk, "walk_class", settings, generator.initial_seed())
+    return collect_path(walk, "walk_class", settings, generator.initial_seed())
 
 
 def walk_class_steps(
@@ -303,14 +305,14 @@ def walk_class_steps(
         wanted: the outputs (k,) to hold, for a walk that goes on where an earlier one ended; f(x) if None.
     """
     check_positive("travel", travel)
-    trail = Trail(f, x, bounds)
+    state = WalkState(f, x, bounds)
     if towards is None:
-        propose = wander(trail.point, bounds, settings.persistence, generator)
+        propose = wander(state.point, bounds, settings.persistence, generator)
     else:
         _check_target(towards, x)
-        propose = approach(trail.point, towards.detach(), bounds)
-    stepper, walked = _Stepper(trail, settings, wanted, propose, travel), 0.0
-    yield trail.first()
+        propose = approach(state.point, towards.detach(), bounds)
+    stepper, walked = _Stepper(state, settings, wanted, propose, travel), 0.0
+    yield state.first()
     for _ in range(settings.max_steps):
         step = stepper.step(travel - walked)
         yield step
@@ -318,9 +320,9 @@ def walk_class_steps(
             return
         walked += step.size
         if walked >= travel:
-            yield trail.stop("travel reached")
+            yield state.stop("travel reached")
             return
-    yield trail.stop("max_steps made")
+    yield state.stop("max_steps made")
 
 
 def _check_target(towards: Tensor, x: Tensor) -> None:
