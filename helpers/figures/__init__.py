@@ -1,56 +1,56 @@
-"""Result objects drawn as matplotlib figures: what was computed elsewhere comes in, a Figure goes out."""
+"""Figures of result objects: a result goes in, a matplotlib Figure comes out. Colours are defined in ``style``."""
 
-from helpers.figures.alignment import draw_alignments, draw_stitching, draw_verdicts
+from helpers.figures.alignment import draw_alignments, draw_stitched_predictions, draw_stitching
+from helpers.figures.images import draw_images, draw_importance, draw_walk_images
 from helpers.figures.parameters import (
-    draw_beside_control,
     draw_coherence,
     draw_curves,
     draw_heads,
-    draw_readings,
+    draw_layers_beside_control,
     draw_token_map,
+    draw_top_items,
 )
-from helpers.figures.style import styled
-from helpers.figures.sweeps import draw_drifts, draw_measured, draw_probability_along, draw_rooms
-from helpers.figures.texts import draw_agreement, draw_bars, draw_deletion, draw_swap_map, draw_tokens
-from helpers.figures.walks import (
-    draw_drift,
-    draw_images,
-    draw_importance,
-    draw_plane,
-    draw_probabilities,
-    draw_projection,
-    draw_spectrum,
-    draw_walk,
-    show_image,
+from helpers.figures.style import ALGORITHM_COLOURS, styled
+from helpers.figures.sweeps import (
+    draw_algorithm_means,
+    draw_drift_distribution,
+    draw_mean_probability,
+    draw_volume_over_travel,
 )
+from helpers.figures.texts import (
+    draw_bars,
+    draw_predicted_against_verified,
+    draw_substitution_map,
+    draw_tokens,
+)
+from helpers.figures.walks import draw_drift, draw_plane, draw_probabilities, draw_projection, draw_spectrum
 
 __all__ = [
-    "draw_agreement",
+    "ALGORITHM_COLOURS",
+    "draw_algorithm_means",
     "draw_alignments",
     "draw_bars",
-    "draw_beside_control",
     "draw_coherence",
     "draw_curves",
-    "draw_deletion",
     "draw_drift",
-    "draw_drifts",
+    "draw_drift_distribution",
     "draw_heads",
     "draw_images",
     "draw_importance",
-    "draw_measured",
+    "draw_layers_beside_control",
+    "draw_mean_probability",
     "draw_plane",
+    "draw_predicted_against_verified",
     "draw_probabilities",
-    "draw_probability_along",
     "draw_projection",
-    "draw_readings",
-    "draw_rooms",
     "draw_spectrum",
+    "draw_stitched_predictions",
     "draw_stitching",
-    "draw_swap_map",
+    "draw_substitution_map",
     "draw_token_map",
     "draw_tokens",
-    "draw_verdicts",
-    "draw_walk",
-    "show_image",
+    "draw_top_items",
+    "draw_volume_over_travel",
+    "draw_walk_images",
     "styled",
 ]

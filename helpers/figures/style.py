@@ -1,10 +1,12 @@
-"""How figures look: seaborn's colour-blind palette, plain axes."""
+"""The style that all figures share: plain axes, a palette safe for colour-blind readers, one colour per algorithm."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, cast
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -12,9 +14,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = sns.color_palette("colorblind", 10)
+ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure and in the plane walker
+    "SiMEC": COLOURS[0],  # blue
+    "SiMExp": COLOURS[3],  # vermilion
+    "corrected": COLOURS[2],  # green; sweeps and widgets give this name to what walk_class computes
+    "walk_class": COLOURS[2],
+    "leave_class": COLOURS[4],  # pink
+    "naive": COLOURS[1],  # orange; straight steps along the kernel, without correction
+    "baseline": COLOURS[7],  # grey; random noise along the gradient
+}
+OTHER_COLOURS = [COLOURS[9], COLOURS[5], COLOURS[6], COLOURS[8]]  # for walks that no algorithm names
+CONTROL_COLOUR = "0.45"  # grey of whatever a result is compared with
 MARKERS = "os^DvP*Xp<"
-DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # five, so that no two near colours share one
-STYLE = {
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # five, so that no two similar colours share one
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "font.size": 9,
     "axes.spines.top": False,
@@ -24,21 +37,49 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "image.cmap": "gray",
 }
+P = ParamSpec("P")
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in this project's style, and close the figure for pyplot so that a notebook shows it once."""
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Make a function draw in this project's style, and close its figure so that a notebook shows it only once."""
 
     @functools.wraps(draw)
-    def drawn(*args: Any, **kwargs: Any) -> Figure:
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with plt.rc_context(STYLE):
             fig = draw(*args, **kwargs)
         plt.close(fig)
         return fig
 
-    return drawn
+    return draw_in_style
 
 
-def axes_of(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """Return the axes to draw in and their figure, new ones of a size in inches if none are given."""
-    return (ax.figure, ax) if ax is not None else plt.subplots(figsize=size)
+def style_walks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Choose the colour and the line style of each walk from its name.
+
+    A walk has the colour of the algorithm that its name begins with; the case of letters does not matter. Walks of
+    the same colour differ by their line style. A name that begins with no algorithm gets one of the other colours.
+
+    Args:
+        names: the names of all walks of one figure.
+
+    Returns:
+        name -> the arguments ``color`` and ``linestyle`` of ``Axes.plot``.
+    """
+    others, uses, styles = itertools.cycle(OTHER_COLOURS), Counter[Any](), {}
+    for name in names:
+        algorithms = [algorithm for algorithm in ALGORITHM_COLOURS if name.lower().startswith(algorithm.lower())]
+        colour = ALGORITHM_COLOURS[algorithms[0]] if algorithms else next(others)
+        styles[name] = {"color": colour, "linestyle": DASHES[uses[colour] % len(DASHES)]}
+        uses[colour] += 1
+    return styles
+
+
+def get_axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Return the figure of the given axes and the axes, or a new figure of ``size`` inches with new axes."""
+    return (cast(Figure, ax.figure), ax) if ax is not None else plt.subplots(figsize=size)
+
+
+def create_panels(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """Return a new figure of ``size`` inches and its axes, side by side on one vertical scale."""
+    fig, axes = plt.subplots(1, count, figsize=size, squeeze=False, **{"sharey": True, **options})
+    return fig, list(axes[0])

@@ -1,0 +1,98 @@
+"""Figures of images: grids of images, the importance of patches, and images along a walk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from helpers.figures.style import COLOURS, styled
+
+
+@styled
+def draw_images(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str],
+    signed: bool = False,
+    columns: int | None = None,
+    size: float = 1.15,
+) -> Figure:
+    """Draw images in a grid, each with its title.
+
+    Args:
+        images: (H, W) or (C, H, W); values in [0, 1], or of both signs when ``signed``.
+        titles: one per image.
+        signed: use a diverging colour scale for each image: blue below zero, red above.
+        columns: number of images per row; all images in one row if None.
+        size: width of an image in inches.
+    """
+    columns = columns or len(images)
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.3) * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, title in zip(axes.flat, images, titles, strict=False):
+        _show_image(ax, image, signed)
+        ax.set_title(title, fontsize=8)
+    return fig
+
+
+def _show_image(ax: Axes, image: np.ndarray, signed: bool = False) -> None:
+    """Show one image (H, W) or (C, H, W) on axes without ticks."""
+    image = np.asarray(image)
+    pixels = image.transpose(1, 2, 0) if image.ndim == 3 else image
+    if signed:
+        limit = float(np.abs(pixels).max()) or 1.0
+        ax.imshow(pixels, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    else:
+        ax.imshow(pixels, cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[])
+
+
+@styled
+def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]) -> Figure:
+    """Draw an image beside the importance of its patches.
+
+    Args:
+        image: (H, W) or (C, H, W), values in [0, 1].
+        importance: for each patch, the largest pullback length of a unit move of that patch, (rows * columns,).
+        grid: rows and columns of patches.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), width_ratios=[1, 1.25])
+    _show_image(left, image)
+    values, colour_bar = importance.reshape(grid).numpy(), {"label": "largest pullback length"}
+    sns.heatmap(values, ax=right, cmap="viridis", square=True, cbar_kws=colour_bar)
+    right.set(xticks=[], yticks=[], title="patch importance")
+    left.set_title("image")
+    return fig
+
+
+@styled
+def draw_walk_images(
+    images: Sequence[np.ndarray], outputs: Tensor, class_names: Sequence[str], titles: Sequence[str]
+) -> Figure:
+    """Draw some images along a walk, each above its class probabilities.
+
+    Args:
+        images: the images at some points of the walk, (H, W) or (C, H, W).
+        outputs: the class log-probabilities at these points, (len(images), k).
+        class_names: one name per output.
+        titles: one per image.
+    """
+    size = (1.45 * len(images), 2.9)
+    fig, axes = plt.subplots(2, len(images), figsize=size, height_ratios=[1.4, 1], sharey="row", squeeze=False)
+    for ax, image, title in zip(axes[0], images, titles, strict=True):
+        _show_image(ax, image)
+        ax.set_title(title, fontsize=8)
+    for ax, log_probabilities in zip(axes[1], outputs, strict=True):
+        ax.bar(range(len(class_names)), log_probabilities.exp(), color=COLOURS[0])
+        ax.set(ylim=(0, 1), xticks=range(len(class_names)))
+        ax.set_xticklabels(class_names, fontsize=7)
+        ax.tick_params(length=0)
+    axes[1, 0].set_ylabel("probability")
+    return fig
