@@ -1,12 +1,21 @@
 """Parameters read as vocabulary items."""
 
-from helpers.vocabulary.neurons import Coherence, coherence, pair_coherence, search_neurons, shuffled
-from helpers.vocabulary.space import EmbeddingSpace, Reading, clean_rows, corpus_items, embedding_space
-from helpers.vocabulary.tables import PairTable, TokenTable, top_pairs, top_tokens
+from helpers.vocabulary.neurons import (
+    Coherence,
+    NeuronIndex,
+    coherence,
+    pair_coherence,
+    search_neurons,
+    shuffle_coordinates,
+)
+from helpers.vocabulary.reading import Reading, corpus_items
+from helpers.vocabulary.space import EmbeddingSpace, clean_rows, embedding_space, top_pairs, top_tokens
+from helpers.vocabulary.tables import PairTable, TokenTable
 
 __all__ = [
     "Coherence",
     "EmbeddingSpace",
+    "NeuronIndex",
     "PairTable",
     "Reading",
     "TokenTable",
@@ -16,7 +25,7 @@ __all__ = [
     "embedding_space",
     "pair_coherence",
     "search_neurons",
-    "shuffled",
+    "shuffle_coordinates",
     "top_pairs",
     "top_tokens",
 ]

@@ -1,117 +1,131 @@
-"""All neurons at once: which of them promote a word, and which read as one thing."""
+"""All neurons at once: which of them promote a word, and how coherent the words are that each reads as."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from helpers.vocabulary.space import EmbeddingSpace, Reading, embedding_space
+from helpers.vocabulary.reading import Reading
+from helpers.vocabulary.space import EmbeddingSpace, embedding_space
 from helpers.vocabulary.tables import PairTable
 from helpers.weights import Weights
 
-TOP = 10  # items by which a vector's coherence is judged
+TOP = 10  # items per vector by which its coherence is judged
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronIndex:
-    """Every feed-forward value (or key) of a model, scaled so that a product with an item's row is a z-score.
+    """The feed-forward values (or keys) of all layers, as they were when the index was built; for many searches.
 
     Attributes:
-        units: (n_layers * d_mlp, d_model).
-        means: of each neuron's score over the items, (n_layers * d_mlp,).
+        units: vectors, scaled so that the inner product with an item's row is a z-score plus the mean.
+        means: mean of each neuron's scaled scores over all items.
         space: the items.
-        d_mlp: neurons a layer.
+        d_mlp: number of neurons per layer.
     """
 
-    units: Tensor
-    means: Tensor
+    units: Float[Tensor, "neurons d_model"]
+    means: Float[Tensor, " neurons"]
     space: EmbeddingSpace
     d_mlp: int
 
+    @classmethod
+    def build(cls, w: Weights, space: EmbeddingSpace, kind: str = "W_out") -> NeuronIndex:
+        """Divide every neuron by the standard deviation of its scores over the items, from a Gram matrix.
 
-@functools.lru_cache(maxsize=4)
-def index_neurons(w: Weights, kind: str, space: EmbeddingSpace) -> NeuronIndex:
-    """Scale every neuron of a kind by the standard deviation of its scores over the items, from a Gram matrix."""
-    vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
-    centre = space.rows.mean(0)
-    factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
-    spread = (vectors @ factor).norm(dim=1).clamp(min=1e-30)
-    return NeuronIndex(vectors / spread[:, None], vectors @ centre / spread, space, w.d_mlp)
+        Args:
+            w: the model.
+            space: the items that can be searched for, from ``embedding_space(w, reading)``.
+            kind: "W_out" (values) or "W_in" (keys).
+
+        Raises:
+            ValueError: another kind.
+        """
+        if kind not in ("W_in", "W_out"):
+            raise ValueError(f"kind={kind!r}: must be W_in (keys) or W_out (values)")
+        vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
+        factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
+        spread = (vectors @ factor).norm(dim=1).clamp(min=1e-30)
+        return cls(vectors / spread[:, None], vectors @ space.rows.mean(0) / spread, space, w.d_mlp)
+
+    def search(self, word: str, k: int = 20) -> pd.DataFrame:
+        """List the k neurons with the highest z-scores for a word; see ``search_neurons``."""
+        if not 1 <= k <= len(self.units):
+            raise ValueError(f"k={k}: must be between 1 and {len(self.units):,}")
+        scores, neurons = (self.units @ self.space.rows[self.space.find(word)] - self.means).topk(k)
+        layers, places = (neurons // self.d_mlp).tolist(), (neurons % self.d_mlp).tolist()
+        return pd.DataFrame({"layer": layers, "neuron": places, "z": scores.tolist()})
 
 
 def search_neurons(
     w: Weights, word: str, k: int = 20, kind: str = "W_out", reading: Reading | None = None
 ) -> pd.DataFrame:
-    """List the neurons, over all layers, that promote a word most (W_out) or are triggered by it most (W_in).
+    """List the neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in).
+
+    For many searches, build a ``NeuronIndex`` once.
 
     Args:
         w: the model.
-        word: an item of its vocabulary, with the filters of the reading.
-        k: how many.
+        word: an item that the reading lists.
+        k: number of neurons.
         kind: "W_out" or "W_in".
-        reading: as ``top_tokens`` takes it.
+        reading: as for ``top_tokens``.
 
     Returns:
-        Columns layer, neuron and z: by how many standard deviations (of the neuron's scores over all items) the word
-        stands above the neuron's mean.
+        Columns layer, neuron and z: by how many standard deviations (of the neuron's scores over all items) the
+        word lies above the neuron's mean.
 
     Raises:
-        ValueError: no such item; k out of range; another kind.
+        ValueError: no such item, k out of range, or another kind.
     """
-    if kind not in ("W_in", "W_out"):
-        raise ValueError(f"kind={kind!r}: must be W_in (keys) or W_out (values)")
-    index = index_neurons(w, kind, embedding_space(w, reading))
-    if not 1 <= k <= len(index.units):
-        raise ValueError(f"k={k}: must be between 1 and {len(index.units):,}")
-    scores, found = (index.units @ index.space.rows[index.space.find(word)] - index.means).topk(k)
-    return pd.DataFrame(
-        {"layer": (found // index.d_mlp).tolist(), "neuron": (found % index.d_mlp).tolist(), "z": scores.tolist()}
-    )
+    return NeuronIndex.build(w, embedding_space(w, reading), kind).search(word, k)
 
 
-def shuffled(vectors: Tensor, generator: torch.Generator) -> Tensor:
-    """Permute the coordinates of each vector (N, d_model) by itself: the same numbers, no meaning left."""
+def shuffle_coordinates(vectors: Float[Tensor, "n d_model"], generator: torch.Generator) -> Float[Tensor, "n d_model"]:
+    """Permute the coordinates of each vector separately: a control with the same numbers and no meaning."""
     order = torch.rand(vectors.shape, generator=generator).argsort(dim=1)
     return vectors.gather(1, order.to(vectors.device))
 
 
 @dataclass(frozen=True, eq=False)
 class Coherence:
-    """How alike in meaning the items are that vectors read as.
+    """How alike in meaning the top items of each vector are.
 
     Attributes:
-        scores: mean pairwise cosine of each vector's top items in the judge's embeddings, (N,).
-        tops: rows of those items in the embedding space, (N, 10).
+        scores: mean cosine over all pairs of a vector's top items, in the judge's embeddings.
+        top_rows: rows of those items in the embedding space.
     """
 
-    scores: Tensor
-    tops: Tensor
+    scores: Float[Tensor, " n"]
+    top_rows: Int[Tensor, "n 10"]
 
 
-def coherence(vectors: Tensor, space: EmbeddingSpace, judge: Tensor) -> Coherence:
-    """Judge how alike the ten items are that each vector reads as, by embeddings that it had no part in.
+def coherence(
+    vectors: Float[Tensor, "n d_model"], space: EmbeddingSpace, judge: Float[Tensor, "items width"]
+) -> Coherence:
+    """Judge how alike the ten top items of each vector are, by embeddings of another model.
 
     Args:
-        vectors: (N, d_model).
+        vectors: the vectors to be read.
         space: what they are read with.
-        judge: unit rows, (items, width): another model's clean rows of the same items, or other word vectors.
+        judge: unit rows for the same items: another model's clean rows, or other word vectors.
 
     Raises:
-        ValueError: the judge has other items.
+        ValueError: the judge has another number of items.
     """
     if len(judge) != len(space):
-        raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, a row an item")
-    tops = (vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices
-    rows = judge[tops]
-    total = (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
-    return Coherence(total, tops)
+        raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, one per item of the space")
+    top_rows = (vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices
+    rows = judge[top_rows]
+    scores = (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
+    return Coherence(scores, top_rows)
 
 
-def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Tensor) -> Tensor:
-    """Cosine of the two items of every pair in the judge's embeddings, (k,); arguments as ``coherence``'s."""
+def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Float[Tensor, "items width"]) -> Float[Tensor, " k"]:
+    """Return the cosine of the two items of every pair in the judge's embeddings; see ``coherence``."""
     lefts, rights = ([space.find(name) for name in side] for side in (table.lefts, table.rights))
     return (judge[lefts] * judge[rights]).sum(1)

@@ -3,64 +3,72 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
 from helpers.weights import FactoredMatrix
 
-ROWS, COLUMNS = 2048, 4096  # block of pairs scored at once: 32 MB
-SLOW = 20_000  # items from which a search shows a progress bar
+ROWS, COLUMNS = 2048, 4096  # size of a block of scores: 32 MB in float32
+ROUNDING = 1e-5  # relative margin by which lengths are increased, so that rounding never rules out a block
 
 
-def best_pairs(scores: FactoredMatrix, same: Tensor, k: int) -> tuple[Tensor, Tensor, float]:
-    """Find the k largest entries of a tall factored matrix, exactly, in blocks; entries of two alike are passed over.
+def find_largest_pairs(
+    scores: FactoredMatrix, labels: Int[Tensor, " items"], k: int
+) -> tuple[Float[Tensor, " k"], Int[Tensor, "k 2"], float]:
+    """Find the k largest entries of a tall (items, items) matrix exactly, block by block.
+
+    A block is skipped if the product of its longest rows (Cauchy-Schwarz) does not exceed the k-th largest entry so
+    far. Entries whose row and column have the same label do not count.
 
     Args:
-        scores: (n, n); the tighter its factors' rows (``balanced``), the more blocks are ruled out.
-        same: a label an item, (n,): entries whose row and column have one label do not count.
-        k: how many, at most the entries that count.
+        scores: the matrix; balanced factors (``balance``) rule out more blocks.
+        labels: one number per item.
+        k: number of entries, at most as many as count.
 
     Returns:
-        The entries (k,), largest first; their rows and columns (k, 2); the share of all entries that was computed.
+        The entries, largest first; their rows and columns; the share of all entries that was computed.
     """
-    (left, row_of, long), (right, column_of, wide) = _by_length(scores.left), _by_length(scores.right)
-    best, where = left.new_empty(0), torch.empty(0, 2, dtype=torch.long, device=left.device)
-    computed, bar = 0, tqdm(total=len(left), disable=len(left) < SLOW, unit=" items", leave=False, mininterval=0.5)
-    buffer = left.new_empty(ROWS * COLUMNS)  # one for all blocks: fresh memory costs more than the product
-    for i in range(0, len(left), ROWS):
-        for j in range(0, len(right), COLUMNS):
-            least = float(best[-1]) if len(best) == k else -torch.inf
-            if float(long[i] * wide[j]) <= least:
-                break  # this row's blocks only get shorter from here
-            upper, lower = left[i : i + ROWS], right[j : j + COLUMNS]
-            block = buffer[: len(upper) * len(lower)].view(len(upper), len(lower))
-            computed += torch.mm(upper, lower.T, out=block).numel()
-            if float(block.amax()) <= least:
-                continue
-            rows, cols = row_of[i : i + ROWS], column_of[j : j + COLUMNS]
-            found, pairs = _candidates(block, rows, cols, same, least, k)
-            best, order = torch.cat([best, found]).sort(descending=True, stable=True)
-            best, where = best[:k], torch.cat([where, pairs])[order[:k]]
-        bar.update(len(left[i : i + ROWS]))
-    bar.close()
-    return best, where, computed / (len(left) * len(right))
+    left, row_ids, row_lengths = _sort_by_length(scores.left)
+    right, column_ids, column_lengths = _sort_by_length(scores.right)
+    values, pairs = left.new_empty(0), torch.empty(0, 2, dtype=torch.long, device=left.device)
+    buffer = left.new_empty(ROWS * COLUMNS)  # one for all blocks: fresh memory takes longer than the product
+    computed = 0
+    with tqdm(total=len(left), unit=" items", leave=False, delay=2) as bar:
+        for i in range(0, len(left), ROWS):
+            for j in range(0, len(right), COLUMNS):
+                threshold = float(values[-1]) if len(values) == k else -torch.inf
+                if float(row_lengths[i] * column_lengths[j]) <= threshold:
+                    break  # the other blocks of these rows have shorter columns
+                upper, lower = left[i : i + ROWS], right[j : j + COLUMNS]
+                block = buffer[: len(upper) * len(lower)].view(len(upper), len(lower))
+                computed += torch.mm(upper, lower.T, out=block).numel()
+                if float(block.amax()) <= threshold:
+                    continue
+                ids = row_ids[i : i + ROWS], column_ids[j : j + COLUMNS]
+                new_values, new_pairs = _select(block, ids, labels, threshold, k)
+                values, order = torch.cat([values, new_values]).sort(descending=True, stable=True)
+                values, pairs = values[:k], torch.cat([pairs, new_pairs])[order[:k]]
+            bar.update(min(ROWS, len(left) - i))
+    return values, pairs, computed / (len(left) * len(right))
 
 
-def _by_length(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sort rows by length, longest first: rows, where they were, their lengths rounded up."""
+def _sort_by_length(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort rows by length, longest first: the rows, their indices before, and their lengths rounded up."""
     lengths, order = rows.norm(dim=1).sort(descending=True)
-    return rows[order], order, lengths * (1 + 1e-5)
+    return rows[order], order, lengths * (1 + ROUNDING)
 
 
-def _candidates(block: Tensor, rows: Tensor, cols: Tensor, same: Tensor, least: float, k: int) -> tuple[Tensor, Tensor]:
-    """Pick the entries of a block above ``least`` whose items differ, at most the k largest."""
-    if least == -torch.inf:  # nothing to beat yet: rule out pairs of one item first, then take the largest
-        block = block.masked_fill(same[rows, None] == same[cols], -torch.inf)
-        chosen = block.flatten().topk(min(k, block.numel())).indices
-        chosen = chosen[block.flatten()[chosen] > -torch.inf]
-        r, c = chosen // len(cols), chosen % len(cols)
+def _select(
+    block: Tensor, ids: tuple[Tensor, Tensor], labels: Tensor, threshold: float, k: int
+) -> tuple[Tensor, Tensor]:
+    """Select the entries of a block above a threshold, or the k largest without one; and their pairs of items."""
+    if threshold == -torch.inf:
+        block = block.masked_fill(labels[ids[0], None] == labels[ids[1]], -torch.inf)
+        flat = block.flatten().topk(min(k, block.numel())).indices
+        rows, columns = flat // block.shape[1], flat % block.shape[1]
     else:
-        r, c = (block > least).nonzero().T
-    found, pairs = block[r, c], torch.stack([rows[r], cols[c]], 1)
-    different = same[pairs[:, 0]] != same[pairs[:, 1]]
-    return found[different], pairs[different]
+        rows, columns = (block > threshold).nonzero(as_tuple=True)
+    pairs = torch.stack([ids[0][rows], ids[1][columns]], dim=1)
+    different = labels[pairs[:, 0]] != labels[pairs[:, 1]]
+    return block[rows, columns][different], pairs[different]

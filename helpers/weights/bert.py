@@ -1,41 +1,45 @@
-"""BERT's parameters under the field's names; its linear maps store (out, in), and its norms come after adding."""
+"""The parameters of BERT under the field's names. Its linear maps are stored as (outputs, inputs).
+
+Its layer norms stand after the residual stream, so that no scale can be folded into what reads from it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from jaxtyping import Float
 from torch import Tensor
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
 from helpers.weights.base import LayerWeights
 
-HEADS = {
+MODEL_CLASSES = {
     "BertForMaskedLM": BertForMaskedLM,
     "BertForPreTraining": BertForMaskedLM,
     "BertForSequenceClassification": BertForSequenceClassification,
 }
 
 
-def map_layer(block: Any, n_heads: int) -> LayerWeights:
-    """Name the parameters of one ``BertLayer``."""
-    attention = block.attention
-    width = attention.output.dense.weight.shape[0]
+def name_parameters(model: Any) -> dict[str, Any]:
+    """Return the fields of ``Weights`` for a BERT with a masked-word or classification head."""
+    body = model.base_model
+    layers = tuple(_name_layer(block, model.config.num_attention_heads) for block in body.encoder.layer)
+    return {"W_E": body.embeddings.word_embeddings.weight, "layers": layers}
 
-    def by_head(rows: Tensor) -> Tensor:
-        return rows.view(n_heads, -1, width).transpose(1, 2)
+
+def _name_layer(block: Any, n_heads: int) -> LayerWeights:
+    """Name the parameters of one ``BertLayer``."""
+    attention, output = block.attention.self, block.attention.output.dense
+    width = output.weight.shape[0]
+
+    def split_heads(matrix: Float[Tensor, "d_model d_model"]) -> Float[Tensor, "n_heads d_model d_head"]:
+        return matrix.view(n_heads, -1, width).transpose(1, 2)
 
     return LayerWeights(
-        W_Q=by_head(attention.self.query.weight),
-        W_K=by_head(attention.self.key.weight),
-        W_V=by_head(attention.self.value.weight),
-        W_O=by_head(attention.output.dense.weight.T).transpose(1, 2),
+        W_Q=split_heads(attention.query.weight),
+        W_K=split_heads(attention.key.weight),
+        W_V=split_heads(attention.value.weight),
+        W_O=output.weight.T.view(n_heads, -1, width),
         W_in=block.intermediate.dense.weight,
         W_out=block.output.dense.weight.T,
     )
-
-
-def map_weights(model: Any) -> dict[str, Any]:
-    """Name the parameters of a BERT with a masked-word or classification head."""
-    body = model.base_model
-    layers = tuple(map_layer(block, model.config.num_attention_heads) for block in body.encoder.layer)
-    return {"W_E": body.embeddings.word_embeddings.weight, "layers": layers}

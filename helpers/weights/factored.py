@@ -1,29 +1,27 @@
-"""A matrix kept as the product of two thin ones."""
+"""A matrix stored as the product of two thin matrices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FactoredMatrix:
-    """The matrix left @ right.T, never multiplied out unless asked.
-
-    Attributes:
-        left: (m, r).
-        right: (n, r).
+    """The matrix left @ right.T, which is multiplied out only by ``to_dense``.
 
     Raises:
-        ValueError: the factors do not fit each other.
+        ValueError: the factors do not have the same number of columns.
     """
 
-    left: Tensor
-    right: Tensor
+    left: Float[Tensor, "m r"]
+    right: Float[Tensor, "n r"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.left.ndim != 2 or self.right.ndim != 2 or self.left.shape[1] != self.right.shape[1]:
             raise ValueError(
                 f"left, right: have shapes {tuple(self.left.shape)} and {tuple(self.right.shape)}, "
@@ -32,48 +30,56 @@ class FactoredMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns, (m, n)."""
+        """Number of rows and columns, (m, n)."""
         return len(self.left), len(self.right)
 
     @property
     def T(self) -> FactoredMatrix:  # noqa: N802
-        """The transpose."""
+        """The transposed matrix."""
         return FactoredMatrix(self.right, self.left)
 
     def __neg__(self) -> FactoredMatrix:
         return FactoredMatrix(-self.left, self.right)
 
+    @overload
+    def __matmul__(self, other: Tensor) -> Tensor: ...
+
+    @overload
+    def __matmul__(self, other: FactoredMatrix) -> FactoredMatrix: ...
+
     def __matmul__(self, other: Tensor | FactoredMatrix) -> Tensor | FactoredMatrix:
-        """Multiply by a vector (n,), a matrix (n, p) or another factored one; a matrix stays factored."""
+        """Multiply by a vector (n,), a matrix (n, p) or a factored matrix; only the last stays factored."""
         if isinstance(other, FactoredMatrix):
             return FactoredMatrix(self.left @ (self.right.T @ other.left), other.right)
-        if other.ndim == 1:
-            return self.left @ (self.right.T @ other)
-        return FactoredMatrix(self.left, other.T @ self.right)
+        return self.left @ (self.right.T @ other)
 
-    def __rmatmul__(self, other: Tensor) -> Tensor | FactoredMatrix:
-        """Multiply a vector (m,) or a matrix (p, m) by this one."""
-        return self.T @ other if other.ndim == 1 else FactoredMatrix(other @ self.left, self.right)
+    def __rmatmul__(self, other: Tensor) -> Tensor:
+        """Multiply a vector (m,) or a matrix (p, m) by this matrix."""
+        return (other @ self.left) @ self.right.T
 
-    def to_dense(self) -> Tensor:
-        """Multiply out: (m, n)."""
+    def between(self, rows: Float[Tensor, "p m"], columns: Float[Tensor, "q n"]) -> FactoredMatrix:
+        """Return rows @ matrix @ columns.T, (p, q), as a factored matrix."""
+        return FactoredMatrix(rows @ self.left, columns @ self.right)
+
+    def to_dense(self) -> Float[Tensor, "m n"]:
+        """Multiply the factors."""
         return self.left @ self.right.T
 
-    def svd(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return U (m, r), singular values (r,) and V (n, r) with U diag(S) V^T the matrix, by two thin QRs."""
+    def svd(self) -> tuple[Float[Tensor, "m rank"], Float[Tensor, " rank"], Float[Tensor, "n rank"]]:
+        """Return U, the singular values and V with U diag(S) V^T the matrix, from two thin QR decompositions."""
         q_left, r_left = torch.linalg.qr(self.left)
         q_right, r_right = torch.linalg.qr(self.right)
         u, values, v_t = torch.linalg.svd(r_left @ r_right.T)
         rank = min(*self.shape, self.left.shape[1])
         return (q_left @ u)[:, :rank], values[:rank], (q_right @ v_t.T)[:, :rank]
 
-    def balanced(self) -> FactoredMatrix:
+    def balance(self) -> FactoredMatrix:
         """Return the same matrix with its singular values shared evenly between the factors."""
         u, values, v = self.svd()
         return FactoredMatrix(u * values.sqrt(), v * values.sqrt())
 
-    def norm(self) -> Tensor:
-        """Frobenius norm, from the (r, r) Gram matrices."""
+    def norm(self) -> Float[Tensor, ""]:
+        """Return the Frobenius norm, from the (r, r) Gram matrices of the factors."""
         return ((self.left.T @ self.left) * (self.right.T @ self.right)).sum().clamp(min=0).sqrt()
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.vocabulary import PairTable, Reading, TokenTable, search_neurons, top_pairs, top_tokens
+from helpers.vocabulary import EmbeddingSpace, NeuronIndex, PairTable, Reading, TokenTable, embedding_space
 from helpers.weights import FactoredMatrix, Weights
 from helpers.widgets.views import ProbabilityBars, StatusLine
 
@@ -43,6 +43,8 @@ class ParameterBrowser(widgets.VBox):
         super().__init__()
         self._weights, self._reading, self._seed = weights, reading or Reading(), seed
         self._twins: dict[Any, list[float]] = {}
+        self._spaces: dict[Reading, EmbeddingSpace] = {}
+        self._indexes: dict[tuple[str, Reading], NeuronIndex] = {}
         self._build()
         self._show()
 
@@ -72,7 +74,7 @@ class ParameterBrowser(widgets.VBox):
             self.found.options = []
             return
         try:
-            table = search_neurons(self._weights, word, FOUND, kind, self.reading)
+            table = self._index(kind).search(word, FOUND)
         except Exception as error:  # shown in the widget: an exception in a callback would vanish
             self.found.options = []
             self.status.say(str(error), wrong=True)
@@ -86,8 +88,22 @@ class ParameterBrowser(widgets.VBox):
         self._show()
 
     def _read(self, parameter: Tensor | FactoredMatrix) -> TokenTable | PairTable:
-        read = top_pairs if isinstance(parameter, FactoredMatrix) else top_tokens
-        return read(self._weights, parameter, SHOWN, self.reading)
+        if isinstance(parameter, FactoredMatrix):
+            return self._space().top_pairs(parameter, SHOWN)
+        return self._space().top_tokens(parameter, SHOWN)
+
+    def _space(self) -> EmbeddingSpace:
+        """Return the embedding space of the reading, built when it is first needed."""
+        if self.reading not in self._spaces:
+            self._spaces[self.reading] = embedding_space(self._weights, self.reading)
+        return self._spaces[self.reading]
+
+    def _index(self, kind: str) -> NeuronIndex:
+        """Return the index of all neurons of a kind for the reading, built when it is first needed."""
+        key = kind, self.reading
+        if key not in self._indexes:
+            self._indexes[key] = NeuronIndex.build(self._weights, self._space(), kind)
+        return self._indexes[key]
 
     def _show(self, _: Any = None) -> None:
         """Show the parameter that the controls name."""

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.vocabulary import pairs
-from helpers.vocabulary.pairs import best_pairs
+from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.weights import FactoredMatrix
 
 
-def dense_best(matrix, same, k):
-    scores = matrix.to_dense().masked_fill(same[:, None] == same, -torch.inf)
+def dense_best(matrix, labels, k):
+    scores = matrix.to_dense().masked_fill(labels[:, None] == labels, -torch.inf)
     return scores.flatten().topk(k).values
 
 
@@ -27,28 +27,28 @@ def draw(n, r, seed, spread):
     spread=st.sampled_from([0.0, 0.5, 2.0]), block=st.sampled_from([(4, 8), (16, 16), (100, 100)]),
 )  # fmt: skip
 def test_equal_to_the_dense_search_in_blocks_of_any_size(n, r, k, seed, spread, block):
-    matrix, same = draw(n, r, seed, spread), torch.arange(n) // 2
-    k = min(k, n * n - int(torch.bincount(same).square().sum()))
+    matrix, labels = draw(n, r, seed, spread), torch.arange(n) // 2
+    k = min(k, n * n - int(torch.bincount(labels).square().sum()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "ROWS", block[0])
         patch.setattr(pairs, "COLUMNS", block[1])
-        found, where, share = best_pairs(matrix, same, k)
-    assert torch.allclose(found, dense_best(matrix, same, k), rtol=1e-4, atol=1e-5)
-    assert torch.allclose(matrix.to_dense()[where[:, 0], where[:, 1]], found, rtol=1e-4, atol=1e-5)
+        values, where, share = find_largest_pairs(matrix, labels, k)
+    assert torch.allclose(values, dense_best(matrix, labels, k), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(matrix.to_dense()[where[:, 0], where[:, 1]], values, rtol=1e-4, atol=1e-5)
     assert len({tuple(pair) for pair in where.tolist()}) == k
-    assert (same[where[:, 0]] != same[where[:, 1]]).all()
+    assert (labels[where[:, 0]] != labels[where[:, 1]]).all()
     assert 0 < share <= 1
 
 
 def test_equal_to_the_dense_search_over_5000_items():
-    matrix, same = draw(5000, 64, 1, 0.3), torch.arange(5000)
-    found, _, share = best_pairs(matrix, same, 500)
-    assert torch.allclose(found, dense_best(matrix, same, 500), rtol=1e-5)
+    matrix, labels = draw(5000, 64, 1, 0.3), torch.arange(5000)
+    values, _, share = find_largest_pairs(matrix, labels, 500)
+    assert torch.allclose(values, dense_best(matrix, labels, 500), rtol=1e-5)
     assert share < 1, "rows of different lengths: some blocks are ruled out"
 
 
 def test_ties_and_all_equal_scores_still_give_k():
     matrix = FactoredMatrix(torch.ones(30, 2), torch.ones(30, 2))
-    found, where, _ = best_pairs(matrix, torch.arange(30), 100)
-    assert found.tolist() == [2.0] * 100
+    values, where, _ = find_largest_pairs(matrix, torch.arange(30), 100)
+    assert values.tolist() == [2.0] * 100
     assert len({tuple(pair) for pair in where.tolist()}) == 100

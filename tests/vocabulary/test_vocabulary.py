@@ -1,10 +1,17 @@
 """Readings: what is listed, what is done to the embeddings, and tables that say so."""
 
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from helpers.resources.content_filter import is_offensive
 from helpers.vocabulary import (
+    NeuronIndex,
     Reading,
     clean_rows,
     coherence,
@@ -12,11 +19,10 @@ from helpers.vocabulary import (
     embedding_space,
     pair_coherence,
     search_neurons,
-    shuffled,
+    shuffle_coordinates,
     top_pairs,
     top_tokens,
 )
-from helpers.vocabulary.neurons import index_neurons
 from helpers.weights import FactoredMatrix, load_weights
 
 EVERYTHING = Reading(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True)
@@ -56,7 +62,7 @@ def test_cleaning_leaves_unit_rows_without_mean_or_frequency():
 
 def test_the_pseudo_inverse_undoes_the_projection(w):
     rows = embedding_space(w, EVERYTHING).rows
-    inverse = embedding_space(w, Reading(**{**EVERYTHING.__dict__, "pseudo_inverse": True})).rows
+    inverse = embedding_space(w, replace(EVERYTHING, pseudo_inverse=True)).rows
     assert torch.allclose(rows.T @ inverse, torch.eye(w.d_model), atol=1e-3)
 
 
@@ -84,11 +90,20 @@ def test_tables_show_themselves_and_their_note(w):
     table = top_tokens(w, w.W_out(3)[0], 30)
     assert len(table) == 30
     assert "30 rows, the first 20 shown" in table._repr_html_()
-    for said in ("gpt2-reviews", "transpose", "layer norms folded in", "200 times", "offensive words left out"):
-        assert said in table.note
+    for part in ("gpt2-reviews", "transpose", "layer norms folded in", "200 times", "offensive words left out"):
+        assert part in table.note
     pairs = top_pairs(w, w.W_OV(3, 5), 10)
     assert "→" in repr(pairs)
     assert len(pairs.table) == 10
+
+
+def test_names_from_outside_are_escaped_in_html(w):
+    strange = replace(w, name="<b>x</b>")
+    for table in (top_tokens(strange, w.W_out(0)[0], 2), top_pairs(strange, w.W_OV(0, 0), 2)):
+        assert "&lt;b&gt;x&lt;/b&gt;" in table._repr_html_()
+        assert "<b>" not in table._repr_html_()
+    named = replace(top_tokens(w, w.W_out(0)[0], 1), tokens=["<i>"])
+    assert "<i>" not in named._repr_html_()
 
 
 def test_pairs_are_the_largest_entries_of_the_heads_whole_table(w):
@@ -108,21 +123,41 @@ def test_pairs_are_the_largest_entries_of_the_heads_whole_table(w):
 
 def test_a_neuron_that_is_a_word_is_found_first(w):
     space = embedding_space(w)
-    found = search_neurons(w, "funny", w.n_layers * w.d_mlp)
+    table = search_neurons(w, "funny", w.n_layers * w.d_mlp)
     values = torch.cat([w.W_out(layer) for layer in range(w.n_layers)]) @ space.rows.T
     z = (values[:, space.find("funny")] - values.mean(1)) / values.std(1, correction=0)
-    assert torch.allclose(torch.tensor(found["z"].to_list()), z.sort(descending=True).values, atol=1e-3)
-    assert (found["layer"][0], found["neuron"][0]) == divmod(int(z.argmax()), w.d_mlp)
-    assert index_neurons(w, "W_out", space) is index_neurons(w, "W_out", embedding_space(w, Reading())), "made once"
+    assert torch.allclose(torch.tensor(table["z"].to_list()), z.sort(descending=True).values, atol=1e-3)
+    assert (table["layer"][0], table["neuron"][0]) == divmod(int(z.argmax()), w.d_mlp)
+    pd.testing.assert_frame_equal(NeuronIndex.build(w, space).search("funny", 7), table.head(7))
+
+
+def test_a_search_sees_an_edit_of_the_weights():
+    edited = load_weights("gpt2-reviews")
+    before = search_neurons(edited, "funny", 1).iloc[0]
+    edited.W_out(int(before.layer))[int(before.neuron)].zero_()
+    after = search_neurons(edited, "funny", 20)
+    assert (before.layer, before.neuron) not in set(zip(after["layer"], after["neuron"], strict=True))
+    edited.W_E.copy_(edited.W_E.flip(1))
+    assert not np.allclose(after["z"], search_neurons(edited, "funny", 20)["z"], atol=1e-3)
+
+
+def test_a_deleted_model_is_freed():
+    weights = load_weights("gpt2-reviews-b")
+    search_neurons(weights, "funny", 1)
+    top_pairs(weights, weights.W_OV(0, 0), 1)
+    reference = weakref.ref(weights)
+    del weights
+    gc.collect()
+    assert reference() is None
 
 
 def test_coherence_is_the_mean_cosine_of_different_top_items(w):
     space = embedding_space(w)
-    found = coherence(w.W_out(2)[:5], space, space.rows)
-    rows = space.rows[found.tops[3]]
+    result = coherence(w.W_out(2)[:5], space, space.rows)
+    rows = space.rows[result.top_rows[3]]
     pairs = [(i, j) for i in range(10) for j in range(10) if i != j]
     expected = sum(float(rows[i] @ rows[j]) for i, j in pairs) / len(pairs)
-    assert float(found.scores[3]) == pytest.approx(expected, abs=1e-5)
+    assert float(result.scores[3]) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(ValueError, match="judge: has 3 rows"):
         coherence(w.W_out(2)[:5], space, torch.zeros(3, 4))
 
@@ -138,7 +173,7 @@ def test_pairs_of_one_topic_are_more_coherent_than_a_random_heads(w):
 
 def test_shuffling_keeps_each_vectors_numbers():
     vectors = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))
-    mixed = shuffled(vectors, torch.Generator().manual_seed(1))
+    mixed = shuffle_coordinates(vectors, torch.Generator().manual_seed(1))
     assert torch.equal(mixed.sort(dim=1).values, vectors.sort(dim=1).values)
     assert (mixed != vectors).any(dim=1).all()
 

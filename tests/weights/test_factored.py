@@ -25,9 +25,11 @@ def test_everything_equals_the_dense_matrix(m, n, r, seed):
     assert torch.allclose(matrix @ right, dense @ right)
     assert torch.allclose(left @ matrix, left @ dense)
     assert torch.allclose((matrix @ other).to_dense(), dense @ other.to_dense())
-    assert torch.allclose((matrix @ other.to_dense()).to_dense(), dense @ other.to_dense())
-    assert torch.allclose((other.to_dense().T @ matrix.T).to_dense(), other.to_dense().T @ dense.T)
-    assert torch.allclose(matrix.balanced().to_dense(), dense)
+    assert torch.allclose(matrix @ other.to_dense(), dense @ other.to_dense())
+    assert torch.allclose(other.to_dense().T @ matrix.T, other.to_dense().T @ dense.T)
+    rows, columns = torch.randn(3, m, generator=g, dtype=dense.dtype), torch.randn(2, n, generator=g, dtype=dense.dtype)
+    assert torch.allclose(matrix.between(rows, columns).to_dense(), rows @ dense @ columns.T)
+    assert torch.allclose(matrix.balance().to_dense(), dense)
     assert float(matrix.norm()) == pytest.approx(float(dense.norm()))
 
 
@@ -43,7 +45,7 @@ def test_singular_values_are_those_of_the_dense_matrix(m, n, r, seed):
 
 def test_a_balanced_matrix_shares_its_singular_values():
     matrix = FactoredMatrix(100 * torch.eye(3).double(), 0.01 * torch.diag(torch.tensor([4.0, 1.0, 9.0])).double())
-    sides = [side.norm(dim=0) for side in (matrix.balanced().left, matrix.balanced().right)]
+    sides = [side.norm(dim=0) for side in (matrix.balance().left, matrix.balance().right)]
     assert torch.allclose(sides[0], sides[1])
     assert torch.allclose(sides[0], torch.tensor([3.0, 2.0, 1.0]).double())
 

@@ -7,7 +7,7 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 from helpers.adapters import GPT2Adapter
 from helpers.resources import MODELS, ModelNotFoundError
 from helpers.weights import KINDS, load_weights
-from helpers.weights.gpt2 import map_weights
+from helpers.weights.gpt2 import name_parameters
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,10 @@ def attention_output(w, layer, states, causal):
     """What the heads of a layer add to the residual stream, from the named weights alone (no biases)."""
     total = 0
     for head in range(w.n_heads):
-        scores = states @ (w.W_QK(layer, head) @ states.T).to_dense() / w.d_head**0.5
+        scores = states @ (w.W_QK(layer, head) @ states.T) / w.d_head**0.5
         if causal:
             scores = scores.masked_fill(torch.ones_like(scores).triu(1) > 0, -torch.inf)
-        total = total + (scores.softmax(-1) @ states @ w.W_OV(layer, head)).to_dense()
+        total = total + scores.softmax(-1) @ states @ w.W_OV(layer, head)
     return total
 
 
@@ -63,8 +63,8 @@ def test_they_are_views_of_the_models_own_numbers():
         GPT2Config(vocab_size=11, n_positions=8, n_embd=6, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
     )
     model.requires_grad_(False)
-    found = map_weights(model)
-    layer, block = found["layers"][0], model.transformer.h[0]
+    fields = name_parameters(model)
+    layer, block = fields["layers"][0], model.transformer.h[0]
     block.attn.c_attn.weight[2, 5] = 7.0  # W_Q: column 5 is head 1's third
     block.attn.c_attn.weight[1, 6 + 0] = 8.0  # W_K
     block.attn.c_proj.weight[4, 3] = 9.0  # W_O: row 4 is head 1's second
@@ -73,7 +73,7 @@ def test_they_are_views_of_the_models_own_numbers():
     assert layer.W_K[0, 1, 0] == 8.0
     assert layer.W_O[1, 1, 3] == 9.0
     assert layer.W_in[20, 3] == 10.0
-    assert found["W_E"].data_ptr() == model.transformer.wte.weight.data_ptr()
+    assert fields["W_E"].data_ptr() == model.transformer.wte.weight.data_ptr()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,8 +85,8 @@ def test_vectors_list_a_kind_head_by_head(kind):
         expected = getattr(w, kind)(1)[3]
         assert torch.equal(rows[3], expected)
     else:
-        own = getattr(w, kind)(1, 2)
-        expected = own[5] if kind == "W_O" else own[:, 5]
+        matrix = getattr(w, kind)(1, 2)
+        expected = matrix[5] if kind == "W_O" else matrix[:, 5]
         assert torch.equal(rows[2 * w.d_head + 5], expected)
 
 
@@ -100,6 +100,7 @@ def test_folded_norms_compute_what_the_norm_and_the_map_compute(gpt2):
     assert torch.allclose(plain @ w.W_Q(2, 0), expected[: w.d_head], atol=1e-4)
     assert torch.allclose(w.W_out(2), block.mlp.c_proj.weight * gpt2.model.transformer.ln_f.weight)
     assert w.fold_layer_norms() is w
+    assert w.W_U.shape == (w.d_model, 8192) and w.W_U.data_ptr() == w.W_E.data_ptr()
     assert "folded in" in repr(w)
 
 
