@@ -1,4 +1,4 @@
-"""Models by name, the names of vocabulary items, the content filter, and where files lie."""
+"""Models by name, the names of vocabulary items, the content filter, and the folder of the bundled files."""
 
 from helpers.resources.content_filter import is_offensive
 from helpers.resources.locations import data_folder
@@ -7,6 +7,8 @@ from helpers.resources.models import (
     MODELS,
     ModelNotFoundError,
     bundled_models,
+    label_names,
+    load_config,
     load_model,
     load_pretrained,
     resolve,
@@ -20,6 +22,8 @@ __all__ = [
     "bundled_models",
     "data_folder",
     "is_offensive",
+    "label_names",
+    "load_config",
     "load_model",
     "load_pretrained",
     "resolve",

@@ -1,12 +1,13 @@
-"""Which words tables leave out unless they are asked for: slurs, swear words, sexual words.
+"""The content filter: slurs, swear words and sexual words, which tables leave out by default.
 
-The list is kept as digests, so that nobody has to read it.
+The words are stored as hash digests, so that nobody has to read them.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+# The first 8 hex digits of the SHA-256 digest of each word in lower case.
 _DIGESTS = """
     0033728f 044eb98b 0508a634 05b71b93 08234c94 08a841e9 09508013 0be9b885 0ebdc331 0f28c496 0fcb77e9 11cf8376
     120f6e5b 12a667c9 13a465fc 158869a9 16ea09fc 17bde8b4 18d0f9c2 1e02eec4 2062f800 2189c0ed 22fc75e6 235e2853
@@ -25,6 +26,6 @@ _DIGESTS = """
 
 
 def is_offensive(word: str) -> bool:
-    """Say whether a word, in any case and with or without a plural s, is on the list."""
+    """Say whether a word is on the list, in upper or lower case and with or without a plural s."""
     plain = word.strip("Ġ# \u2581").lower()
     return any(hashlib.sha256(form.encode()).hexdigest()[:8] in _DIGESTS for form in {plain, plain.removesuffix("s")})

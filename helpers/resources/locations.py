@@ -1,4 +1,4 @@
-"""Where the files lie that come with the project."""
+"""Where the files that come with the project are stored."""
 
 from __future__ import annotations
 

@@ -1,26 +1,29 @@
-"""Models by name: bundled with the project, in a local folder, or on the hub."""
+"""Load models by name: bundled with the project, from a local folder, or from the hub."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from safetensors import SafetensorError
+from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from helpers.resources.locations import data_folder
 
-transformers_logging.disable_progress_bar()  # bars over in a blink; the hub's download bars stay
-
 MODELS = data_folder() / "models"
-COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often its training text has each token
+COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often each token occurs in its training text
+HUB_TIMEOUT = 10  # seconds to wait for the hub before it counts as unreachable
+
+AnyModel = TypeVar("AnyModel", bound=torch.nn.Module)
 
 
 class ModelNotFoundError(RuntimeError):
-    """A model is neither bundled, nor a local folder, nor to be had from the hub."""
+    """No complete model of this name is bundled, in a local folder or on the hub."""
 
 
 def bundled_models() -> list[str]:
@@ -29,14 +32,14 @@ def bundled_models() -> list[str]:
 
 
 def resolve(name: str | Path) -> str:
-    """Turn a bundled name, a local folder or a hub id into what ``from_pretrained`` takes.
+    """Turn a bundled name, a local folder or a hub id into the source that ``from_pretrained`` takes.
 
     Raises:
         ValueError: the name is empty.
     """
     if not str(name).strip():
         raise ValueError(
-            f"name={name!r}: must be a bundled model ({', '.join(bundled_models())}), a folder or a hub id"
+            f"name={name!r}: is empty; give a bundled model ({', '.join(bundled_models())}), a folder or a hub id"
         )
     bundled = MODELS / str(name)
     return str(bundled if (bundled / "config.json").is_file() else name)
@@ -45,69 +48,124 @@ def resolve(name: str | Path) -> str:
 def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
     """Load a model, configuration, tokenizer or processor by bundled name, local folder or hub id.
 
-    Only safetensors weights are read and no code that comes with a model is run. A copy in the hub's local cache
-    is used as it is.
+    Only safetensors weights are read, and no code that comes with a model is run. A copy in the hub's local cache
+    is used without asking the hub for a newer one.
 
     Args:
         cls: a transformers class with ``from_pretrained``.
         name: bundled name, folder or hub id.
-        options: passed on.
+        options: further arguments of ``from_pretrained``.
 
     Raises:
-        ModelNotFoundError: nothing is there, or the hub cannot be reached; one line says what to do.
+        ModelNotFoundError: no such model exists, it cannot be read, or the hub cannot be reached; the message is
+            one line and says what to do.
+        ValueError: the name is empty.
     """
     source = resolve(name)
+    with _hidden_progress_bars():
+        try:
+            return cls.from_pretrained(source, trust_remote_code=False, local_files_only=True, **options)
+        except Exception as error:  # transformers, tokenizers and safetensors each have error types of their own
+            if Path(source).exists():
+                raise ModelNotFoundError(f"cannot load the folder {str(name)!r}: {_first_line(error)}") from error
+        _check_hub(str(name))
+        try:
+            return cls.from_pretrained(source, trust_remote_code=False, **options)
+        except Exception as error:
+            raise ModelNotFoundError(f"cannot load {str(name)!r} from the hub: {_first_line(error)}") from error
+
+
+@contextmanager
+def _hidden_progress_bars() -> Iterator[None]:
+    """Hide the progress bars of transformers while a model is read; the hub's download bars stay."""
+
+    def hide(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return transformers_logging.EmptyTqdm(*args, **kwargs)
+
+    previous_hook = transformers_logging.set_tqdm_hook(hide)
     try:
-        return cls.from_pretrained(source, trust_remote_code=False, local_files_only=True, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        if Path(source).exists():
-            raise ModelNotFoundError(f"cannot load the folder {str(name)!r}: {_first_line(error)}") from error
-    _check_hub(str(name))
-    return cls.from_pretrained(source, trust_remote_code=False, **options)
+        yield
+    finally:
+        transformers_logging.set_tqdm_hook(previous_hook)
 
 
 def _check_hub(name: str) -> None:
     """Raise a ModelNotFoundError of one line unless the hub answers and has a model of that name."""
     try:
-        HfApi().model_info(name, timeout=10)
+        HfApi().model_info(name, timeout=HUB_TIMEOUT)
     except (HfHubHTTPError, HFValidationError):
         problem = "the hub has no such model (or it is private)"
-    except Exception as error:  # every transport has network errors of its own
+    except Exception as error:  # every transport has its own network errors
         problem = f"the hub cannot be reached ({type(error).__name__})"
     else:
         return
     raise ModelNotFoundError(
-        f"cannot load {name!r}: no folder of that name, not in the local cache, and {problem}; "
-        f"bundled with the project, no network needed: {', '.join(bundled_models())}"
+        f"cannot load {name!r}: there is no folder of that name, it is not in the local cache, and {problem}; "
+        f"bundled models, which need no network: {', '.join(bundled_models())}"
     ) from None
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    """Shorten another library's error to its first line, or to its type if it has no text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def load_config(name: str | Path, supported: Mapping[str, Collection[str]]) -> tuple[PretrainedConfig, str]:
+    """Load a model's configuration and check that its architecture is a supported one.
+
+    Args:
+        name: bundled name, folder or hub id.
+        supported: names of the model classes per model type, such as {"bert": ["BertForMaskedLM"]}; an empty
+            collection accepts every class of that type.
+
+    Returns:
+        The configuration, and the name of the model's class ("" where the configuration names none).
+
+    Raises:
+        ModelNotFoundError: as in ``load_pretrained``.
+        ValueError: another architecture.
+    """
+    config = load_pretrained(AutoConfig, name)
+    head = (config.architectures or [""])[0]
+    heads = supported.get(config.model_type)
+    if heads is None or (heads and head not in heads):
+        wanted = " or ".join(
+            repr(kind) + (f" with one of {', '.join(classes)}" if classes else "")
+            for kind, classes in supported.items()
+        )
+        with_head = f" with head {head!r}" if head else ""
+        raise ValueError(f"name={str(name)!r}: is a {config.model_type!r} model{with_head}, wanted {wanted}")
+    return config, head
 
 
 def load_model(
-    cls: Any, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> torch.nn.Module:
+    cls: type[AnyModel], name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> AnyModel:
     """Load a model in evaluation mode, frozen, with attention that can be differentiated in batches.
 
     Args:
         cls: a transformers class with ``from_pretrained``.
         name: bundled name, folder or hub id.
         device: "cpu", "cuda" or "mps".
-        dtype: float32, or float64 where the device has it.
+        dtype: torch.float32, or torch.float64 where the device supports it.
 
     Raises:
-        ModelNotFoundError: there is no such model, or it lacks some of the class's weights.
-        ValueError: a precision in which no tolerance can be held.
+        ModelNotFoundError: no such model exists, or it lacks some of the weights of the class.
+        ValueError: a precision in which a walk cannot hold its tolerance.
     """
     if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"dtype={dtype}: must be torch.float32 or torch.float64, walks need their precision")
+        raise ValueError(f"dtype={dtype}: must be torch.float32 or torch.float64, because walks need the precision")
     options = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "eager"}
     model, report = load_pretrained(cls, name, output_loading_info=True, **options)
-    absent = sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])})
-    if absent:
+    missing = sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])})
+    if missing:
         raise ModelNotFoundError(
-            f"{str(name)!r} is no complete {cls.__name__}: it has no weights for {', '.join(absent)}"
+            f"{str(name)!r} is no complete {cls.__name__}: it has no weights for {', '.join(missing)}"
         )
     return model.to(device).eval().requires_grad_(False)
+
+
+def label_names(config: PretrainedConfig) -> list[str]:
+    """List the names of a classifier's labels in the order of its outputs."""
+    labels = config.id2label or {}
+    return [str(label) for _, label in sorted((int(index), label) for index, label in labels.items())]

@@ -1,25 +1,29 @@
-"""How a vocabulary's items are shown: "ness" begins a word, "…ness" goes on with one."""
+"""How the items of a vocabulary are shown: "ness" begins a word, "…ness" continues one."""
 
 from __future__ import annotations
 
 from typing import Any
 
-WORD_STARTS = ("Ġ", "▁")  # what byte-level and sentence-piece vocabularies put for a space before a word
-INNER = "##"  # what WordPiece puts before a piece that goes on with a word
+WORD_STARTS = ("Ġ", "▁")  # how byte-level and SentencePiece vocabularies write the space before a word
+CONTINUATION = "##"  # how WordPiece marks a piece that continues a word
 
 
 def token_names(tokenizer: Any, count: int) -> list[str]:
-    """Name the first ``count`` items of a tokenizer's vocabulary; a padded one's surplus ids are called so."""
+    """Name the first ``count`` items of a tokenizer's vocabulary.
+
+    Models often pad their vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
+    """
     raw = tokenizer.convert_ids_to_tokens(range(count))
-    pieced = any(name and name.startswith(INNER) for name in raw)
+    is_wordpiece = any(name and name.startswith(CONTINUATION) for name in raw)
     special = set(tokenizer.all_special_tokens)
     return [
-        f"no token, id {i}" if name is None else name if name in special else _name(name, pieced)
+        f"no token, id {i}" if name is None else name if name in special else _display_name(name, is_wordpiece)
         for i, name in enumerate(raw)
     ]
 
 
-def _name(raw: str, pieced: bool) -> str:
-    if pieced:
-        return "…" + raw.removeprefix(INNER) if raw.startswith(INNER) else raw
+def _display_name(raw: str, is_wordpiece: bool) -> str:
+    """Write an item without its tokenizer's marks, with an ellipsis if it continues a word."""
+    if is_wordpiece:
+        return "…" + raw.removeprefix(CONTINUATION) if raw.startswith(CONTINUATION) else raw
     return raw[1:] if raw.startswith(WORD_STARTS) else "…" + raw
