@@ -1,4 +1,4 @@
-"""What every adapter offers, and the map over chosen parts."""
+"""What every adapter offers, and the map over chosen parts of a point."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from helpers.geometry import Box, check_finite
@@ -16,15 +17,15 @@ from helpers.geometry import Box, check_finite
 
 @dataclass(frozen=True, repr=False)
 class PartsMap:
-    """A model's class log-probabilities as a function of some parts of a point, the others held fixed.
+    """A model's class log-probabilities as a function of some parts of a point; the other parts stay fixed.
 
     Attributes:
-        whole: the map of a whole point (parts, d_model) to all classes' log-probabilities.
-        point: the whole point around which it is taken.
+        whole: the map from a whole point (parts, d_model) to the log-probabilities of all classes.
+        point: the whole point (parts, d_model) at which the map is taken.
         parts: indices of the parts that may move, ascending.
-        names: of the outputs.
-        target: the classes that have an output of their own, those of all others being added up to one more, "the
-            rest", which comes last; None if all have one.
+        names: one name per output.
+        target: the classes with an output of their own; all other classes are summed into one more output, "the
+            rest", which comes last. None if every class has its own output.
     """
 
     whole: Callable[[Tensor], Tensor]
@@ -33,8 +34,8 @@ class PartsMap:
     names: tuple[str, ...]
     target: tuple[int, ...] | None = None
 
-    def __call__(self, chosen: Tensor) -> Tensor:
-        """Map the chosen parts' vectors (len(parts), d_model) to outputs (k,)."""
+    def __call__(self, chosen: Float[Tensor, "chosen_parts d_model"]) -> Float[Tensor, " k"]:
+        """Map the vectors of the chosen parts to the outputs."""
         outputs = self.whole(self.complete(chosen))
         if self.target is None:
             return outputs
@@ -43,12 +44,12 @@ class PartsMap:
         return torch.cat([outputs.index_select(0, index), rest])
 
     @property
-    def start(self) -> Tensor:
-        """The chosen parts' vectors at the point itself, (len(parts), d_model): where a walk begins."""
+    def start(self) -> Float[Tensor, "chosen_parts d_model"]:
+        """The vectors of the chosen parts at the point itself, where a walk begins."""
         return self.point[list(self.parts)]
 
-    def complete(self, chosen: Tensor) -> Tensor:
-        """Put chosen parts' vectors (..., len(parts), d_model) back among the others: (..., parts, d_model)."""
+    def complete(self, chosen: Float[Tensor, "*batch chosen_parts d_model"]) -> Float[Tensor, "*batch parts d_model"]:
+        """Insert vectors of the chosen parts into the whole point."""
         if len(self.parts) == len(self.point):
             return chosen
         whole = self.point.expand(*chosen.shape[:-2], *self.point.shape)
@@ -62,122 +63,131 @@ class PartsMap:
 class Adapter(ABC):
     """A model seen as a smooth map from points (parts, d_model) to class log-probabilities (k,).
 
+    An adapter has no history: what it returns depends on its arguments and the model's weights only.
+
     Attributes:
-        name: what it was loaded as.
-        class_names: one name an output.
-        part_names: one name a part.
-        d_model: coordinates of a part.
+        name: the name by which it was loaded.
+        class_names: one name per output.
+        d_model: number of coordinates of a part.
         dtype: precision of a point.
-        default_target: how many classes ``output_map`` tells apart unless told otherwise; all if None.
+        default_target: the number of classes that ``output_map`` distinguishes by default; all if None.
     """
 
     name: str
     class_names: list[str]
-    part_names: list[str]
     d_model: int
     dtype: torch.dtype = torch.float32
     default_target: int | None = None
 
     @abstractmethod
-    def encode(self, raw: Any) -> Tensor:
-        """Turn a raw input into a point (parts, d_model)."""
+    def encode(self, raw: Any) -> Float[Tensor, "parts d_model"]:
+        """Turn a raw input into a point."""
 
     @abstractmethod
-    def decode(self, point: Tensor) -> Any:
-        """Turn a point (..., parts, d_model) back into raw input, as well as can be."""
+    def decode(self, point: Float[Tensor, "*batch parts d_model"]) -> Any:
+        """Turn a point back into a raw input, as closely as possible."""
 
-    def reread(self, points: Tensor) -> Tensor:
-        """Decode points (N, parts, d_model) to raw inputs and encode those again: points of the same shape."""
+    @abstractmethod
+    def log_probabilities(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
+        """Run the model on one whole point and return the log-probabilities of the classes."""
+
+    @abstractmethod
+    def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
+        """Name the parts of a point."""
+
+    @abstractmethod
+    def bounds(self, point: Float[Tensor, "parts d_model"]) -> Box:
+        """Return the feasible box of points with the same parts as this one; it broadcasts against the point."""
+
+    @abstractmethod
+    def check_point(self, point: Tensor) -> None:
+        """Raise a ValueError unless a point has the model's shape and precision and is finite."""
+
+    def reencode(self, points: Float[Tensor, "n parts d_model"]) -> Float[Tensor, "n parts d_model"]:
+        """Decode points to raw inputs and encode those again."""
         return torch.stack([self.encode(raw) for raw in self.decode(points)]).to(points.device)
 
-    @abstractmethod
-    def log_probabilities(self, point: Tensor) -> Tensor:
-        """Run the model on one whole point (parts, d_model): class log-probabilities (k,)."""
-
-    @abstractmethod
-    def bounds(self) -> Box:
-        """Return the feasible box, which broadcasts against points."""
-
     def output_map(
-        self, point: Tensor, parts: Sequence[int] | None = None, target: int | Sequence[int | str] | None = None
+        self,
+        point: Float[Tensor, "parts d_model"],
+        parts: Sequence[int] | None = None,
+        target: int | Sequence[int | str] | None = None,
     ) -> PartsMap:
-        """Take the model as a function of the chosen parts' vectors.
+        """Return the model as a function of the vectors of the chosen parts.
 
         Args:
-            point: whole point (parts, d_model).
-            parts: which parts may move; ``movable(point)`` if None.
-            target: the classes to tell apart, by index or name, or how many of the most probable ones at the point;
-                all others are one output more, "the rest", which makes a walk affordable where classes are very many.
-                ``default_target`` if None.
+            point: whole point.
+            parts: indices of the parts that may move; ``movable(point)`` if None.
+            target: the classes to distinguish, by index or name, or the number of the most probable ones at the
+                point. All other classes become one output, "the rest", which keeps a walk affordable when there are
+                very many classes. ``default_target`` if None.
 
         Raises:
-            ValueError: a point of another shape or with NaN; no parts or classes, some out of range or named twice.
+            ValueError: a point of the wrong shape or with NaN; parts or classes that are missing, out of range or
+                repeated.
         """
         self.check_point(point)
-        chosen = self.movable(point) if parts is None else _indices("parts", parts, len(point))
+        chosen = self.movable(point) if parts is None else _check_indices("parts", parts, len(point))
         if not chosen:
-            raise ValueError(f"point: none of its {len(point)} parts moves unless named; name some in parts")
-        classes = self._target(point, self.default_target if target is None else target)
+            raise ValueError(f"point: none of its {len(point)} parts moves by default; name some in parts")
+        classes = self._target_classes(point, self.default_target if target is None else target)
         names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
         return PartsMap(self.whole_map(point), point.detach(), tuple(sorted(chosen)), tuple(names), classes)
 
-    def movable(self, point: Tensor) -> list[int]:
-        """Say which parts of a point move unless others are asked for: all of them."""
+    def movable(self, point: Float[Tensor, "parts d_model"]) -> list[int]:
+        """List the parts of a point that may move by default: all of them."""
         return list(range(len(point)))
 
-    def whole_map(self, point: Tensor) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points around this one to the log-probabilities of all classes."""
+    def whole_map(self, point: Float[Tensor, "parts d_model"]) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points like this one to the log-probabilities of all classes."""
         return self.log_probabilities
 
-    def _target(self, point: Tensor, target: int | Sequence[int | str] | None) -> tuple[int, ...] | None:
-        """Turn ``output_map``'s target into class indices, None for all classes."""
+    def _target_classes(self, point: Tensor, target: int | Sequence[int | str] | None) -> tuple[int, ...] | None:
+        """Turn the target of ``output_map`` into class indices, None for all classes."""
         count = len(self.class_names)
         if target is None:
             return None
-        if isinstance(target, int) and not isinstance(target, bool):
+        if isinstance(target, bool):
+            raise ValueError(f"target={target}: must be a number of classes, or their indices or names")
+        if isinstance(target, int):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(self.predict(point).topk(target).indices.tolist())
-        if isinstance(target, bool):
-            raise ValueError(f"target={target}: must be a number of classes, or their indices or names")
-        found = _indices("target", [self._class_index(name) for name in target], count)
-        if len(found) == count:
-            raise ValueError(f"target={found}: names all classes and leaves no rest; leave it out")
-        return tuple(found)
+        classes = _check_indices("target", [self._class_index(name) for name in target], count)
+        if len(classes) == count:
+            raise ValueError(f"target={classes}: names all classes, so there is no rest; leave target out")
+        return tuple(classes)
 
     def _class_index(self, name: int | str) -> int:
-        """Find a class by name; an index passes through."""
+        """Return the index of a class given by name or index."""
         if not isinstance(name, str):
             return name
         if name not in self.class_names:
-            raise ValueError(f"target={name!r}: is none of the model's {len(self.class_names):,} classes")
+            raise ValueError(f"target={name!r}: is not among the model's {len(self.class_names):,} classes")
         return self.class_names.index(name)
 
     @torch.no_grad()
-    def predict(self, point: Tensor) -> Tensor:
-        """Return the class probabilities (k,) at a whole point."""
+    def predict(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
+        """Return the class probabilities at a whole point."""
         self.check_point(point)
         return self.whole_map(point)(point).exp()
 
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has the model's shape and precision and is finite."""
-        self.check_rows(point, len(self.part_names))
-
-    def check_rows(self, point: Tensor, count: int) -> None:
-        """Raise a ValueError unless a point has so many rows, the model's width and precision, and is finite."""
-        wanted = (count, self.d_model)
-        if tuple(point.shape) != wanted or point.dtype != self.dtype:
+    def _check_rows(self, point: Tensor, count: int) -> None:
+        """Raise a ValueError unless a point has ``count`` rows, the model's width and precision, and is finite."""
+        shape = (count, self.d_model)
+        if tuple(point.shape) != shape or point.dtype != self.dtype:
             raise ValueError(
-                f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {wanted} of {self.dtype}: a row a part"
+                f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {shape} of {self.dtype}, "
+                "one row per part"
             )
         check_finite(point)
 
 
-def _indices(name: str, values: Sequence[int], count: int) -> list[int]:
-    """Check indices: at least one, different, in range; no mask."""
+def _check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
+    """Return indices as a list after checking that there is at least one, and that they differ and are in range."""
     if any(isinstance(value, bool) for value in values):
         raise ValueError(f"{name}={list(values)}: must be indices, not a mask")
-    found = [operator.index(value) for value in values]
-    if not found or len(set(found)) != len(found) or not 0 <= min(found) <= max(found) < count:
-        raise ValueError(f"{name}={found}: must be different indices between 0 and {count - 1}, at least one")
-    return found
+    indices = [operator.index(value) for value in values]
+    if not indices or len(set(indices)) != len(indices) or not 0 <= min(indices) <= max(indices) < count:
+        raise ValueError(f"{name}={indices}: must be different indices between 0 and {count - 1}, at least one")
+    return indices

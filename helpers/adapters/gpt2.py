@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, GPT2LMHeadModel
+from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
-from helpers.resources import load_model, load_pretrained
-from helpers.resources.vocabulary_items import token_names
+from helpers.resources import load_config, load_model, load_pretrained, token_names
 
-NEXT_TARGET = 10  # next words told apart unless told otherwise
+NEXT_TARGET = 10  # number of next words that maps distinguish by default, as for the paper's masked words
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What a GPT-2 computes on a text, layer by layer.
+    """The values inside a GPT-2 on a text, layer by layer.
 
     Attributes:
         states: residual stream after each layer, (n_layers, tokens, d_model).
-        neurons: how strongly each feed-forward neuron fires, (n_layers, tokens, d_mlp).
-        subheads: coefficient of each row of W_O, head by head: attended values, (n_layers, tokens, d_model).
+        neurons: activation of each feed-forward neuron, (n_layers, tokens, d_mlp).
+        subheads: coefficient of each row of W_O, the attended values head by head, (n_layers, tokens, d_model).
     """
 
     states: Tensor
@@ -34,17 +35,18 @@ class Trace:
 
 
 class GPT2Adapter(TextAdapter):
-    """A Hugging Face GPT-2 as a map from its word embeddings, positions added inside, to the next word.
+    """A Hugging Face GPT-2 as a map from its word embeddings to the next word; positions are added inside.
 
-    A point has one row a token, its row of W_E; every position has the same vocabulary. The classes are the words
-    that may follow the last token; maps tell the ten most probable apart unless told otherwise.
+    A point has one row per token, the token's row of W_E; every position has the same vocabulary. The classes are the
+    words that may follow the last token; maps distinguish the ten most probable ones by default.
     """
 
-    def __init__(self, name: str, model: GPT2LMHeadModel, tokenizer):
+    default_target = NEXT_TARGET
+
+    def __init__(self, name: str, model: GPT2LMHeadModel, tokenizer: Any):
         self.name, self.model, self.tokenizer = name, model, tokenizer
         self.d_model, self.dtype = model.config.n_embd, model.dtype
-        self.default_target, self.longest = NEXT_TARGET, model.config.n_positions
-        self.part_names: list[str] = []
+        self.longest = model.config.n_positions
         self.class_names = token_names(tokenizer, model.config.vocab_size)
 
     @classmethod
@@ -54,67 +56,75 @@ class GPT2Adapter(TextAdapter):
         """Load a GPT-2 by bundled name, local folder or hub id, onto a device and in a precision.
 
         Raises:
-            ModelNotFoundError: there is no such model, or the hub cannot be reached.
+            ModelNotFoundError: no such model exists, or the hub cannot be reached.
             ValueError: the model is no GPT-2 that predicts words, or the precision is too low for walks.
         """
-        config = load_pretrained(AutoConfig, name)
-        head = (config.architectures or ["none"])[0]
-        if head != "GPT2LMHeadModel":
-            raise ValueError(f"name={str(name)!r}: is a {config.model_type!r} model with head {head!r}, wanted a GPT-2")
+        load_config(name, {"gpt2": ["GPT2LMHeadModel"]})
         return cls(str(name), load_model(GPT2LMHeadModel, name, device, dtype), load_pretrained(AutoTokenizer, name))
 
     @torch.no_grad()
-    def embed(self, ids: list[int] | Tensor) -> Tensor:
-        """Return the rows of W_E (..., tokens, d_model) for token ids (..., tokens)."""
+    def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
+        """Return the rows of W_E for token ids."""
         return self.model.transformer.wte(torch.as_tensor(ids, device=self.model.device))
 
-    def vocabulary_at(self, position: int) -> Tensor:
-        """Embeddings of every token, (vocabulary, d_model), the same at every position."""
+    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token, which are the same at every position."""
         return self.model.transformer.wte.weight
 
     def continues(self, token: int) -> bool:
-        """Say whether a token goes on with the word before it."""
+        """Return whether a token continues the word before it."""
         return self.class_names[token].removeprefix("…").isalpha() and self.class_names[token].startswith("…")
 
     def names_of(self, ids: Iterable[int]) -> list[str]:
         """Name tokens as they are shown."""
         return [self.class_names[i] for i in ids]
 
-    def bounds(self) -> Box:
-        """Return the feasible box (d_model,): what any token reaches."""
+    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
+        """Return the feasible box (d_model,): the range of all tokens' embeddings."""
         return Box(*self.vocabulary_at(0).aminmax(dim=0))
 
-    def log_probabilities(self, point: Tensor) -> Tensor:
-        """Log-probabilities of the next word (vocabulary,) after a whole point (tokens, d_model)."""
+    def log_probabilities(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_vocab"]:
+        """Return the log-probabilities of the word that follows a whole point."""
         return self.unembed(self.final_state(point)).log_softmax(-1)
 
-    def final_state(self, point: Tensor) -> Tensor:
-        """State (d_model,) over the last token from which the next word is read, the final layer norm applied."""
+    def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
+        """Return the state of the last token after the final layer norm, from which the next word is predicted."""
         body = self.model.transformer
         hidden = (point + body.wpe.weight[: len(point)])[None]
-        seen = torch.ones(len(point), len(point), dtype=torch.bool, device=point.device).tril()
-        mask = torch.zeros_like(seen, dtype=point.dtype).masked_fill(~seen, torch.finfo(point.dtype).min)
+        visible = torch.ones(len(point), len(point), dtype=torch.bool, device=point.device).tril()
+        mask = torch.zeros_like(visible, dtype=point.dtype).masked_fill(~visible, torch.finfo(point.dtype).min)
         for block in body.h:
             hidden = block(hidden, attention_mask=mask)
         return body.ln_f(hidden[0, -1])
 
-    def unembed(self, state: Tensor) -> Tensor:
-        """Logits (vocabulary,) of a final state (d_model,)."""
+    def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
+        """Return the logits of a final state."""
         return self.model.lm_head(state)
 
     @torch.no_grad()
     def trace(self, text: str) -> Trace:
-        """Run a text and keep what each layer computed."""
-        found: dict[str, list[Tensor]] = {"states": [], "neurons": [], "subheads": []}
-        body = self.model.transformer
-        hooks = [block.register_forward_hook(lambda _, __, out: found["states"].append(out[0])) for block in body.h]
-        for block in body.h:
-            for name, part in (("neurons", block.mlp.c_proj), ("subheads", block.attn.c_proj)):
-                keep = lambda _, given, name=name: found[name].append(given[0][0])  # noqa: E731
-                hooks.append(part.register_forward_pre_hook(keep))
+        """Run a text and record the values inside each layer; errors as in ``token_ids``."""
+        ids = torch.tensor([self.token_ids(text)], device=self.model.device)
+        states: list[Tensor] = []
+        neurons: list[Tensor] = []
+        subheads: list[Tensor] = []
+        hooks = []
+        for block in self.model.transformer.h:
+            hooks.append(block.register_forward_hook(lambda _module, _inputs, output: states.append(output[0])))
+            for part, values in (("mlp.c_proj", neurons), ("attn.c_proj", subheads)):
+                hooks.append(block.get_submodule(part).register_forward_pre_hook(_record_input(values)))
         try:
-            self.model(input_ids=torch.tensor([self.token_ids(text)], device=self.model.device))
+            self.model(input_ids=ids)
         finally:
             for hook in hooks:
                 hook.remove()
-        return Trace(**{name: torch.stack(values) for name, values in found.items()})
+        return Trace(torch.stack(states), torch.stack(neurons), torch.stack(subheads))
+
+
+def _record_input(values: list[Tensor]) -> Callable[[torch.nn.Module, tuple[Tensor, ...]], None]:
+    """Return a hook that appends a module's input on the one text of a batch to a list."""
+
+    def record(_module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        values.append(inputs[0][0])
+
+    return record

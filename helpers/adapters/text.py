@@ -1,25 +1,30 @@
-"""What adapters of language models share: tokens as parts, words as the rows of an embedding table."""
+"""What adapters of language models share: tokens are parts, and words are rows of an embedding table."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters.base import Adapter
 
+SAME_EMBEDDING = 1e-4  # a row counts as a token's embedding if no coordinate differs by more; float32 differs by 1e-6
+
 
 class TextAdapter(Adapter):
-    """A language model as a map from its embeddings; a point has one row a token.
+    """A language model as a map from its embeddings; a point has one row per token.
+
+    A point that comes from a text determines its tokens: see ``ids_of``.
 
     Attributes:
-        tokenizer: the model's.
-        longest: tokens that the model takes at most.
-        inner: where a text's own tokens stand among those that the tokenizer makes.
+        tokenizer: the model's tokenizer.
+        longest: largest number of tokens that the model takes.
+        inner: the slice of a text's own tokens among all that the tokenizer returns.
     """
 
     tokenizer: Any
@@ -27,73 +32,95 @@ class TextAdapter(Adapter):
     inner: slice = slice(None)
 
     @abstractmethod
-    def embed(self, ids: list[int] | Tensor) -> Tensor:
-        """Return the points (..., tokens, d_model) for token ids (..., tokens)."""
+    def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
+        """Return the points for token ids."""
 
     @abstractmethod
-    def vocabulary_at(self, position: int) -> Tensor:
-        """Embeddings of every token at a position, (vocabulary, d_model)."""
+    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token at a position."""
 
     @abstractmethod
     def continues(self, token: int) -> bool:
-        """Say whether a token goes on with the word before it."""
+        """Return whether a token continues the word before it."""
 
     def names_of(self, ids: Iterable[int]) -> list[str]:
         """Name tokens as they are shown."""
         return self.tokenizer.convert_ids_to_tokens(list(ids))
 
     def whole_words(self) -> dict[int, str]:
-        """Map the ids of items that are words of ASCII letters by themselves to those words."""
+        """Map the ids of those items that are whole words of ASCII letters to the words."""
         names = self.names_of(range(len(self.tokenizer)))
         return {i: name for i, name in enumerate(names) if name.isalpha() and name.isascii()}
 
     def token_ids(self, text: str) -> list[int]:
-        """Tokenise a text, special tokens included.
+        """Tokenize a text, special tokens included.
 
         Raises:
-            ValueError: nothing in it, or more tokens than the model has positions.
+            ValueError: an empty text, or more tokens than the model has positions.
         """
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"raw={text!r}: must be a text with at least one word")
         ids = self.tokenizer(text, verbose=False)["input_ids"]
         if len(ids) > self.longest:
-            raise ValueError(f"raw: has {len(ids)} tokens, {self.name} takes at most {self.longest}")
+            raise ValueError(f"raw: has {len(ids)} tokens, {self.name} takes at most {self.longest}; shorten the text")
         return ids
-
-    def encode(self, raw: str) -> Tensor:
-        """Turn a text into a point (tokens, d_model); its tokens are ``part_names`` until the next text is encoded.
-
-        Raises:
-            ValueError: as ``token_ids``.
-        """
-        ids = self.token_ids(raw)
-        self.part_names = self.names_of(ids)
-        return self.embed(ids)
 
     def tokens(self, text: str) -> list[str]:
         """Name the tokens of a text, special ones included; errors as in ``token_ids``."""
         return self.names_of(self.token_ids(text))
 
-    def decode(self, point: Tensor) -> str | list[str]:
-        """Turn points (..., tokens, d_model) into texts: at each position the token whose embedding is nearest."""
+    def encode(self, raw: str) -> Float[Tensor, "tokens d_model"]:
+        """Turn a text into a point; errors as in ``token_ids``."""
+        return self.embed(self.token_ids(raw))
+
+    def decode(self, point: Float[Tensor, "*batch tokens d_model"]) -> str | list[Any]:
+        """Turn points into texts: at each position the token with the nearest embedding."""
         if point.ndim > 2:
-            return [self.decode(each) for each in point]
+            return [self.decode(one) for one in point]
         return self.tokenizer.decode(self.nearest_ids(point)[self.inner])
 
-    def nearest_ids(self, point: Tensor) -> list:
-        """Return for each row of points (..., tokens, d_model) the token whose embedding there is nearest by cosine."""
-        rows = normalize(point, dim=-1)
-        found = [
+    def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
+        """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
+        return self._nearest(point).tolist()
+
+    def ids_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
+        """Return the token ids of the text whose embeddings a point is.
+
+        Raises:
+            ValueError: some rows are no token's embedding, because the point was moved; ``nearest_ids`` names the
+                tokens nearest to such a point.
+        """
+        ids = self._nearest(point)
+        moved = ((self.embed(ids) - point).abs().amax(-1) > SAME_EMBEDDING).nonzero().flatten().tolist()
+        if moved:
+            raise ValueError(
+                f"point: rows {moved} are no token's embedding, so it is not the point of a text; "
+                "give the point that encode returned"
+            )
+        return ids.tolist()
+
+    def part_names(self, point: Float[Tensor, "tokens d_model"]) -> list[str]:
+        """Name the token nearest to each row of a point: the text's own tokens, where the point was not moved."""
+        return self.names_of(self.nearest_ids(point))
+
+    def reencode(self, points: Float[Tensor, "n tokens d_model"]) -> Float[Tensor, "n tokens d_model"]:
+        """Decode points to the nearest tokens and embed those."""
+        return self.embed(self._nearest(points))
+
+    @torch.no_grad()
+    def _nearest(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
+        """Return for each row of points the token whose embedding at that position is nearest by cosine."""
+        rows = normalize(points, dim=-1)
+        columns = [
             (rows[..., i, :] @ normalize(self.vocabulary_at(i), dim=-1).T).argmax(-1) for i in range(rows.shape[-2])
         ]
-        return torch.stack(found, -1).tolist()
-
-    def reread(self, points: Tensor) -> Tensor:
-        """Read points (N, tokens, d_model) as the nearest tokens and embed those: points of the same shape."""
-        return self.embed(self.nearest_ids(points))
+        return torch.stack(columns, -1)
 
     def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has the model's width and precision, a fitting length, and is finite."""
+        """Raise a ValueError unless a point has a row per token, the model's width and precision, and is finite."""
         if point.ndim != 2 or not 1 <= len(point) <= self.longest:
-            raise ValueError(f"point: has shape {tuple(point.shape)}, wanted (tokens, {self.d_model}): a row a token")
-        self.check_rows(point, len(point))
+            raise ValueError(
+                f"point: has shape {tuple(point.shape)}, wanted (tokens, {self.d_model}), one row per token, "
+                f"at most {self.longest}"
+            )
+        self._check_rows(point, len(point))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -13,19 +14,19 @@ from helpers.adapters.base import Adapter
 from helpers.geometry import Box, check_finite
 
 
-def paraboloid(point: Tensor) -> Tensor:
-    """Height x^2 + y^2, shape (1,): its level curves are circles."""
+def paraboloid(point: Float[Tensor, "*plane"]) -> Float[Tensor, "1"]:
+    """Return the height x^2 + y^2; its level curves are circles."""
     return point.square().sum().reshape(1)
 
 
-def saddle(point: Tensor) -> Tensor:
-    """Height x^2 - y^2, shape (1,): its level curves are hyperbolas."""
+def saddle(point: Float[Tensor, "*plane"]) -> Float[Tensor, "1"]:
+    """Return the height x^2 - y^2; its level curves are hyperbolas."""
     x, y = point.flatten()
     return (x.square() - y.square()).reshape(1)
 
 
-def waves(point: Tensor) -> Tensor:
-    """Height sin x + cos y, shape (1,): closed level curves around its hills and hollows."""
+def waves(point: Float[Tensor, "*plane"]) -> Float[Tensor, "1"]:
+    """Return the height sin x + cos y; its level curves are closed around its maxima and minima."""
     x, y = point.flatten()
     return (x.sin() + y.cos()).reshape(1)
 
@@ -56,40 +57,55 @@ TOYS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
 class ToyAdapter(Adapter):
     """A classifier of the plane; its parts are the two coordinates, so a point has shape (2, 1).
 
-    "circle": log-probabilities of being inside or outside the unit circle; the classes of equal output are circles.
+    "circle": log-probabilities of being inside or outside the unit circle; the equivalence classes are circles.
     "saddle": of x^2 > y^2; hyperbolas. "three-hills": three classes, so the metric has rank 2 and no kernel.
     """
 
     def __init__(self, name: str):
-        self.name = name
-        self.log_probabilities_of_plane, self.class_names = TOYS[name]
-        self.part_names, self.d_model, self.dtype = ["x", "y"], 1, torch.float64
+        self.name, self.d_model, self.dtype = name, 1, torch.float64
+        self._log_probabilities, self.class_names = TOYS[name]
 
     @classmethod
     def load(cls, name: str = "circle", device: str = "cpu") -> ToyAdapter:
-        """Make the toy of that name ("circle", "saddle" or "three-hills")."""
+        """Return the toy of this name ("circle", "saddle" or "three-hills").
+
+        Raises:
+            ValueError: another name, or a device that is not the CPU.
+        """
         if name not in TOYS:
             raise ValueError(f"name={name!r}: must be one of {sorted(TOYS)}")
         if device != "cpu":
-            raise ValueError(f"device={device!r}: a toy lives on the CPU")
+            raise ValueError(f"device={device!r}: a toy runs on the CPU only; leave device out")
         return cls(name)
 
-    def encode(self, raw: Sequence[float]) -> Tensor:
-        """Turn a pair of numbers into a point (2, 1), float64."""
+    def encode(self, raw: Sequence[float]) -> Float[Tensor, "2 1"]:
+        """Turn a pair of numbers into a point, float64.
+
+        Raises:
+            ValueError: not exactly two finite numbers.
+        """
         pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
         if len(pair) != 2:
             raise ValueError(f"raw: has {len(pair)} numbers, a point of the plane has 2")
         check_finite(pair, "raw")
         return pair.unsqueeze(1)
 
-    def decode(self, point: Tensor) -> np.ndarray:
-        """Turn points (..., 2, 1) into pairs of numbers (..., 2)."""
+    def decode(self, point: Float[Tensor, "*batch 2 1"]) -> np.ndarray:
+        """Turn points into pairs of numbers (..., 2)."""
         return point.squeeze(-1).detach().numpy()
 
-    def log_probabilities(self, point: Tensor) -> Tensor:
-        """Class log-probabilities (k,)."""
-        return self.log_probabilities_of_plane(point)
+    def log_probabilities(self, point: Float[Tensor, "2 1"]) -> Float[Tensor, " k"]:
+        """Return the log-probabilities of the classes."""
+        return self._log_probabilities(point)
 
-    def bounds(self) -> Box:
+    def part_names(self, point: Float[Tensor, "2 1"]) -> list[str]:
+        """Name the two coordinates."""
+        return ["x", "y"]
+
+    def bounds(self, point: Float[Tensor, "2 1"]) -> Box:
         """Return the square from -3 to 3."""
         return Box(torch.tensor(-3.0), torch.tensor(3.0))
+
+    def check_point(self, point: Tensor) -> None:
+        """Raise a ValueError unless a point has shape (2, 1), is float64 and is finite."""
+        self._check_rows(point, 2)

@@ -32,9 +32,9 @@ def test_a_masked_words_log_probabilities_are_the_models(masked_bert):
 
 def test_special_tokens_stay_unless_asked_for(masked_bert):
     x = masked_bert.encode(NURSE)
-    assert masked_bert.part_names[0] == "[CLS]"
-    names = [masked_bert.part_names[i] for i in masked_bert.output_map(x).parts]
-    assert names == ["the", "nurse", "said", "that", "was", "late", "."]
+    names = masked_bert.part_names(x)
+    assert names[0] == "[CLS]"
+    assert [names[i] for i in masked_bert.output_map(x).parts] == ["the", "nurse", "said", "that", "was", "late", "."]
     assert masked_bert.output_map(x, parts=[0, 5]).parts == (0, 5)
 
 
@@ -51,24 +51,33 @@ def test_twenty_sentences_stay_in_their_class_and_can_leave_it(bert):
     assert left >= 19
 
 
-def test_every_token_is_read_back_by_its_embedding(bert):
+def test_a_point_determines_the_tokens_of_its_text(bert):
     for text in sentences(5):
-        assert bert.nearest_ids(bert.encode(text)) == bert.token_ids(text)
+        x = bert.encode(text)
+        assert bert.ids_of(x) == bert.nearest_ids(x) == bert.token_ids(text)
+        assert bert.part_names(x) == bert.tokens(text)
+
+
+def test_a_moved_point_has_nearest_tokens_but_no_text(bert):
+    x = bert.encode("a warm and funny film")
+    moved = x.clone()
+    moved[[1, 3]] += 0.01
+    assert bert.part_names(moved) == bert.tokens("a warm and funny film")
+    with pytest.raises(ValueError, match=r"rows \[1, 3\] are no token's embedding"):
+        bert.ids_of(moved)
 
 
 def test_the_box_holds_every_word_at_every_position_of_the_text(bert):
     x = bert.encode("a warm and funny film")
-    box = bert.bounds()
+    box = bert.bounds(x)
     assert box.contains(x)
     ids = torch.randint(len(bert.tokenizer), (len(x),), generator=torch.Generator().manual_seed(0)).tolist()
     assert box.contains(bert.embed(ids))
-    fresh = BertAdapter(bert.name, bert.model, bert.tokenizer)
-    x = fresh.encode("a warm and funny film")
-    low = torch.stack([fresh.vocabulary_at(i) for i in range(len(x))]).amin((0, 1))
-    assert torch.allclose(low, fresh.bounds().lower)
-    fresh.encode("a longer text than before, by some words")
-    fresh.encode("short")
-    assert fresh.bounds().contains(x)
+    every_word = torch.stack([bert.vocabulary_at(i) for i in range(len(x))])
+    assert torch.equal(every_word.amin((0, 1)), box.lower)
+    assert torch.equal(every_word.amax((0, 1)), box.upper)
+    longer = bert.bounds(bert.encode("a longer text than before, by some words"))
+    assert ((longer.lower < box.lower) | (longer.upper > box.upper)).sum() > 10, "more positions, a larger box"
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +108,8 @@ def test_thirty_thousand_words_are_walked_by_the_likeliest(base_shape):
 def test_long_walks_keep_to_the_box(bert):
     x = bert.encode("the plot is thin but the music is lovely")
     f = bert.output_map(x)
-    path = walk_class(f, f.start, travel=20.0, bounds=bert.bounds(), settings=WalkSettings(longest_step=0.1))
-    assert bert.bounds().contains(path.points)
+    path = walk_class(f, f.start, travel=20.0, bounds=bert.bounds(x), settings=WalkSettings(longest_step=0.1))
+    assert bert.bounds(x).contains(path.points)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +132,7 @@ def test_a_walked_mask_is_named(masked_bert):
     x = masked_bert.encode(NURSE)
     with pytest.raises(ValueError, match=r"0 of its rows are \[MASK\]"):
         masked_bert.output_map(x + 1)
-    with pytest.raises(ValueError, match="a row a token"):
+    with pytest.raises(ValueError, match="one row per token"):
         masked_bert.output_map(x[None])
 
 

@@ -42,13 +42,14 @@ def test_output_is_the_whole_models(case):
     adapter, raw, expected = case
     x = adapter.encode(raw)
     f = whole(adapter, x)
-    own = expected.to(x.dtype)
+    outputs = expected.to(x.dtype)
     if f.target is not None:
-        own = torch.cat([own[list(f.target)], (1 - own[list(f.target)].exp().sum(0, keepdim=True)).log()])
-    assert torch.allclose(f(x), own, atol=1e-5)
+        shown = outputs[list(f.target)]
+        outputs = torch.cat([shown, (1 - shown.exp().sum(0, keepdim=True)).log()])
+    assert torch.allclose(f(x), outputs, atol=1e-5)
     assert torch.allclose(adapter.predict(x), expected.exp().to(x.dtype), atol=1e-6)
     assert len(expected) == len(adapter.class_names)
-    assert len(x) == len(adapter.part_names)
+    assert len(x) == len(adapter.part_names(x))
 
 
 def test_jacobian_is_the_derivative(case):
@@ -82,7 +83,21 @@ def test_shapes_survive_encode_and_decode(case):
     back = adapter.decode(x)
     assert torch.allclose(adapter.encode(back), x, atol=1e-4)
     assert np.shape(adapter.decode(torch.stack([x, x]))) == (2, *np.shape(back))
-    assert adapter.bounds().contains(x)
+    assert adapter.bounds(x).contains(x)
+
+
+def test_an_adapter_has_no_history(case):
+    adapter, raw, _ = case
+    x = adapter.encode(raw)
+    before, names = adapter.bounds(x), adapter.part_names(x)
+    if isinstance(raw, str):
+        adapter.encode(f"{raw} {raw}")
+        adapter.encode(raw.split()[0])
+    after = adapter.bounds(adapter.encode(raw))
+    assert torch.equal(before.lower, after.lower)
+    assert torch.equal(before.upper, after.upper)
+    assert adapter.part_names(x) == names
+    assert len(names) == len(x)
 
 
 def test_chosen_parts_move_and_the_others_stay(case):

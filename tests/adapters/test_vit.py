@@ -69,8 +69,8 @@ def test_twenty_digits_stay_in_their_class_and_can_leave_it(vit, digits):
 def test_a_pixel_walk_stays_in_the_box_and_means_what_it_shows(vit, digits):
     pixels = vit.in_pixels()
     z, other = pixels.encode(digits.images[17]), pixels.encode(digits.images[14])
-    path = walk_class(pixels.output_map(z), z, travel=3.0, towards=other, bounds=pixels.bounds())
-    assert pixels.bounds().contains(path.points)
+    path = walk_class(pixels.output_map(z), z, travel=3.0, towards=other, bounds=pixels.bounds(z))
+    assert pixels.bounds(z).contains(path.points)
     assert path.drift.max() <= 1e-4
     assert (path.points[-1] - other).norm() < 0.65 * (z - other).norm()
     shown = vit.predict(vit.encode(pixels.decode(path.points[-1])))
@@ -81,7 +81,7 @@ def test_only_chosen_patches_change_in_the_picture(vit, digits):
     pixels = vit.in_pixels()
     z = pixels.encode(digits.images[17])
     f = pixels.output_map(z, parts=[24])
-    path = walk_class(f, f.start, travel=1.0, bounds=pixels.bounds(), settings=WalkSettings(persistence=0.5))
+    path = walk_class(f, f.start, travel=1.0, bounds=pixels.bounds(z), settings=WalkSettings(persistence=0.5))
     change = np.abs(pixels.decode(f.complete(path.points))[-1] - digits.images[17])
     inside = change[12:16, 12:16].sum()
     assert inside > 0
@@ -97,11 +97,19 @@ def test_any_vit_loads_from_a_folder(colour_folder):
         x = seen_from.encode(np.round(image * 255) / 255)
         assert torch.allclose(seen_from.output_map(x)(x), expected, atol=1e-4)
         assert np.allclose(seen_from.decode(x), image, atol=1 / 255)
-        assert seen_from.bounds().contains(x)
+        assert seen_from.bounds(x).contains(x)
     assert adapter.grid == (3, 3)
     assert len(adapter.class_names) == 5
     move = torch.randn(9, 192, generator=torch.Generator().manual_seed(4))
     assert adapter.decode_move(move).shape == (3, 24, 24)
+
+
+def test_a_vit_of_images_that_are_not_square_is_named(tmp_path):
+    config = ViTConfig(image_size=[24, 32], patch_size=8, hidden_size=12, num_hidden_layers=1, num_attention_heads=2)
+    ViTForImageClassification(config).save_pretrained(tmp_path)
+    ViTImageProcessorPil(size={"height": 24, "width": 32}).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="wanted a ViT with square images"):
+        ViTAdapter.load(tmp_path)
 
 
 def test_a_pil_image_of_any_size_and_mode_is_fitted(vit, colour_folder):
@@ -140,8 +148,8 @@ def test_ink_on_a_transparent_ground_is_not_lost(vit):
 def test_a_processor_that_does_not_normalise_is_obeyed(colour_folder, tmp_path):
     folder = tmp_path / "plain"
     shutil.copytree(colour_folder, folder)
-    told = json.loads((folder / "preprocessor_config.json").read_text())
-    (folder / "preprocessor_config.json").write_text(json.dumps({**told, "do_normalize": False}))
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
     adapter = ViTAdapter.load(folder)
     image = np.full((3, 24, 24), 0.6)
     expected = adapter.model(pixel_values=torch.full((1, 3, 24, 24), 0.6)).logits[0].softmax(-1)
