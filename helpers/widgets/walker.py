@@ -129,7 +129,8 @@ class Walker(Stepper):
         self._settings = replace(self._settings, eta=eta, longest_step=longest)
         self._map = self._adapter.output_map(self._visits[-1].point, self.view.selected, self._map.target)
         make_steps = WALKS[self.algorithm.value]
-        walk = make_steps(self._map, self._adapter.bounds(), self._settings, self._generator, self._held())
+        bounds = self._adapter.bounds(self._visits[-1].point)
+        walk = make_steps(self._map, bounds, self._settings, self._generator, self._held())
         next(walk)  # the start, which is shown already
         self._stopped = ""
         return walk

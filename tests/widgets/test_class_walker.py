@@ -89,7 +89,7 @@ def test_a_walk_that_ends_says_why(vit, digits):
     press(walker, "step", 60)
     shown = walker.status.value
     assert "point" in shown or "the walk stopped" in shown
-    assert vit.in_pixels().bounds().contains(walker.path.points)
+    assert vit.in_pixels().bounds(walker.path.points[0]).contains(walker.path.points)
 
 
 def test_play_steps_and_stops_at_an_error(walker):
