@@ -1,17 +1,18 @@
-"""A classifier's top layers put on another model's lower layers, with nothing trained.
+"""The top layers of a classifier on the lower layers of another model, without any training.
 
 Source: arXiv 2209.02535, section 5.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Bool, Float, Int
 from scipy.stats import binomtest, mannwhitneyu
 from torch import Tensor
 from tqdm import tqdm
@@ -19,14 +20,24 @@ from transformers import GPT2ForSequenceClassification, GPT2Model
 from transformers.masking_utils import create_causal_mask
 
 from helpers.resources import load_model
+from helpers.resources.display import table_html
 
-CONTEXT = 128  # tokens of a text that are looked at, its last ones
-BATCH = 100
-SLOW = 2  # seconds after which a progress bar shows
+CONTEXT = 128  # the last tokens of a text that a classifier reads; the bundled models were trained on this length
+BATCH = 100  # texts per batch
+
+
+Tokens = Int[Tensor, "texts tokens"]  # token ids, or their mask: 1 where there is a token
+States = Float[Tensor, "texts tokens width"]
+Logits = Float[Tensor, "texts labels"]
+Kernel = Float[Tensor, "d_b d_a"]  # maps states of model B to states of model A: x @ kernel
+Accuracies = Float[Tensor, "keeps transplants"]
+ControlAccuracies = Float[Tensor, "controls keeps transplants"]
 
 
 class MeanStateClassifier(torch.nn.Module):
-    """A GPT-2 body without its final layer norm, and a linear classifier on the mean of the tokens' final states.
+    """A linear classifier on the mean over tokens of a GPT-2's final states, before the final layer norm.
+
+    The model that it is given stays as it is; its parameters are shared, not copied.
 
     Source: the finetuned classifier of arXiv 2209.02535.
     """
@@ -34,17 +45,52 @@ class MeanStateClassifier(torch.nn.Module):
     def __init__(self, model: GPT2ForSequenceClassification):
         super().__init__()
         self.body, self.score = model.transformer, model.score
-        self.body.ln_f = torch.nn.Identity()
 
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Map token ids (B, T) and their mask to logits (B, labels)."""
-        return self.score(mean_state(self.body(input_ids=ids, attention_mask=mask).last_hidden_state, mask))
+    def forward(self, ids: Tokens, mask: Tokens) -> Logits:
+        """Map token ids and their mask to logits."""
+        return self.classify(hidden_states(self.body, ids, mask, len(self.body.h))[-1], mask)
+
+    def classify(self, states: States, mask: Tokens) -> Logits:
+        """Map final states to logits; the mean is over the tokens whose mask is 1."""
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return self.score((states * weights).sum(1) / weights.sum(1))
 
 
-def mean_state(states: Tensor, mask: Tensor) -> Tensor:
-    """Average the states (B, T, d) of the tokens that a mask (B, T) keeps: (B, d)."""
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1)
+class StitchedClassifier(torch.nn.Module):
+    """The first layers of a base, a kernel, the last layers of a classifier and its head; parameters are shared."""
+
+    kernel: Tensor
+
+    def __init__(self, classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Kernel):
+        super().__init__()
+        self.classifier, self.base = classifier, base
+        self.keep, self.transplant = keep, transplant
+        self.register_buffer("kernel", kernel)
+
+    def forward(self, ids: Tokens, mask: Tokens) -> Logits:
+        """Map token ids and their mask to logits."""
+        return self.finish(hidden_states(self.base, ids, mask, self.keep)[-1], mask)
+
+    def finish(self, states: States, mask: Tokens) -> Logits:
+        """Map the states of the base after the layers that are kept to logits."""
+        body = self.classifier.body
+        layers = list(body.h)[len(body.h) - self.transplant :]
+        return self.classifier.classify(_run_layers(body, layers, states @ self.kernel, mask)[-1], mask)
+
+
+def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
+    """Return the states before the first layer and after each of the first ``layers`` layers."""
+    positions = torch.arange(ids.shape[1], device=ids.device)
+    return _run_layers(body, list(body.h)[:layers], body.drop(body.wte(ids) + body.wpe(positions)), mask)
+
+
+def _run_layers(body: GPT2Model, layers: Iterable[torch.nn.Module], states: States, mask: Tokens) -> list[States]:
+    """Run layers with the causal mask that the body makes itself: the states before the first and after each."""
+    causal = create_causal_mask(config=body.config, inputs_embeds=states, attention_mask=mask, past_key_values=None)
+    outputs = [states]
+    for layer in layers:
+        outputs.append(layer(outputs[-1], attention_mask=causal))
+    return outputs
 
 
 def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> MeanStateClassifier:
@@ -57,7 +103,7 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
 
 
 def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model:
-    """Load a GPT-2's embeddings and layers, without a head.
+    """Load the embeddings and layers of a GPT-2, without a head.
 
     Raises:
         ModelNotFoundError: there is no such model.
@@ -65,8 +111,8 @@ def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model
     return load_model(GPT2Model, name, device)
 
 
-def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tensor, Tensor]:
-    """Tokenise texts, keeping each one's last tokens, where a review says its verdict: ids and mask (N, longest)."""
+def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tokens, Tokens]:
+    """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask."""
     kept = [tokens[-most:] for tokens in tokenizer(list(texts), verbose=False)["input_ids"]]
     ids = torch.full((len(kept), max(map(len, kept))), tokenizer.eos_token_id)
     mask = torch.zeros_like(ids)
@@ -77,78 +123,46 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
 
 def embedding_kernel(
     classifier: MeanStateClassifier, base: GPT2Model, shuffle: torch.Generator | None = None
-) -> Tensor:
-    """Return E_B E_A^+ (d_B, d_A): what turns a row of the base's embeddings into one of the classifier's, at best.
+) -> Kernel:
+    """Return E_B E_A^+, the least-squares map from the base's embeddings to the classifier's.
 
     Args:
         classifier: the donor, model A.
         base: model B.
-        shuffle: permute the base's words, for a control: both models' embeddings, but nothing shared between them.
+        shuffle: permute the base's words, for a control: both models' embeddings, but no shared words.
 
     Raises:
         ValueError: the models have vocabularies of different sizes.
     """
-    rows_a, rows_b = (body.wte.weight.detach() for body in (classifier.body, base))
+    rows_a, rows_b = classifier.body.wte.weight.detach(), base.wte.weight.detach()
     if len(rows_a) != len(rows_b):
         raise ValueError(f"base: has {len(rows_b):,} vocabulary items, the classifier {len(rows_a):,}; wanted the same")
-    gram = rows_a.cpu().double().T @ rows_a.cpu().double()
     order = torch.arange(len(rows_b)) if shuffle is None else torch.randperm(len(rows_b), generator=shuffle)
-    cross = rows_b.cpu().double()[order].T @ rows_a.cpu().double()
-    return (cross @ torch.linalg.pinv(gram, hermitian=True)).to(rows_b)
+    a, b = rows_a.cpu().double(), rows_b.cpu().double()[order]
+    return ((b.T @ a) @ torch.linalg.pinv(a.T @ a, hermitian=True)).to(rows_b)
 
 
-def random_kernel(kernel: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a kernel of the same shape and the same Frobenius norm, from a normal distribution."""
+def random_kernel(kernel: Kernel, generator: torch.Generator) -> Kernel:
+    """Draw a kernel of the same shape and Frobenius norm from a normal distribution: a random control."""
     noise = torch.randn(kernel.shape, generator=generator).to(kernel)
     return noise * (kernel.norm() / noise.norm())
 
 
-class StitchedClassifier(torch.nn.Module):
-    """The base's first layers, a kernel, the classifier's last layers and its head; parts are shared, not copied."""
-
-    def __init__(self, classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Tensor):
-        super().__init__()
-        self.classifier, self.base = classifier, base
-        self.keep, self.transplant = keep, transplant
-        self.register_buffer("kernel", kernel)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Map token ids (B, T) and their mask to logits (B, labels)."""
-        return self.finish(hidden_states(self.base, ids, mask, self.keep)[-1], mask)
-
-    def finish(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Map the base's states after its first layers (B, T, d_B) to logits (B, labels)."""
-        body = self.classifier.body
-        top = body.h[len(body.h) - self.transplant :]
-        return self.classifier.score(mean_state(_run(body, top, states @ self.kernel, mask)[-1], mask))
-
-
-def hidden_states(body: GPT2Model, ids: Tensor, mask: Tensor, layers: int) -> list[Tensor]:
-    """Return the states of a batch (B, T, d) before the first layer and after each of the first ones."""
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    return _run(body, body.h[:layers], body.wte(ids) + body.wpe(positions), mask)
-
-
-def _run(body: GPT2Model, layers: Sequence[torch.nn.Module], states: Tensor, mask: Tensor) -> list[Tensor]:
-    """Run some layers of a body, with the causal mask that it would make itself: the states before and after each."""
-    causal = create_causal_mask(config=body.config, inputs_embeds=states, attention_mask=mask, past_key_values=None)
-    found = [states]
-    for layer in layers:
-        found.append(layer(found[-1], attention_mask=causal))
-    return found
-
-
 def stitch(
-    classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Tensor | None = None
+    classifier: MeanStateClassifier,
+    base: GPT2Model,
+    keep: int,
+    transplant: int,
+    kernel: Kernel | None = None,
 ) -> StitchedClassifier:
-    """Put a classifier's last layers and head on another model's first layers.
+    """Put the last layers and the head of a classifier on the first layers of another model.
 
     Args:
         classifier: the donor, model A.
-        base: model B, which never saw the task.
-        keep: how many of the base's layers run first; 0 leaves its embeddings alone.
-        transplant: how many of the classifier's last layers run after them; 0 leaves its head alone.
-        kernel: (d_B, d_A); ``embedding_kernel`` by default.
+        base: model B, which was not trained on the task.
+        keep: number of the base's layers that run first; 0 for its embeddings alone.
+        transplant: number of the classifier's last layers that run after them; 0 for its head alone.
+        kernel: the map between their hidden states; ``embedding_kernel`` by default.
 
     Raises:
         ValueError: more layers than there are; a kernel of another shape; vocabularies of different sizes.
@@ -167,42 +181,42 @@ def stitch(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StitchingTable:
-    """Accuracies of every stitched classifier, beside its meaningless twins and the donor.
+    """Accuracy and area of every stitched classifier, beside its controls and the donor.
+
+    Rows are numbers of layers kept, 0 to layers_b; columns are numbers of layers transplanted, 0 to layers_a. The
+    area under the ROC curve is the probability that a text of class 1 has higher log-odds than a text of class 0.
 
     Attributes:
-        accuracy: with the kernel of the embeddings, (layers_b + 1, layers_a + 1): a row a keep, a column a transplant.
-        random: with random kernels, (seeds, layers_b + 1, layers_a + 1).
-        shuffled: with kernels of the base's shuffled words, (shuffles, layers_b + 1, layers_a + 1).
-        at_median: as accuracy, each classifier's threshold put where half of the texts are on either side.
-        area: under the ROC curve, shaped as accuracy: how often a text of class 1 has higher log-odds than one of 0.
-        random_area: the same with random kernels.
-        shuffled_area: the same with kernels of shuffled words.
-        donor: of the classifier itself.
-        donor_area: the area of the classifier itself.
-        chance: share of the commonest label.
-        texts: how many texts were judged.
+        accuracy: with the kernel of the embeddings.
+        random: accuracy with random kernels.
+        shuffled: accuracy with kernels of the base's shuffled words.
+        at_median: accuracy if the threshold is each classifier's median log-odds.
+        area, random_area, shuffled_area: the areas with the same kernels.
+        donor, donor_area: accuracy and area of the classifier itself.
+        chance: share of the more frequent label.
+        texts: number of texts.
     """
 
-    accuracy: Tensor
-    random: Tensor
-    shuffled: Tensor
-    at_median: Tensor
-    area: Tensor
-    random_area: Tensor
-    shuffled_area: Tensor
+    accuracy: Accuracies
+    random: ControlAccuracies
+    shuffled: ControlAccuracies
+    at_median: Accuracies
+    area: Accuracies
+    random_area: ControlAccuracies
+    shuffled_area: ControlAccuracies
     donor: float
     donor_area: float
     chance: float
     texts: int
 
     def interval(self, accuracy: float) -> tuple[float, float]:
-        """Return the 95% interval (Wilson) of a share of the texts."""
+        """Return the 95% interval (Wilson) of an accuracy over the texts."""
         interval = binomtest(round(accuracy * self.texts), self.texts).proportion_ci(method="wilson")
         return float(interval.low), float(interval.high)
 
     @property
-    def beats_twins(self) -> Tensor:
-        """Which classifiers are better than all of their meaningless twins, (layers_b + 1, layers_a + 1)."""
+    def beats_controls(self) -> Bool[Tensor, "keeps transplants"]:
+        """Which classifiers are more accurate than all controls with the same layers."""
         return self.accuracy > torch.cat([self.random, self.shuffled]).amax(0)
 
     def __repr__(self) -> str:
@@ -214,74 +228,88 @@ class StitchingTable:
         )
 
     def _repr_html_(self) -> str:
-        table = pd.DataFrame(self.accuracy.tolist()).rename("keep {}".format)
-        html = table.rename("transplant {}".format, axis=1).to_html(border=0, float_format="{:.1%}".format)
-        return f"{html}<p style='font-size: 85%'>{self!r}</p>"
+        table = pd.DataFrame(self.accuracy.tolist()).rename("keep {}".format).rename("transplant {}".format, axis=1)
+        return table_html(table, repr(self), "{:.1%}")
 
 
-@torch.no_grad()
 def stitching_table(
     classifier: MeanStateClassifier,
     base: GPT2Model,
-    tokens: tuple[Tensor, Tensor],
-    labels: Tensor,
+    tokens: tuple[Tokens, Tokens],
+    labels: Int[Tensor, " n"],
     seeds: Sequence[int] = range(10),
     shuffles: Sequence[int] = (),
 ) -> StitchingTable:
-    """Judge texts by every stitched classifier, over all keeps and transplants; the base runs once on each text.
+    """Classify texts by every stitched classifier, for all numbers of layers kept and transplanted.
 
     Args:
         classifier: the donor.
         base: the other model.
-        tokens: ids and mask, as ``last_tokens`` gives them.
-        labels: 0 or 1, (N,).
-        seeds: of the random kernels; each is used at every keep and transplant.
-        shuffles: seeds of the kernels of the base's shuffled words, used likewise.
+        tokens: ids and mask, from ``last_tokens``.
+        labels: 0 or 1.
+        seeds: of the random kernels; the same kernels are used for all numbers of layers.
+        shuffles: seeds of the kernels of the base's shuffled words.
 
     Raises:
-        ValueError: the labels are not two, or the classifier has more classes.
+        ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
     """
     if set(labels.tolist()) != {0, 1} or classifier.score.out_features != 2:
-        raise ValueError(f"labels: are {sorted(set(labels.tolist()))}, wanted 0 and 1, both, for a classifier of two")
+        raise ValueError(
+            f"labels: are {sorted(set(labels.tolist()))} for a classifier of {classifier.score.out_features} classes, "
+            "wanted both 0 and 1 for a classifier of two"
+        )
     kernel = embedding_kernel(classifier, base)
     kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
     kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
-    depths = len(base.h) + 1, len(classifier.body.h) + 1
-    odds, donor = torch.empty(len(kernels), *depths, len(labels)), torch.empty(len(labels))
-    for rows, ids, mask in _batches(*tokens):
-        donor[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
-        for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):
-            for k, each in enumerate(kernels):
-                for transplant in range(depths[1]):
-                    stitched = stitch(classifier, base, keep, transplant, each)
-                    odds[k, keep, transplant, rows] = stitched.finish(states, mask).diff(dim=1)[:, 0].cpu()
-    share = lambda above: (above == labels.bool()).double().mean(-1)  # noqa: E731
-    parts = [1, len(seeds), len(shuffles)]
-    own, random, shuffled = share(odds > 0).split(parts)
-    own_area, random_area, shuffled_area = _areas(odds, labels.bool()).split(parts)
+    odds, donor_odds = _log_odds(classifier, base, tokens, kernels)
+    positive, parts = labels.bool(), [1, len(seeds), len(shuffles)]
+    accuracy, random, shuffled = _accuracy(odds > 0, positive).split(parts)
+    area, random_area, shuffled_area = _area(odds, positive).split(parts)
     return StitchingTable(
-        accuracy=own[0],
+        accuracy=accuracy[0],
         random=random,
         shuffled=shuffled,
-        at_median=share(odds[0] > odds[0].quantile(0.5, dim=-1, keepdim=True)),
-        area=own_area[0],
+        at_median=_accuracy(odds[0] > odds[0].quantile(0.5, dim=-1, keepdim=True), positive),
+        area=area[0],
         random_area=random_area,
         shuffled_area=shuffled_area,
-        donor=float(share(donor > 0)),
-        donor_area=float(_areas(donor[None], labels.bool())),
+        donor=float(_accuracy(donor_odds > 0, positive)),
+        donor_area=float(_area(donor_odds, positive)),
         chance=float(labels.bincount().max() / len(labels)),
         texts=len(labels),
     )
 
 
-def _areas(odds: Tensor, positive: Tensor) -> Tensor:
-    """Areas under the ROC curves of scores (..., N) for labels (N,), by Mann and Whitney's U: (...)."""
-    found = mannwhitneyu(odds[..., positive].numpy(), odds[..., ~positive].numpy(), axis=-1)
-    return torch.from_numpy(found.statistic) / float(positive.sum() * (~positive).sum())
+@torch.no_grad()
+def _log_odds(
+    classifier: MeanStateClassifier, base: GPT2Model, tokens: tuple[Tensor, Tensor], kernels: Sequence[Tensor]
+) -> tuple[Float[Tensor, "kernels keeps transplants n"], Float[Tensor, " n"]]:
+    """Return the log-odds of class 1 by every stitched classifier and by the donor; the base runs once per text."""
+    keeps, transplants = len(base.h) + 1, len(classifier.body.h) + 1
+    odds = torch.empty(len(kernels), keeps, transplants, len(tokens[0]))
+    donor_odds = torch.empty(len(tokens[0]))
+    for rows, ids, mask in _split_batches(*tokens):
+        donor_odds[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
+        for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):
+            for number, kernel in enumerate(kernels):
+                for transplant in range(transplants):
+                    logits = stitch(classifier, base, keep, transplant, kernel).finish(states, mask)
+                    odds[number, keep, transplant, rows] = logits.diff(dim=1)[:, 0].cpu()
+    return odds, donor_odds
 
 
-def _batches(ids: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Cut texts into batches of like length, no wider than the longest of each: rows, ids and mask."""
-    for rows in tqdm(mask.sum(1).argsort().split(BATCH), desc="stitching", unit=" batch", delay=SLOW, leave=False):
+def _accuracy(predictions: Bool[Tensor, "*models n"], positive: Bool[Tensor, " n"]) -> Float[Tensor, "*models"]:
+    return (predictions == positive).double().mean(-1)
+
+
+def _area(odds: Float[Tensor, "*models n"], positive: Bool[Tensor, " n"]) -> Float[Tensor, "*models"]:
+    """Return areas under ROC curves, from the U statistic of Mann and Whitney."""
+    statistic = mannwhitneyu(odds[..., positive].numpy(), odds[..., ~positive].numpy(), axis=-1).statistic
+    return torch.as_tensor(statistic) / float(positive.sum() * (~positive).sum())
+
+
+def _split_batches(ids: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Split texts into batches of similar length, each as wide as its longest text: rows, ids and mask."""
+    for rows in tqdm(mask.sum(1).argsort().split(BATCH), desc="stitching", unit=" batch", delay=2, leave=False):
         longest = int(mask[rows].sum(1).max())
         yield rows, ids[rows, :longest], mask[rows, :longest]

@@ -1,4 +1,4 @@
-"""Stitched classifiers: exact where a base is the donor in disguise, measured beside random kernels where not."""
+"""Stitched classifiers: exact where the base is the donor in other coordinates, beside random kernels elsewhere."""
 
 import copy
 
@@ -7,11 +7,12 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
 from helpers.datasets import read_sentences
-from helpers.resources import load_pretrained
+from helpers.resources import load_model, load_pretrained
 from helpers.stitching import (
     CONTEXT,
     MeanStateClassifier,
     embedding_kernel,
+    hidden_states,
     last_tokens,
     load_body,
     load_classifier,
@@ -47,9 +48,28 @@ def test_the_mean_state_classifier_is_the_papers():
     stored = GPT2ForSequenceClassification(config).eval()
     ids, mask = last_tokens(tokenizer, ["A fine film.", LONG])
     assert mask.sum(1).tolist()[1] == CONTEXT
-    states = stored.transformer(input_ids=ids[:1, : int(mask[0].sum())], output_hidden_states=True)
-    expected = stored.score(stored.transformer.h[-1](states.hidden_states[-2]).mean(1))
-    assert torch.allclose(MeanStateClassifier(stored).eval()(ids, mask)[:1], expected, atol=1e-5)
+    expected = []
+    for row, length in enumerate(mask.sum(1).tolist()):
+        states = stored.transformer(input_ids=ids[row : row + 1, :length], output_hidden_states=True)
+        expected.append(stored.score(stored.transformer.h[-1](states.hidden_states[-2]).mean(1)))
+    assert torch.allclose(MeanStateClassifier(stored).eval()(ids, mask), torch.cat(expected), atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_model_of_a_classifier_is_not_changed():
+    model = load_model(GPT2ForSequenceClassification, "gpt2-sentiment")
+    ids, mask = last_tokens(load_pretrained(AutoTokenizer, "gpt2-sentiment"), ["A warm and funny film."])
+    before, norm = model(ids, attention_mask=mask).logits, model.transformer.ln_f
+    MeanStateClassifier(model)(ids, mask)
+    assert model.transformer.ln_f is norm and isinstance(norm, torch.nn.LayerNorm)
+    assert torch.equal(model(ids, attention_mask=mask).logits, before)
+
+
+def test_dropout_of_a_model_in_training_reaches_its_embeddings():
+    config = GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2, embd_pdrop=1.0)
+    body = MeanStateClassifier(GPT2ForSequenceClassification(config)).train().body
+    ids = torch.arange(4)[None]
+    assert (hidden_states(body, ids, torch.ones_like(ids), 0)[0] == 0).all()
 
 
 @pytest.mark.parametrize("keep", range(5))
@@ -61,7 +81,7 @@ def test_a_classifier_stitched_onto_itself_is_itself(donor, sentences, keep):
 
 
 def shuffle_coordinates(body: torch.nn.Module, order: torch.Tensor) -> torch.nn.Module:
-    """The same body with the coordinates of its residual stream in another order, which layer norm does not mind."""
+    """The same body with the coordinates of its residual stream in another order; layer norms do not depend on it."""
     moved = copy.deepcopy(body)
     width = len(order)
     for name, parameter in moved.named_parameters():
@@ -123,34 +143,40 @@ def test_impossible_stitches_are_refused(donor, base):
 def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, sentences):
     (ids, mask), labels = sentences
     few = torch.arange(60, 140)
-    found = stitching_table(donor, base, (ids[few], mask[few]), labels[few], seeds=[3], shuffles=[4])
+    table = stitching_table(donor, base, (ids[few], mask[few]), labels[few], seeds=[3], shuffles=[4])
     kernel = embedding_kernel(donor, base)
-    twin = random_kernel(kernel, torch.Generator().manual_seed(3))
+    noise = random_kernel(kernel, torch.Generator().manual_seed(3))
     mixed = embedding_kernel(donor, base, torch.Generator().manual_seed(4))
     for keep, transplant in [(0, 4), (1, 1), (4, 0)]:
-        for accuracies, each in ((found.accuracy, kernel), (found.random[0], twin), (found.shuffled[0], mixed)):
-            said = stitch(donor, base, keep, transplant, each)(ids[few], mask[few]).argmax(1)
-            assert accuracies[keep, transplant] == pytest.approx(float((said == labels[few]).double().mean()))
-    assert found.area.shape == found.random_area[0].shape == found.shuffled_area[0].shape == (5, 5)
+        for accuracy, used in ((table.accuracy, kernel), (table.random[0], noise), (table.shuffled[0], mixed)):
+            predictions = stitch(donor, base, keep, transplant, used)(ids[few], mask[few]).argmax(1)
+            assert accuracy[keep, transplant] == pytest.approx(float((predictions == labels[few]).double().mean()))
+    assert table.area.shape == table.random_area[0].shape == table.shuffled_area[0].shape == (5, 5)
     odds = stitch(donor, base, 4, 0)(ids[few], mask[few]).diff(dim=1)[:, 0]
     positive, negative = odds[labels[few] == 1], odds[labels[few] == 0]
-    assert found.area[4, 0] == pytest.approx(float((positive[:, None] > negative).double().mean()), abs=2e-3)
+    assert table.area[4, 0] == pytest.approx(float((positive[:, None] > negative).double().mean()), abs=2e-3)
     upper_half = odds.argsort().argsort() >= len(few) // 2
-    assert found.at_median[4, 0] == pytest.approx(float((upper_half == labels[few]).double().mean()))
-    assert found.donor < found.donor_area <= 1
-    better = found.accuracy > torch.maximum(found.random[0], found.shuffled[0])
-    assert torch.equal(found.beats_twins, better)
-    assert found.donor == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
-    assert found.chance == max(float(labels[few].double().mean()), 1 - float(labels[few].double().mean()))
-    low, high = found.interval(0.75)
+    assert table.at_median[4, 0] == pytest.approx(float((upper_half == labels[few]).double().mean()))
+    assert table.donor < table.donor_area <= 1
+    better = table.accuracy > torch.maximum(table.random[0], table.shuffled[0])
+    assert torch.equal(table.beats_controls, better)
+    assert table.donor == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
+    assert table.chance == max(float(labels[few].double().mean()), 1 - float(labels[few].double().mean()))
+    low, high = table.interval(0.75)
     assert 0.6 < low < 0.75 < high < 0.85
-    assert "80 texts" in found._repr_html_() and "keep 4" in found._repr_html_()
+    assert "80 texts" in table._repr_html_() and "keep 4" in table._repr_html_()
+    with pytest.raises(ValueError, match=r"labels: are \[1\] for a classifier of 2 classes"):
+        stitching_table(donor, base, (ids[:3], mask[:3]), torch.ones(3, dtype=torch.long))
 
 
 @torch.no_grad()
 def test_sentiment_crosses_to_a_model_that_never_saw_it(donor, base, sentences):
     (ids, mask), labels = sentences
     kernel = embedding_kernel(donor, base)
-    right = lambda k: float((stitch(donor, base, 4, 0, k)(ids, mask).argmax(1) == labels).double().mean())  # noqa: E731
-    twins = [right(random_kernel(kernel, torch.Generator().manual_seed(seed))) for seed in range(10)]
-    assert right(kernel) > max(twins) and right(kernel) > 0.6
+
+    def accuracy(some_kernel):
+        predictions = stitch(donor, base, 4, 0, some_kernel)(ids, mask).argmax(1)
+        return float((predictions == labels).double().mean())
+
+    controls = [accuracy(random_kernel(kernel, torch.Generator().manual_seed(seed))) for seed in range(10)]
+    assert accuracy(kernel) > max(controls) and accuracy(kernel) > 0.6

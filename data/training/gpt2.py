@@ -104,7 +104,6 @@ def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     tokenizer = GPT2TokenizerFast.from_pretrained(body)
     labels_by_id = {0: "negative", 1: "positive"}
     stored = GPT2ForSequenceClassification.from_pretrained(body, id2label=labels_by_id, dtype=torch.float32)
-    final_norm = stored.transformer.ln_f
     model = MeanStateClassifier(stored).to(device).train()
     torch.nn.init.zeros_(model.score.weight)
     for parameter in model.body.parameters():
@@ -124,7 +123,6 @@ def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     minutes = fit(model, loss_at, Optimisation(steps=steps, peak_lr=5e-4, weight_decay=0.05), work)
     model.cpu().eval()
     accuracy = classifier_accuracy(model, tokenizer, load_sentiment("test")["imdb"])
-    stored.transformer.ln_f = final_norm
     stored.cpu().half().save_pretrained(target)
     tokenizer.save_pretrained(target)
     shutil.copy(body / COUNTS, target / COUNTS)

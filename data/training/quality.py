@@ -28,7 +28,7 @@ from helpers.weights import load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
-STITCHED, TWINS = 2000, 2  # test reviews and random kernels by which stitching is judged
+STITCHED, RANDOM_KERNELS = 2000, 2  # test reviews and random kernels by which stitching is judged
 
 
 def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
@@ -101,11 +101,11 @@ def report_stitching() -> Iterator[str]:
     chosen = torch.randperm(len(part.texts), generator=torch.Generator().manual_seed(0))[:STITCHED]
     tokens = last_tokens(tokenizer, [part.texts[i] for i in chosen.tolist()])
     models = load_classifier("gpt2-sentiment"), load_body("gpt2-reviews-b")
-    table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(TWINS))
+    table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(RANDOM_KERNELS))
     yield repr(table)
-    for keep, (row, twins) in enumerate(zip(table.accuracy, table.random.movedim(1, 0), strict=True)):
+    for keep, (row, controls) in enumerate(zip(table.accuracy, table.random.movedim(1, 0), strict=True)):
         shares = ", ".join(f"{share:.1%}" for share in row.tolist())
-        yield f"keep {keep}, transplant 0, 1, ...: {shares}; random {twins.min():.1%} to {twins.max():.1%}"
+        yield f"keep {keep}, transplant 0, 1, ...: {shares}; random {controls.min():.1%} to {controls.max():.1%}"
 
 
 def main() -> None:
