@@ -1,4 +1,4 @@
-"""A figure that is drawn again whenever a control moves."""
+"""A figure that is drawn again whenever a control changes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from helpers.widgets.views import StatusLine
 
 
 class FigureExplorer(widgets.VBox):
-    """Controls above a figure: a move of any control draws it again.
+    """Controls above a figure, which is drawn again whenever a control changes.
 
-    The picture is an image, not a captured output: it is faster, does not flicker, and an error is shown below it
+    The picture is an image, not a captured output: it is faster, it does not flicker, and an error is shown below it
     instead of being lost.
 
     Args:
-        draw: takes the controls' values by name and returns a figure.
+        draw: takes the values of the controls by name and returns a figure.
         width: of the picture in pixels.
-        controls: ipywidgets by the name of ``draw``'s argument.
+        controls: an ipywidget for each argument of ``draw``, by the name of the argument.
     """
 
     def __init__(self, draw: Callable[..., Figure], width: int = 420, **controls: widgets.ValueWidget):
@@ -31,21 +31,17 @@ class FigureExplorer(widgets.VBox):
         self.status = StatusLine()
         for name, control in controls.items():
             control.description = control.description or name
-            control.observe(self._show, "value")
+            control.observe(self._update, "value")
         self.children = [*controls.values(), self.picture, self.status]
         self.add_class("tm-figure-explorer")
-        self._show()
+        self._update()
 
-    def _show(self, _: Any = None) -> None:
-        self.status.busy = True
-        try:
-            fig = self._draw(**{name: control.value for name, control in self.controls.items()})
-        except Exception as error:  # shown in the widget: an exception in a callback would vanish
-            self.status.say(str(error), wrong=True)
-            return
-        finally:
-            self.status.busy = False
+    def _update(self, _: Any = None) -> None:
+        if self.status.run(self._update_picture):
+            self.status.show("")
+
+    def _update_picture(self) -> None:
+        fig = self._draw(**{name: control.value for name, control in self.controls.items()})
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", bbox_inches="tight")
         self.picture.value = buffer.getvalue()
-        self.status.say("")

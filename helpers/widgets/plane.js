@@ -1,18 +1,19 @@
 // A plane with level curves, two walks over it, and how far each has drifted. A click or Enter sets the start.
 const SIZE = 340, LEFT = 30, BOTTOM = 24; // pixels: the map, and what its tick labels need
 const WALKS = ["naive", "corrected"];
-const LOWEST = -16; // decade at which the drift bars begin; they end at 1
+const LOWEST = -16; // decimal exponent of the drift at which the bars begin; they end at 1
 
 function add(parent, name, attributes = {}) {
-  const made = document.createElementNS(parent.namespaceURI, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  parent.append(made);
-  return made;
+  const element = document.createElementNS(parent.namespaceURI, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  parent.append(element);
+  return element;
 }
 
 function render({ model, el }) {
   const frame = document.createElement("div");
   frame.className = "tm-plane";
+  for (const walk of WALKS) frame.style.setProperty(`--tm-colour-${walk}`, model.get("colours")[walk]);
   el.append(frame);
   frame.innerHTML = `<svg width="${SIZE + LEFT}" height="${SIZE + BOTTOM}"></svg>`;
   const sheet = frame.firstElementChild;
@@ -74,11 +75,11 @@ function render({ model, el }) {
   };
   const showWalks = () => {
     for (const walk of WALKS) {
-      const points = model.get(walk), walked = points.length > 1;
+      const points = model.get(walk), hasSteps = points.length > 1;
       lines[walk].setAttribute("d", trace(points));
       dots[walk].setAttribute("d", spell(points).map((spot) => `M${spot}h0`).join(""));
-      ends[walk].style.display = walked ? "" : "none";
-      if (!walked) continue;
+      ends[walk].style.display = hasSteps ? "" : "none";
+      if (!hasSteps) continue;
       const [x, y] = points[points.length - 1];
       ends[walk].setAttribute("x", toX(x) - 4.5);
       ends[walk].setAttribute("y", toY(y) - 4.5);
@@ -93,17 +94,17 @@ function render({ model, el }) {
     });
   };
 
-  // the cross: where a click or Enter would start; it stands on hundredths of the span's decade
-  let aimed = [0, 0];
+  // the cross shows where a click or Enter would start; its position is rounded to a hundredth of the span's decade
+  let target = [0, 0];
   const decimals = () => Math.max(0, 2 - Math.floor(Math.log10(span())));
   const pointAt = (x, y) => {
-    aimed = [x, y].map((value) => Number(Math.min(span(), Math.max(-span(), value)).toFixed(decimals())));
-    const left = toX(aimed[0]), top = toY(aimed[1]);
+    target = [x, y].map((value) => Number(Math.min(span(), Math.max(-span(), value)).toFixed(decimals())));
+    const left = toX(target[0]), top = toY(target[1]);
     cross.setAttribute("d", `M${left - 9} ${top}h18M${left} ${top - 9}v18`);
-    where.textContent = `cross at x = ${aimed[0].toFixed(decimals())}, y = ${aimed[1].toFixed(decimals())}`;
+    where.textContent = `cross at x = ${target[0].toFixed(decimals())}, y = ${target[1].toFixed(decimals())}`;
   };
   const choose = () => {
-    model.set("start", [...aimed]);
+    model.set("start", [...target]);
     model.save_changes();
   };
   const toPlane = (event) => {
@@ -120,7 +121,7 @@ function render({ model, el }) {
   map.addEventListener("keydown", (event) => {
     const step = 10 ** ((event.shiftKey ? 0 : 1) - decimals());
     const move = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (move) pointAt(aimed[0] + step * move[0], aimed[1] + step * move[1]);
+    if (move) pointAt(target[0] + step * move[0], target[1] + step * move[1]);
     else if (event.key === "Enter" || event.key === " ") choose();
     else return;
     event.preventDefault();

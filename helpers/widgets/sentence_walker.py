@@ -1,4 +1,4 @@
-"""Step through walks from a sentence, with the tokens that you choose."""
+"""Walk from a sentence by hand, with the tokens that you choose."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
+from helpers.adapters import BertAdapter
 from helpers.geometry import FisherRao, PullbackMetric
+from helpers.widgets.model_walker import ModelWalker
 from helpers.widgets.views import TokenStrip
-from helpers.widgets.walker import Walker
 
 
-class SentenceWalker(Walker):
-    """Walk from a sentence by hand; click tokens to choose those that may move. See ``Walker``.
+class SentenceWalker(ModelWalker):
+    """Walk from a sentence by hand; click tokens to choose those that may move. See ``ModelWalker``.
 
-    Each token is shown as the word whose embedding is nearest now, changed ones underlined; the darker its ground, the
-    more the output depends on it now. Its adapter is a BERT.
+    Each token is shown as the word whose embedding is nearest to the present point; changed tokens are underlined. The
+    darker the background of a token, the more the outputs depend on it at this point. Its adapter is a BERT.
     """
 
-    parts, start = "tokens", "the sentence"
+    part_kind, start_name = "tokens", "the sentence"
+    _adapter: BertAdapter
 
-    def _make_view(self, raw: str) -> TokenStrip:
-        self._unwalked = self._adapter.tokens(raw)
-        fixed = sorted(set(range(len(self._unwalked))) - set(self._map.parts))
+    def _create_view(self, raw: str) -> TokenStrip:
+        self._start_tokens = self._adapter.tokens(raw)
+        fixed = sorted(set(range(len(self._start_tokens))) - set(self._map.parts))
         return TokenStrip(fixed=fixed, label="tokens of the sentence; chosen ones may move")
 
-    def _beside(self, view: widgets.DOMWidget, bars: widgets.DOMWidget) -> widgets.Box:
+    def _place_view(self, view: widgets.DOMWidget, bars: widgets.DOMWidget) -> widgets.Box:
         return widgets.VBox([view, bars], layout={"grid_gap": "12px"})
 
-    def _look(self, point: Tensor) -> dict[str, Any]:
-        movable = [i for i in range(len(point)) if i not in set(self.view.fixed)]
-        tokens = list(self._unwalked)
-        for i, token in enumerate(self._adapter.tokenizer.convert_ids_to_tokens(self._adapter.nearest_ids(point))):
-            if i in set(movable):
-                tokens[i] = token
+    def _compute_view_traits(self, point: Tensor) -> dict[str, Any]:
+        tokens = list(self._start_tokens)
+        movable = [index for index in range(len(point)) if index not in self.view.fixed]
+        nearest_tokens = self._adapter.part_names(point)
+        for index in movable:
+            tokens[index] = nearest_tokens[index]
         f = self._adapter.output_map(point, movable, self._map.target)
         norms = torch.zeros(len(point), dtype=torch.float64)
         norms[movable] = PullbackMetric.at(f, f.start, FisherRao()).part_norms().cpu()
         return {
             "tokens": tokens,
-            "changed": [new != old for new, old in zip(tokens, self._unwalked, strict=True)],
+            "changed": [token != start for token, start in zip(tokens, self._start_tokens, strict=True)],
             "shades": (norms / norms.max().clamp(min=1e-30)).tolist(),
         }

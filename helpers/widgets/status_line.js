@@ -6,17 +6,17 @@ function render({ model, el }) {
   bar.className = "tm-busy";
   bar.setAttribute("role", "progressbar");
   bar.setAttribute("aria-label", "computing");
-  const said = document.createElement("div");
-  said.setAttribute("role", "status");
+  const status = document.createElement("div");
+  status.setAttribute("role", "status");
   const alarm = document.createElement("div");
   alarm.setAttribute("role", "alert");
-  box.append(bar, said, alarm);
+  box.append(bar, status, alarm);
   el.append(box);
 
-  const show = (trouble) => {
-    const wrong = trouble || model.get("wrong"), text = trouble || model.get("value");
-    said.textContent = wrong ? "" : text;
-    alarm.textContent = wrong ? text : "";
+  const show = (override) => {
+    const isError = override || model.get("is_error"), text = override || model.get("value");
+    status.textContent = isError ? "" : text;
+    alarm.textContent = isError ? text : "";
   };
   const showBusy = () => {
     bar.hidden = !model.get("busy");
@@ -26,36 +26,36 @@ function render({ model, el }) {
   // ipywidgets gives play's buttons and the slider's handle no name, and the notebook's shortcuts would take their keys
   const nameControls = () => {
     for (const [selector, name] of Object.entries(model.get("names"))) {
-      whole.querySelectorAll(selector).forEach((found) => found.setAttribute("aria-label", name));
+      root.querySelectorAll(selector).forEach((element) => element.setAttribute("aria-label", name));
     }
-    whole.querySelectorAll("button, select, input, [tabindex], [contenteditable]").forEach((found) => {
-      found.dataset.lmSuppressShortcuts = "true";
+    root.querySelectorAll("button, select, input, [tabindex], [contenteditable]").forEach((element) => {
+      element.dataset.lmSuppressShortcuts = "true";
     });
   };
-  let whole = null;
-  const grown = new MutationObserver(nameControls);
-  const placed = new ResizeObserver(() => {
-    whole = el.closest(".widget-vbox");
-    if (!whole) return; // not in the page yet
-    placed.disconnect();
-    whole.classList.add("tm-whole");
+  let root = null;
+  const childObserver = new MutationObserver(nameControls);
+  const sizeObserver = new ResizeObserver(() => {
+    root = el.closest(".widget-vbox");
+    if (!root) return; // not in the page yet
+    sizeObserver.disconnect();
+    root.classList.add("tm-whole");
     nameControls();
     showAlive();
-    grown.observe(whole, { childList: true, subtree: true });
+    childObserver.observe(root, { childList: true, subtree: true });
   });
-  placed.observe(box);
+  sizeObserver.observe(box);
 
-  // when the kernel is gone, ipywidgets marks each view; the controls would take clicks that nobody answers
+  // when the kernel is disconnected, ipywidgets marks each view; the controls would take clicks that nobody answers
   const showAlive = () => {
-    const gone = Boolean(whole?.classList.contains("jupyter-widgets-disconnected"));
-    for (const part of whole?.children ?? []) part.toggleAttribute("inert", gone && !part.contains(el));
-    show(gone ? "The kernel that walked here is gone: run the cell again." : null);
+    const disconnected = Boolean(root?.classList.contains("jupyter-widgets-disconnected"));
+    for (const part of root?.children ?? []) part.toggleAttribute("inert", disconnected && !part.contains(el));
+    show(disconnected ? "The kernel of this widget has stopped; run the cell again." : null);
   };
   const listenAlive = () => setTimeout(showAlive); // once the views have been marked
 
   const listeners = {
     "change:value": () => show(),
-    "change:wrong": () => show(),
+    "change:is_error": () => show(),
     "change:busy": showBusy,
     comm_live_update: listenAlive,
   };
@@ -63,8 +63,8 @@ function render({ model, el }) {
   show();
   showBusy();
   return () => {
-    placed.disconnect();
-    grown.disconnect();
+    sizeObserver.disconnect();
+    childObserver.disconnect();
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }

@@ -30,10 +30,10 @@ function render({ model, el }) {
     const share = cell.clientWidth / cell.scrollWidth;
     if (share < 1) cell.style.fontSize = `${Math.max(9, Math.floor(FONT * share))}px`;
   };
-  const placed = new ResizeObserver(() => {
+  const sizeObserver = new ResizeObserver(() => {
     if (!strip.offsetWidth) return; // not in the page yet
     for (const cell of cells) cell.style.width = `${Math.ceil(cell.getBoundingClientRect().width)}px`;
-    placed.disconnect();
+    sizeObserver.disconnect();
   });
 
   const build = (tokens, fixed) => {
@@ -50,7 +50,7 @@ function render({ model, el }) {
     const first = cells.find((cell) => !cell.disabled);
     if (first) first.tabIndex = 0;
     strip.replaceChildren(...cells);
-    placed.observe(strip);
+    sizeObserver.observe(strip);
   };
 
   const toggle = (index) => {
@@ -88,7 +88,7 @@ function render({ model, el }) {
   showLabel();
   show();
   return () => {
-    placed.disconnect();
+    sizeObserver.disconnect();
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }

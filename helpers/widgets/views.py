@@ -1,4 +1,4 @@
-"""Views that ipywidgets does not have: patches and tokens to click, a plane with walks, bars, and a status line.
+"""Views that ipywidgets lacks: patches and tokens to click, a plane with walks, bars, and a status line.
 
 Scripts and styles are files of this package; nothing is fetched from a network address.
 """
@@ -6,28 +6,33 @@ Scripts and styles are files of this package; nothing is fetched from a network 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib.colors import to_hex
 from PIL import Image
 
-HERE = Path(__file__).parent
+from helpers.figures import ALGORITHM_COLOURS
+
+FOLDER = Path(__file__).parent
 
 
 class PatchGrid(anywidget.AnyWidget):
-    """An image under a grid of patches that can be clicked, or reached by arrow keys and toggled by space.
+    """An image under a grid of patches; a click, or arrow keys and space, choose patches.
 
     Attributes:
         picture: the image, PNG bytes.
         rows, columns: size of the grid.
         selected: indices of the chosen patches, row by row.
-        label: what a screen reader says for the whole.
+        label: the name of the grid for screen readers.
     """
 
-    _esm = HERE / "patch_grid.js"
-    _css = HERE / "patch_grid.css"
+    _esm = FOLDER / "patch_grid.js"
+    _css = FOLDER / "patch_grid.css"
     picture = traitlets.Bytes(b"").tag(sync=True)
     rows = traitlets.Int(1).tag(sync=True)
     columns = traitlets.Int(1).tag(sync=True)
@@ -36,19 +41,19 @@ class PatchGrid(anywidget.AnyWidget):
 
 
 class TokenStrip(anywidget.AnyWidget):
-    """A sentence of tokens that can be clicked, or reached by arrow keys and toggled by space.
+    """A sentence of tokens; a click, or arrow keys and space, choose tokens.
 
     Attributes:
-        tokens: as they are shown.
-        changed: which of them differ from the sentence at first.
-        shades: how dark the ground of each is, 0 to 1.
-        fixed: indices of those that cannot be chosen.
-        selected: indices of the chosen ones.
-        label: what a screen reader says for the whole.
+        tokens: the texts of the tokens.
+        changed: for each token, whether it differs from the sentence at the start.
+        shades: how dark the background of each token is, 0 to 1.
+        fixed: indices of tokens that cannot be chosen.
+        selected: indices of the chosen tokens.
+        label: the name of the sentence for screen readers.
     """
 
-    _esm = HERE / "token_strip.js"
-    _css = HERE / "token_strip.css"
+    _esm = FOLDER / "token_strip.js"
+    _css = FOLDER / "token_strip.css"
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     changed = traitlets.List(traitlets.Bool()).tag(sync=True)
     shades = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -58,17 +63,17 @@ class TokenStrip(anywidget.AnyWidget):
 
 
 class ProbabilityBars(anywidget.AnyWidget):
-    """Bars for class probabilities or other shares, each with a mark for what to compare it with.
+    """Bars for class probabilities or other shares, each with a mark at a reference value.
 
     Attributes:
-        names: the classes.
-        values: probabilities now, or other numbers between 0 and 1.
-        reference: probabilities at the start, or a control.
-        label: what a screen reader says for the whole.
+        names: the classes, or other names, one per bar.
+        values: the probabilities, or other numbers between 0 and 1.
+        reference: the values to compare with: probabilities at the start, or a control.
+        label: the name of the list for screen readers.
     """
 
-    _esm = HERE / "probability_bars.js"
-    _css = HERE / "probability_bars.css"
+    _esm = FOLDER / "probability_bars.js"
+    _css = FOLDER / "probability_bars.css"
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     values = traitlets.List(traitlets.Float()).tag(sync=True)
     reference = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -76,58 +81,83 @@ class ProbabilityBars(anywidget.AnyWidget):
 
 
 class Plane(anywidget.AnyWidget):
-    """A plane with level curves and two walks over it; a click, or the arrow keys and Enter, choose the start.
+    """A plane with level curves and two walks over it; a click, or arrow keys and Enter, choose the start.
 
     Attributes:
         span: the plane is shown from -span to span.
         contours: level curves, each a list of [x, y].
-        level: the curves through the start.
+        level: the level curves through the start.
         start: [x, y], set by the reader or by the program.
-        naive, corrected: the points [x, y] of the walks so far.
-        drifts: how far the output of each walk is from the start's, in this order.
-        label: what a screen reader says for the whole.
+        naive, corrected: the points [x, y] of the walks.
+        drifts: the drift of the naive walk and that of the corrected walk.
+        colours: name of a walk -> its colour as hexadecimal RGB.
+        label: the name of the plane for screen readers.
     """
 
-    _esm = HERE / "plane.js"
-    _css = HERE / "plane.css"
+    _esm = FOLDER / "plane.js"
+    _css = FOLDER / "plane.css"
     span = traitlets.Float(2.0).tag(sync=True)
-    contours = traitlets.List().tag(sync=True)
-    level = traitlets.List().tag(sync=True)
+    contours: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    level: traitlets.List[Any] = traitlets.List().tag(sync=True)
     start = traitlets.List(traitlets.Float()).tag(sync=True)
-    naive = traitlets.List().tag(sync=True)
-    corrected = traitlets.List().tag(sync=True)
+    naive: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    corrected: traitlets.List[Any] = traitlets.List().tag(sync=True)
     drifts = traitlets.List(traitlets.Float()).tag(sync=True)
+    colours = traitlets.Dict({name: to_hex(ALGORITHM_COLOURS[name]) for name in ("naive", "corrected")}).tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
 
 
 class StatusLine(anywidget.AnyWidget):
-    """Two lines of text under a widget that a screen reader speaks; a bar runs over them while something takes long.
+    """Two lines of text that screen readers speak, under a bar that runs while the kernel computes.
 
     It also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard
     shortcuts off them.
 
     Attributes:
         value: the text.
-        wrong: whether it tells of an error.
-        busy: whether the kernel is at work.
-        names: CSS selector -> what a screen reader calls it, for elements of the box that holds the status line.
+        is_error: whether the text reports an error.
+        busy: whether the kernel computes.
+        names: CSS selector -> name for screen readers, for elements of the box that holds the status line.
     """
 
-    _esm = HERE / "status_line.js"
-    _css = HERE / "status_line.css"
+    _esm = FOLDER / "status_line.js"
+    _css = FOLDER / "status_line.css"
     value = traitlets.Unicode("").tag(sync=True)
-    wrong = traitlets.Bool(False).tag(sync=True)
+    is_error = traitlets.Bool(False).tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
     names = traitlets.Dict().tag(sync=True)
 
-    def say(self, text: str, wrong: bool = False) -> None:
-        """Show a text, or what went wrong."""
+    def show(self, text: str, is_error: bool = False) -> None:
+        """Show a text or an error message."""
         with self.hold_sync():
-            self.value, self.wrong = text, wrong
+            self.value, self.is_error = text, is_error
+
+    def run(self, action: Callable[[], None], failure: str = "") -> bool:
+        """Run an action; show its error here, because an exception in a callback of a widget would be lost.
+
+        Args:
+            action: what to run; the bar is shown meanwhile.
+            failure: what to write before the message of an error.
+
+        Returns:
+            Whether the action ended without an error or an interrupt.
+        """
+        self.busy = True
+        try:
+            action()
+        except KeyboardInterrupt:
+            self.show("interrupted; all earlier results are kept", is_error=True)
+            return False
+        except Exception as error:
+            self.show(f"{failure}{error}", is_error=True)
+            return False
+        finally:
+            self.busy = False
+        return True
 
 
-def to_png(image: np.ndarray) -> bytes:
-    """Turn an image (H, W) or (3, H, W) in [0, 1] into PNG bytes."""
+def encode_png(image: np.ndarray) -> bytes:
+    """Return an image (H, W) or (3, H, W) with values in [0, 1] as PNG bytes."""
     pixels = (np.asarray(image) * 255).round().astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels if pixels.ndim == 2 else pixels.transpose(1, 2, 0)).save(buffer, "PNG")

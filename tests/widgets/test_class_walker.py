@@ -27,11 +27,11 @@ def test_stepping_walks_inside_the_class(walker):
     assert "point 5 of 5" in walker.status.value
 
 
-def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
+def test_the_slider_shows_stored_points_and_computes_nothing(walker):
     first = walker.view.picture
     press(walker, "step", 4)
     cost = walker.path.forward_passes
-    walker._adapter = None  # nobody can ask the model
+    walker._adapter = None  # the model cannot be used
     walker.slider.value = 0
     assert walker.view.picture == first
     press(walker, "step", 2)
@@ -40,7 +40,7 @@ def test_the_slider_shows_what_was_walked_and_computes_nothing(walker):
     assert walker.slider.value == 1
     assert walker.path.forward_passes == cost
     assert len(walker.path) == 4
-    assert not walker.status.wrong
+    assert not walker.status.is_error
 
 
 def test_simexp_changes_the_bars_and_simec_less(walker):
@@ -62,7 +62,7 @@ def test_only_chosen_patches_move(walker):
     assert moved.tolist() == [16, 17, 24]
 
 
-def test_a_turn_drops_what_lay_beyond(walker):
+def test_a_new_algorithm_discards_later_points(walker):
     press(walker, "step", 4)
     walker.slider.value = 2
     walker.algorithm.value = "SiMExp"
@@ -73,7 +73,7 @@ def test_a_turn_drops_what_lay_beyond(walker):
     assert torch.equal(walker.path.outputs.argmax(1), walker.path.classes)
 
 
-def test_no_patch_is_said_in_the_widget(walker):
+def test_a_step_without_patches_shows_an_error(walker):
     press(walker, "no patches")
     press(walker, "step")
     assert "click at least one" in walker.status.value
@@ -101,22 +101,22 @@ def test_play_steps_and_stops_at_an_error(walker):
     assert not walker.play.playing
 
 
-def test_what_was_walked_can_be_saved(walker, tmp_path):
+def test_the_path_can_be_saved(walker, tmp_path):
     press(walker, "step", 2)
     walker.path.save(tmp_path / "walk.safetensors")
     assert torch.equal(ExplorationPath.load(tmp_path / "walk.safetensors").points, walker.path.points)
 
 
-def test_a_turn_in_a_corrected_walk_keeps_its_tolerance(walker):
+def test_a_new_step_length_in_a_corrected_walk_keeps_its_tolerance(walker):
     for _ in range(6):
-        for stride in walker.stride.options:
-            walker.stride.value = stride
+        for step_length in walker.step_length.options:
+            walker.step_length.value = step_length
             press(walker, "step")
     assert walker.path.algorithm == "corrected"
     assert walker.path.drift.max() <= 1e-4
 
 
-def test_after_an_error_the_next_step_goes_on(walker, monkeypatch):
+def test_after_an_error_the_next_step_continues(walker, monkeypatch):
     press(walker, "step")
     with monkeypatch.context() as broken:
         broken.setattr(walker._adapter.model.vit.layernorm, "forward", lambda *_: 1 / 0)
@@ -126,30 +126,30 @@ def test_after_an_error_the_next_step_goes_on(walker, monkeypatch):
     assert len(walker.path) == 2
 
 
-def test_an_error_at_the_very_first_step_is_told_and_forgotten(walker, monkeypatch):
+def test_an_error_at_the_first_step_is_shown_and_cleared(walker, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(walker._adapter.model.vit.layernorm, "forward", lambda *_: 1 / 0)
         press(walker, "step", 2)
         assert "division by zero" in walker.status.value
-        assert walker.status.wrong
+        assert walker.status.is_error
     press(walker, "step")
     assert len(walker.path) == 1
-    assert not walker.status.wrong
+    assert not walker.status.is_error
 
 
-def test_an_interrupt_keeps_what_was_walked(walker, monkeypatch):
+def test_an_interrupt_keeps_all_points(walker, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     press(walker, "step", 2)
-    walked = walker.path.points
+    points = walker.path.points
     with monkeypatch.context() as stopped:
         stopped.setattr(walker._adapter.model.vit.layernorm, "forward", interrupt)
         walker.play.playing = True
         press(walker, "step")
     assert "interrupted" in walker.status.value
     assert not walker.play.playing
-    assert torch.equal(walker.path.points, walked)
+    assert torch.equal(walker.path.points, points)
 
 
 def test_the_stop_button_of_play_makes_no_step(walker):

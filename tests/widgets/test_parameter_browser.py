@@ -44,7 +44,7 @@ def test_heads_show_pairs_and_the_index_is_kept_in_range(browser, w):
     assert torch.equal(browser.selected, w.vectors("W_O", 3)[5])
 
 
-def test_the_random_twin_is_a_head_whose_sides_differ(browser):
+def test_the_random_control_is_a_head_whose_sides_differ(browser):
     browser.kind.value = "head: pairs of W_QK"
     spread = browser.highest.reference[0] / browser.highest.reference[-1]
     assert 1 < spread < 1.5
@@ -54,10 +54,10 @@ def test_the_random_twin_is_a_head_whose_sides_differ(browser):
 def test_a_search_over_all_layers_leads_to_the_neuron(browser, w):
     browser.word.value = "funny"
     first = search_neurons(w, "funny", 1).iloc[0]
-    assert len(browser.found.options) == 15
-    assert browser.found.options[0][1] == (first.layer, first.neuron)
+    assert len(browser.search_results.options) == 15
+    assert browser.search_results.options[0][1] == (first.layer, first.neuron)
     browser.kind.value = "head: pairs of W_OV"
-    browser.found.index = 0
+    browser.search_results.index = 0
     assert browser.kind.value == "neuron: value (W_out)"
     assert (browser.layer.value, browser.index.value) == (first.layer, first.neuron)
     assert f"neuron {int(first.neuron)}" in browser.status.value
@@ -68,8 +68,8 @@ def test_beside_a_key_it_searches_keys(browser, w):
     browser.kind.value = "neuron: key (W_in)"
     browser.word.value = "funny"
     first = search_neurons(w, "funny", 1, kind="W_in").iloc[0]
-    assert browser.found.options[0][1] == (first.layer, first.neuron)
-    browser.found.index = 0
+    assert browser.search_results.options[0][1] == (first.layer, first.neuron)
+    browser.search_results.index = 0
     assert browser.kind.value == "neuron: key (W_in)"
 
 
@@ -79,8 +79,8 @@ def test_filters_are_controls_and_errors_are_shown(browser, w):
     assert browser.highest.names == top_tokens(w, w.W_out(0)[0], 12, Reading(words_only=False)).tokens
     browser.word.value = "qwertz"
     assert "is none of the" in browser.status.value
-    assert browser.status.wrong
-    assert browser.found.options == ()
+    assert browser.status.is_error
+    assert browser.search_results.options == ()
     browser.word.value = ""
     browser.index.value = 1
-    assert not browser.status.wrong
+    assert not browser.status.is_error

@@ -8,7 +8,7 @@ from helpers import ExplorationPath
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, saddle, waves
 from helpers.widgets import PlaneWalker
-from helpers.widgets.plane_walker import heights, level_curves
+from helpers.widgets.plane_walker import compute_level_curves, evaluate_on_grid
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_the_naive_walk_drifts_by_pythagoras_and_the_corrected_one_does_not(walk
 
 
 @pytest.mark.parametrize("name", ["paraboloid", "saddle", "waves"])
-def test_both_set_out_the_same_way(walker, name):
+def test_the_first_steps_have_the_same_direction(walker, name):
     walker.function.value = name
     press(walker, "step")
     moves = [path.points[1] - path.points[0] for path in (walker.path, walker.naive_path)]
@@ -42,16 +42,16 @@ def test_both_set_out_the_same_way(walker, name):
 
 
 def test_level_curves_of_the_paraboloid_are_circles():
-    (curve,) = level_curves(heights(paraboloid, 2.0), 2.0, [1.5])
+    (curve,) = compute_level_curves(evaluate_on_grid(paraboloid, 2.0), 2.0, [1.5])
     assert np.linalg.norm(curve, axis=1) == pytest.approx(np.sqrt(1.5), abs=2e-3)
 
 
 def test_level_curves_leave_out_what_is_not_finite():
-    curves = level_curves(heights(lambda p: p[:1].log() + p[1], 2.0), 2.0, [0.0])
+    curves = compute_level_curves(evaluate_on_grid(lambda p: p[:1].log() + p[1], 2.0), 2.0, [0.0])
     assert curves and min(x for curve in curves for x, _ in curve) > 0
 
 
-def test_a_click_begins_anew_there(walker):
+def test_a_click_restarts_both_walks_there(walker):
     press(walker, "step", 3)
     walker.play.playing = True
     walker.view.start = [-0.6, 0.8]
@@ -63,7 +63,7 @@ def test_a_click_begins_anew_there(walker):
     assert radii == pytest.approx(1.0, abs=2e-3)
 
 
-def test_a_new_function_and_a_new_stride_begin_anew(walker):
+def test_a_new_function_and_a_new_step_length_restart_both_walks(walker):
     press(walker, "step", 3)
     before = walker.view.contours
     walker.function.value = "waves"
@@ -72,7 +72,7 @@ def test_a_new_function_and_a_new_stride_begin_anew(walker):
     assert len(walker.path) == 0
     press(walker, "step", 2)
     longest = float(walker.path.step_sizes.max())
-    walker.stride.value = "long (0.8)"
+    walker.step_length.value = "long (0.8)"
     press(walker, "step", 2)
     assert float(walker.path.step_sizes.max()) > longest
 
@@ -92,7 +92,7 @@ def test_where_the_function_is_flat_the_corrected_walk_cannot_leave(walker):
     assert walker.path.drift.max() <= 1e-10
 
 
-def test_a_trivial_kernel_is_said(walker):
+def test_a_trivial_kernel_is_reported(walker):
     hills = ToyAdapter.load("three-hills")
     stuck = PlaneWalker({"hills": hills.log_probabilities})
     press(stuck, "step")
@@ -100,8 +100,8 @@ def test_a_trivial_kernel_is_said(walker):
     assert stuck.path.stopped_because == "the kernel is trivial"
 
 
-class Troubled:
-    """The paraboloid, which fails when told to."""
+class FailingMap:
+    """The paraboloid, which raises an error once ``error`` is set."""
 
     error: type[BaseException] | None = None
     calls = 0
@@ -109,40 +109,40 @@ class Troubled:
     def __call__(self, point):
         self.calls += 1
         if self.error:
-            raise self.error("what went wrong")
+            raise self.error("no value here")
         return paraboloid(point)
 
 
-@pytest.mark.parametrize(("error", "said"), [(ValueError, "what went wrong"), (KeyboardInterrupt, "interrupted")])
-def test_what_was_walked_survives_an_error_and_an_interrupt(error, said):
-    f = Troubled()
+@pytest.mark.parametrize(("error", "message"), [(ValueError, "no value here"), (KeyboardInterrupt, "interrupted")])
+def test_points_are_kept_after_an_error_and_an_interrupt(error, message):
+    f = FailingMap()
     walker = PlaneWalker({"f": f})
     press(walker, "step", 3)
     f.error = error
     walker.play.playing = True
     press(walker, "step", 2)
-    assert said in walker.status.value
-    assert walker.status.wrong
+    assert message in walker.status.value
+    assert walker.status.is_error
     assert not walker.status.busy
     assert not walker.play.playing
     assert len(walker.path) == 3
     f.error = None
     press(walker, "step")
     assert len(walker.path) == 4
-    assert not walker.status.wrong
+    assert not walker.status.is_error
     assert walker.path.drift.max() <= 1e-10
 
 
-def test_an_error_at_a_new_start_is_said():
-    f = Troubled()
+def test_an_error_at_a_new_start_is_shown():
+    f = FailingMap()
     walker = PlaneWalker({"f": f})
     f.error = ValueError
     walker.view.start = [0.5, 0.5]
-    assert "cannot start here: what went wrong" in walker.status.value
+    assert "cannot start here: no value here" in walker.status.value
 
 
 def test_the_slider_computes_nothing():
-    f = Troubled()
+    f = FailingMap()
     walker = PlaneWalker({"f": f})
     press(walker, "step", 4)
     calls = f.calls

@@ -29,9 +29,9 @@ def test_stepping_walks_inside_the_class_and_shows_tokens(walker, bert):
     assert "point 4 of 4" in walker.status.value
 
 
-def test_the_slider_looks_up_what_was_kept(walker):
+def test_the_slider_shows_stored_points(walker):
     press(walker, "step", 3)
-    walker._adapter = None  # nobody can ask the model
+    walker._adapter = None  # the model cannot be used
     for index in (0, 3, 1):
         walker.slider.value = index
         assert f"point {index} of 3" in walker.status.value
@@ -48,13 +48,13 @@ def test_only_chosen_tokens_move(walker):
     assert "click at least one" in walker.status.value
 
 
-def test_a_token_that_reads_otherwise_is_marked(walker, bert):
+def test_a_changed_token_is_marked(walker, bert):
     place = walker.view.tokens.index("story")
     point = bert.encode(TEXT)
     point[place] = bert.vocabulary_at(place)[bert.tokenizer.convert_tokens_to_ids("film")]
-    look = walker._look(point)
-    assert look["tokens"][place] == "film"
-    assert [i for i, changed in enumerate(look["changed"]) if changed] == [place]
+    traits = walker._compute_view_traits(point)
+    assert traits["tokens"][place] == "film"
+    assert [i for i, changed in enumerate(traits["changed"]) if changed] == [place]
 
 
 def test_a_masked_word_model_is_walked_with_the_words_of_its_start(masked_bert):
