@@ -1,7 +1,7 @@
-"""Layers of two models that share a vocabulary, matched by what their parameters say of its items.
+"""Layers of two models with one vocabulary, matched by what their parameters say about its items.
 
-Parameters of two models live in two unrelated spaces; multiplied by the embeddings they become vectors over the same
-items. Those e-long vectors are never formed: their correlations follow from three kernels of model width.
+The parameters of two models live in two unrelated spaces. Multiplied by the embeddings, they become vectors over the
+same items. Those long vectors are never formed: their correlations follow from three matrices of the models' width.
 
 Source: arXiv 2209.02535, section 5.1 and appendix.
 """
@@ -14,48 +14,55 @@ from functools import cached_property
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.resources.display import table_html
 from helpers.vocabulary import Reading, embedding_space
 from helpers.weights import Weights
 
-SEEN_ITEMS = Reading(clean=False, ascii_only=False, words_only=False, offensive=True)  # 200 times or more, if counted
-ROWS = 4096  # items whose embeddings are multiplied at once, in float64
-SLOW = 2  # seconds after which a progress bar shows
+FREQUENT_ITEMS = Reading(clean=False, ascii_only=False, words_only=False, offensive=True)  # 200 times, if counted
+BLOCK = 4096  # items whose embeddings are multiplied at once, in float64
+RANK_TOLERANCE = 1e-12  # eigenvalues below this fraction of the largest are rounding errors of float64
+
+Correlations = Float[Tensor, "n_a n_b"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SharedSpace:
-    """Two models' vectors made comparable: x of A and y of B correlate as (x factor_a) cross (y factor_b)^T.
+    """What makes the vectors of two models comparable.
+
+    A vector x of A, projected to the items and centred, is as long as x factor_a. The projections of x of A and y of B
+    correlate as (x factor_a) cross (y factor_b)^T does with both factors at unit length.
 
     Attributes:
-        factor_a, factor_b: a vector times its factor is as long as its centred projection, (d_a, r_a) and (d_b, r_b).
-        cross: correlations of the two models' whitened embeddings, (r_a, r_b); no singular value exceeds 1.
-        note: what the vectors are compared over.
+        factor_a, factor_b: square roots of the Gram matrices of the embeddings.
+        cross: correlations of the whitened embeddings; no singular value exceeds 1.
+        note: the items or coordinates over which vectors are compared.
     """
 
-    factor_a: Tensor
-    factor_b: Tensor
-    cross: Tensor
+    factor_a: Float[Tensor, "d_a r_a"]
+    factor_b: Float[Tensor, "d_b r_b"]
+    cross: Float[Tensor, "r_a r_b"]
     note: str
 
-    def correlate(self, vectors_a: Tensor, vectors_b: Tensor) -> Tensor:
-        """Correlate every projected vector of A (N_a, d_a) with every one of B (N_b, d_b): (N_a, N_b)."""
-        return (_unit(vectors_a, self.factor_a) @ self.cross) @ _unit(vectors_b, self.factor_b).T
+    def correlate(self, vectors_a: Float[Tensor, "n_a d_a"], vectors_b: Float[Tensor, "n_b d_b"]) -> Correlations:
+        """Correlate every projected vector of A with every projected vector of B."""
+        return (_normalize(vectors_a, self.factor_a) @ self.cross) @ _normalize(vectors_b, self.factor_b).T
 
 
 def shared_vocabulary(
-    w_a: Weights, w_b: Weights, reading: Reading = SEEN_ITEMS, shuffle: torch.Generator | None = None
+    w_a: Weights, w_b: Weights, reading: Reading = FREQUENT_ITEMS, shuffle: torch.Generator | None = None
 ) -> SharedSpace:
-    """Compare over the vocabulary items that a reading lists in both models.
+    """Compare vectors over the vocabulary items that a reading lists in both models.
 
     Args:
         w_a: model A.
         w_b: model B, with the same tokens.
         reading: the items, and whether their embeddings are cleaned; they are centred in any case.
-        shuffle: permute B's items, for a control: the same kernels within each model, nothing shared between them.
+        shuffle: permute the items of B, for a control: the same embeddings, but no shared items.
 
     Raises:
         ValueError: the vocabularies differ.
@@ -64,76 +71,79 @@ def shared_vocabulary(
     space_a, space_b = embedding_space(w_a, reading), embedding_space(w_b, reading)
     rows_a = space_a.rows[torch.isin(space_a.ids, space_b.ids).to(space_a.rows.device)]
     rows_b = space_b.rows[torch.isin(space_b.ids, space_a.ids).to(space_b.rows.device)]
-    order = torch.arange(len(rows_b)) if shuffle is None else torch.randperm(len(rows_b), generator=shuffle)
-    kind = f"{len(rows_b):,} shared items, embeddings {'cleaned' if reading.clean else 'centred'}"
-    return _space(rows_a, rows_b[order.to(rows_b.device)], kind + (", B's shuffled" if shuffle else ""))
+    note = f"{len(rows_b):,} shared items, embeddings {'cleaned' if reading.clean else 'centred'}"
+    if shuffle is not None:
+        rows_b = rows_b[torch.randperm(len(rows_b), generator=shuffle).to(rows_b.device)]
+        note += ", B's shuffled"
+    return _compare_rows(rows_a, rows_b, note)
 
 
 def shared_coordinates(w_a: Weights, w_b: Weights) -> SharedSpace:
-    """Compare the vectors as they are, over the first coordinates that both models have: the control without words.
+    """Compare the vectors themselves over the first coordinates that both models have: a control without words.
 
-    The axes of models that were trained apart mean nothing to each other.
+    The coordinates of models that were trained separately have nothing to do with each other.
     """
     width = min(w_a.d_model, w_b.d_model)
     rows_a, rows_b = (torch.eye(width, w.d_model).to(w.W_E) for w in (w_a, w_b))
-    return _space(rows_a, rows_b, f"the first {width} coordinates, no projection")
+    return _compare_rows(rows_a, rows_b, f"the first {width} coordinates, no projection")
 
 
-def mean_correlation(correlations: Tensor) -> Tensor:
-    """Mean absolute correlation over all pairs, as the paper scores two layers."""
+def mean_correlation(correlations: Correlations) -> Float[Tensor, ""]:
+    """Return the mean absolute correlation over all pairs, the paper's score for two layers."""
     return correlations.abs().mean()
 
 
-def best_partners(correlations: Tensor) -> Tensor:
-    """Mean absolute correlation of every vector with the best partner that it finds, both ways round."""
+def mean_best_correlation(correlations: Correlations) -> Float[Tensor, ""]:
+    """Return the mean absolute correlation of each vector with the most similar one of the other model."""
     strengths = correlations.abs()
     return (strengths.amax(0).mean() + strengths.amax(1).mean()) / 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerAlignment:
-    """How alike every layer of model A is to every layer of model B, for one kind of parameter.
+    """How similar every layer of model A is to every layer of model B, for one kind of parameter.
 
     Attributes:
-        kind: of parameter.
-        scores: the higher the more alike, (layers_a, layers_b).
-        note: how they were compared.
+        kind: the kind of parameter.
+        scores: a higher score means more similar layers.
+        note: how the layers were compared.
     """
 
     kind: str
-    scores: Tensor
+    scores: Float[Tensor, "layers_a layers_b"]
     note: str
 
     @cached_property
     def matching(self) -> tuple[tuple[int, int], ...]:
-        """Pairs (layer of A, layer of B), each layer used at most once, with the largest sum of scores."""
-        return _assign(self.scores)
+        """Pairs (layer of A, layer of B) with the largest sum of scores, each layer used at most once."""
+        return _match(self.scores)
 
     @property
     def on_diagonal(self) -> float:
-        """Share of the matched pairs that stand at the same depth."""
+        """Share of the matched pairs whose layers have the same depth."""
         return sum(a == b for a, b in self.matching) / len(self.matching)
 
     @cached_property
     def margin(self) -> float:
-        """By how much the pairs' mean score falls under the next-best matching; 0 on a tie, nan where there is none."""
+        """Mean score of the matching minus that of the second-best matching; 0 for a tie, nan for 1 x 1 layers."""
         if self.scores.shape == (1, 1):
             return float("nan")
-        best, span = self._mean_score(self.matching), 1 + self.scores.abs().sum()
-        forbidden = [self.scores.index_put(tuple(map(torch.tensor, pair)), -span) for pair in self.matching]
-        return best - max(self._mean_score(_assign(scores)) for scores in forbidden)
+        penalty = 1 + self.scores.abs().sum()
+        without_a_pair = [self.scores.index_put(tuple(map(torch.tensor, pair)), -penalty) for pair in self.matching]
+        return self._mean_score(self.matching) - max(self._mean_score(_match(scores)) for scores in without_a_pair)
 
     def _mean_score(self, pairs: tuple[tuple[int, int], ...]) -> float:
         return sum(float(self.scores[pair]) for pair in pairs) / len(pairs)
 
-    def without_levels(self) -> LayerAlignment:
-        """Return what is left of the scores' logarithms when every layer's mean is taken out, of A and of B.
+    def remove_layer_means(self) -> LayerAlignment:
+        """Return the logarithms of the scores minus the mean of each layer of A and of B.
 
-        A layer whose vectors all point alike scores high with every other; that alone can order a matching.
+        A layer whose vectors all point in similar directions scores high with every other layer, which alone can
+        determine a matching.
         """
         logs = self.scores.log()
-        left = logs - logs.mean(0) - logs.mean(1, keepdim=True) + logs.mean()
-        return replace(self, scores=left, note=f"{self.note}, logarithms without the layers' levels")
+        centred = logs - logs.mean(0) - logs.mean(1, keepdim=True) + logs.mean()
+        return replace(self, scores=centred, note=f"{self.note}, logarithms without the layers' means")
 
     def __repr__(self) -> str:
         pairs = ", ".join(f"{a}-{b}" for a, b in self.matching)
@@ -141,7 +151,7 @@ class LayerAlignment:
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame(self.scores.tolist()).rename("A {}".format).rename("B {}".format, axis=1)
-        return f"{table.to_html(border=0, float_format='{:.3f}'.format)}<p style='font-size: 85%'>{self!r}</p>"
+        return table_html(table, repr(self), "{:.3f}")
 
 
 def align_layers(
@@ -149,7 +159,7 @@ def align_layers(
     w_b: Weights,
     kind: str,
     space: SharedSpace | None = None,
-    statistic: Callable[[Tensor], Tensor] = mean_correlation,
+    statistic: Callable[[Correlations], Tensor] = mean_correlation,
 ) -> LayerAlignment:
     """Score every layer of A against every layer of B by the correlations of one kind of parameter.
 
@@ -157,57 +167,60 @@ def align_layers(
         w_a: model A.
         w_b: model B.
         kind: one of ``helpers.weights.KINDS``.
-        space: what vectors are compared over; the shared vocabulary's seen items by default.
-        statistic: sums up the correlations (N_a, N_b) of two layers.
+        space: what vectors are compared over; by default the frequent items of the shared vocabulary.
+        statistic: turns the correlations of two layers into their score.
 
     Raises:
-        ValueError: no such kind; the vocabularies differ.
+        ValueError: no such kind, or the vocabularies differ.
 
     Source: arXiv 2209.02535, section 5.1.
     """
     space = space or shared_vocabulary(w_a, w_b)
-    units_b = [_unit(w_b.vectors(kind, j).detach(), space.factor_b) for j in range(w_b.n_layers)]
+    units_b = [_normalize(w_b.vectors(kind, layer).detach(), space.factor_b) for layer in range(w_b.n_layers)]
     scores = torch.empty(w_a.n_layers, w_b.n_layers)
-    with tqdm(total=scores.numel(), desc=f"aligning {kind}", unit=" pairs", delay=SLOW, leave=False) as bar:
-        for i in range(w_a.n_layers):
-            carried = _unit(w_a.vectors(kind, i).detach(), space.factor_a) @ space.cross
-            for j, unit in enumerate(units_b):
-                scores[i, j] = statistic(carried @ unit.T)
+    with tqdm(total=scores.numel(), desc=f"aligning {kind}", unit=" pairs", delay=2, leave=False) as bar:
+        for a in range(w_a.n_layers):
+            projected = _normalize(w_a.vectors(kind, a).detach(), space.factor_a) @ space.cross
+            for b, units in enumerate(units_b):
+                scores[a, b] = statistic(projected @ units.T)
                 bar.update()
-    how = statistic.__name__.replace("_", " ")
-    return LayerAlignment(kind, scores, f"{how}, A {w_a.name} and B {w_b.name} over {space.note}")
+    name = getattr(statistic, "__name__", repr(statistic)).replace("_", " ")
+    return LayerAlignment(kind, scores, f"{name}, A {w_a.name} and B {w_b.name} over {space.note}")
 
 
-def _space(rows_a: Tensor, rows_b: Tensor, note: str) -> SharedSpace:
-    """Build the kernels from two models' rows for the same items, (n, d_a) and (n, d_b)."""
-    factor_a, inverse_a = _factor(_centred_product(rows_a, rows_a))
-    factor_b, inverse_b = _factor(_centred_product(rows_b, rows_b))
-    cross = inverse_a.T @ _centred_product(rows_a, rows_b) @ inverse_b
+def _compare_rows(rows_a: Float[Tensor, "items d_a"], rows_b: Float[Tensor, "items d_b"], note: str) -> SharedSpace:
+    """Build the shared space from two models' rows for the same items."""
+    factor_a, inverse_a = _factor_gram(_multiply_centred(rows_a, rows_a))
+    factor_b, inverse_b = _factor_gram(_multiply_centred(rows_b, rows_b))
+    cross = inverse_a.T @ _multiply_centred(rows_a, rows_b) @ inverse_b
     return SharedSpace(factor_a.to(rows_a), factor_b.to(rows_b), cross.to(rows_a), note)
 
 
-def _centred_product(rows_a: Tensor, rows_b: Tensor) -> Tensor:
-    """Multiply (n, d_a)^T by (n, d_b), both minus their means, block by block in float64: (d_a, d_b) on the CPU."""
-    blocks = zip(rows_a.split(ROWS), rows_b.split(ROWS), strict=True)
-    product = sum(a.cpu().double().T @ b.cpu().double() for a, b in blocks)
-    means = [rows.mean(0, dtype=torch.float64) for rows in (rows_a.cpu(), rows_b.cpu())]
-    return product - len(rows_a) * torch.outer(*means)
+def _multiply_centred(
+    rows_a: Float[Tensor, "items d_a"], rows_b: Float[Tensor, "items d_b"]
+) -> Float[Tensor, "d_a d_b"]:
+    """Multiply the transpose of A by B, both minus their column means, block by block in float64 on the CPU."""
+    product = torch.zeros(rows_a.shape[1], rows_b.shape[1], dtype=torch.float64)
+    for block_a, block_b in zip(rows_a.split(BLOCK), rows_b.split(BLOCK), strict=True):
+        product += block_a.cpu().double().T @ block_b.cpu().double()
+    mean_a, mean_b = (rows.cpu().mean(0, dtype=torch.float64) for rows in (rows_a, rows_b))
+    return product - len(rows_a) * torch.outer(mean_a, mean_b)
 
 
-def _factor(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Return F (d, r) with F F^T a Gram matrix, and F (F^T F)^-1; directions that it does not have are left out."""
+def _factor_gram(gram: Float[Tensor, "d d"]) -> tuple[Float[Tensor, "d r"], Float[Tensor, "d r"]]:
+    """Return F with F F^T the Gram matrix of rank r, and F (F^T F)^-1."""
     values, vectors = torch.linalg.eigh(gram)
-    kept = values > values[-1] * 1e-12
-    root = values[kept].sqrt()
-    return vectors[:, kept] * root, vectors[:, kept] / root
+    in_row_space = values > values[-1] * RANK_TOLERANCE
+    roots = values[in_row_space].sqrt()
+    return vectors[:, in_row_space] * roots, vectors[:, in_row_space] / roots
 
 
-def _unit(vectors: Tensor, factor: Tensor) -> Tensor:
-    """Express vectors (N, d) by a factor (d, r), at unit length."""
+def _normalize(vectors: Float[Tensor, "n d"], factor: Float[Tensor, "d r"]) -> Float[Tensor, "n r"]:
+    """Multiply vectors by a factor and give each unit length."""
     return torch.nn.functional.normalize(vectors @ factor, dim=1)
 
 
-def _assign(scores: Tensor) -> tuple[tuple[int, int], ...]:
+def _match(scores: Float[Tensor, "layers_a layers_b"]) -> tuple[tuple[int, int], ...]:
     rows, columns = linear_sum_assignment(scores.cpu(), maximize=True)
     return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""Layers matched over a shared vocabulary: exact where it can be known, honest where it is measured."""
+"""Layers matched over a shared vocabulary: exact for a rotated copy, beside controls for two trained models."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.alignment import (
-    SEEN_ITEMS,
+    FREQUENT_ITEMS,
     LayerAlignment,
     align_layers,
-    best_partners,
+    mean_best_correlation,
     mean_correlation,
     shared_coordinates,
     shared_vocabulary,
@@ -40,15 +40,15 @@ def rotated(w: Weights, seed: int) -> Weights:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("reading", [SEEN_ITEMS, replace(SEEN_ITEMS, clean=True)], ids=["centred", "cleaned"])
+@pytest.mark.parametrize("reading", [FREQUENT_ITEMS, replace(FREQUENT_ITEMS, clean=True)], ids=["centred", "cleaned"])
 def test_kernels_give_the_correlations_of_the_long_vectors(pair, kind, reading):
     long = []
     for w, layer in zip(pair, (1, 2), strict=True):
         projected = w.vectors(kind, layer).detach().double() @ embedding_space(w, reading).rows.double().T
         long.append(projected - projected.mean(1, keepdim=True))
     expected = torch.corrcoef(torch.cat(long))[: len(long[0]), len(long[0]) :]
-    found = shared_vocabulary(*pair, reading).correlate(pair[0].vectors(kind, 1), pair[1].vectors(kind, 2))
-    assert (found - expected).abs().max() < 1e-5
+    correlations = shared_vocabulary(*pair, reading).correlate(pair[0].vectors(kind, 1), pair[1].vectors(kind, 2))
+    assert (correlations - expected).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("name", ["gpt2-reviews", "bert-reviews"])
@@ -58,15 +58,15 @@ def test_a_rotated_copy_with_its_layers_moved_is_recognised_and_its_raw_vectors_
     space, raw = shared_vocabulary(w, copy), shared_coordinates(w, copy)
     truth = {(layer, place) for place, layer in enumerate(ORDER)}
     for kind in KINDS:
-        found = align_layers(w, copy, kind, space, best_partners)
-        assert set(found.matching) == truth
-        blind = align_layers(w, copy, kind, raw, best_partners)
+        alignment = align_layers(w, copy, kind, space, mean_best_correlation)
+        assert set(alignment.matching) == truth
+        raw_alignment = align_layers(w, copy, kind, raw, mean_best_correlation)
         for layer, place in truth:
             vectors = w.vectors(kind, layer), copy.vectors(kind, place)
             assert torch.allclose(space.correlate(*vectors).diag(), torch.ones(1), atol=1e-5)
-            assert found.scores[layer, place] == pytest.approx(1, abs=1e-5)
+            assert alignment.scores[layer, place] == pytest.approx(1, abs=1e-5)
             assert raw.correlate(*vectors).diag().abs().mean() < 0.1
-        assert blind.margin < 0.05 * found.margin
+        assert raw_alignment.margin < 0.05 * alignment.margin
 
 
 @given(st.integers(0, 2**31), st.floats(0.1, 10))
@@ -79,9 +79,9 @@ def test_neither_axes_nor_lengths_nor_a_common_shift_of_the_embeddings_matter(se
     a = Weights("a", TOKENS, rows, (layer,))
     other = replace(layer, W_in=scale * vectors @ turn)
     b = Weights("b", TOKENS, rows @ turn + torch.randn(5, generator=g), (other,))
-    found = shared_vocabulary(a, b).correlate(a.vectors("W_in", 0), b.vectors("W_in", 0))
-    assert torch.allclose(found.diag(), torch.ones(7), atol=1e-4)
-    assert found.abs().max() < 1 + 1e-4
+    correlations = shared_vocabulary(a, b).correlate(a.vectors("W_in", 0), b.vectors("W_in", 0))
+    assert torch.allclose(correlations.diag(), torch.ones(7), atol=1e-4)
+    assert correlations.abs().max() < 1 + 1e-4
 
 
 class Tokens:
@@ -101,18 +101,19 @@ TOKENS = Tokens()
 
 def test_two_trained_models_match_layer_by_layer_over_words_and_not_over_coordinates(pair):
     space, raw = shared_vocabulary(*pair), shared_coordinates(*pair)
-    shuffles = [shared_vocabulary(*pair, shuffle=torch.Generator().manual_seed(seed)) for seed in range(5)]
+    controls = [shared_vocabulary(*pair, shuffle=torch.Generator().manual_seed(seed)) for seed in range(5)]
     for kind in KINDS:
-        found = align_layers(*pair, kind, space, best_partners)
-        assert found.on_diagonal == 1
-        assert found.margin > align_layers(*pair, kind, raw, best_partners).margin
-        assert all(found.margin > align_layers(*pair, kind, each, best_partners).margin for each in shuffles)
+        alignment = align_layers(*pair, kind, space, mean_best_correlation)
+        assert alignment.on_diagonal == 1
+        assert alignment.margin > align_layers(*pair, kind, raw, mean_best_correlation).margin
+        margins = [align_layers(*pair, kind, control, mean_best_correlation).margin for control in controls]
+        assert alignment.margin > max(margins)
 
 
 def test_items_that_one_model_did_not_see_often_are_left_out_of_both(pair):
     a, b = pair
     everything = replace(b, counts=None)
-    assert len(embedding_space(everything, SEEN_ITEMS)) > len(embedding_space(a, SEEN_ITEMS))
+    assert len(embedding_space(everything, FREQUENT_ITEMS)) > len(embedding_space(a, FREQUENT_ITEMS))
     expected = shared_vocabulary(a, b).cross
     assert torch.allclose(shared_vocabulary(a, everything).cross, expected, atol=1e-6)
     assert torch.allclose(shared_vocabulary(everything, a).cross, expected.T, atol=1e-6)
@@ -139,9 +140,24 @@ def test_matching_margin_and_share_by_hand():
 def test_statistics_by_hand():
     correlations = torch.tensor([[1.0, -0.5], [0.0, 0.5]])
     assert mean_correlation(correlations) == pytest.approx(0.5)
-    assert best_partners(correlations) == pytest.approx(((1 + 0.5) + (1 + 0.5)) / 4)
+    assert mean_best_correlation(correlations) == pytest.approx(((1 + 0.5) + (1 + 0.5)) / 4)
 
 
 def test_an_alignment_shows_its_scores_and_how_they_were_found(pair):
     shown = align_layers(*pair, "W_in")._repr_html_()
     assert "mean correlation" in shown and "embeddings centred" in shown and "A 3" in shown
+
+
+def test_layer_means_are_removed_from_the_logarithms():
+    levels = torch.arange(1.0, 5)
+    product = LayerAlignment("W_in", torch.outer(levels, levels), "")
+    assert product.on_diagonal == 1
+    assert product.remove_layer_means().scores.abs().max() < 1e-5
+    scores = LayerAlignment("W_in", torch.tensor([[1.0, 2.0], [2.0, 1.0]]), "").remove_layer_means().scores
+    assert torch.allclose(scores, torch.tensor([[-0.5, 0.5], [0.5, -0.5]]) * torch.log(torch.tensor(2.0)))
+
+
+def test_names_from_outside_are_escaped_in_html(pair):
+    strange = replace(pair[0], name="<b>x</b>")
+    html = align_layers(strange, pair[1], "W_in", shared_coordinates(*pair))._repr_html_()
+    assert "&lt;b&gt;x&lt;/b&gt;" in html and "<b>" not in html
