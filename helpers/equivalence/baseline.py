@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
 from helpers.equivalence.simec import random_like
 from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
 from helpers.geometry import Box
@@ -67,6 +67,6 @@ def gradient_noise(
 
     Source: arXiv 2410.06019, section 5.
     """
-    generator = generator or torch.Generator().manual_seed(0)
+    generator, seed = walk_generator(generator)
     walk = gradient_noise_steps(f, x, steps, size, bounds, generator)
-    return collect_path(walk, "gradient and noise", WalkSettings(), generator.initial_seed())
+    return collect_path(walk, "gradient and noise", WalkSettings(), seed)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.geometry import Linearization, SmoothMap
+from helpers.geometry import Linearization, SmoothMap, check_outputs
 
 
 class CountedMap:
@@ -29,9 +29,11 @@ class CountedMap:
 
     @torch.no_grad()
     def __call__(self, point: Float[Tensor, "*point"]) -> Float[Tensor, " k"]:
-        """Evaluate the map."""
+        """Evaluate the map; it gets a copy of the point, and its outputs are copied (see ``Linearization``)."""
         self.forward_passes += 1
-        return self._f(point)
+        outputs = self._f(point.clone())
+        check_outputs(outputs)
+        return outputs.clone()
 
     def linearize(self, point: Float[Tensor, "*point"]) -> Linearization:
         """Evaluate the map at a point where it will be differentiated."""

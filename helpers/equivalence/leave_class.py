@@ -18,12 +18,14 @@ from torch import Tensor
 
 from helpers.equivalence.broyden import SecantJacobian
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
 from helpers.equivalence.walk_class import feasible_move
 from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
 from helpers.geometry import RANK_TOLERANCE, Box
 from helpers.geometry.differentiation import SmoothMap
+
+FLAT_STEPS = 20  # random steps in a row from points where no output changes, after which the map counts as flat
 
 
 def leave_class_steps(
@@ -40,6 +42,7 @@ def leave_class_steps(
     settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
     longest = settings.exit_step * state.scale
     yield state.first()
+    flat_steps = 0
     for step_count in range(settings.max_steps + 1):
         if lead(state.outputs, predicted, to) >= settings.margin and int(state.outputs.argmax()) != predicted:
             yield state.stop("class left")
@@ -52,7 +55,11 @@ def leave_class_steps(
             yield state.stop(NOT_DIFFERENTIABLE)
             return
         move = shortest_exit(state.point, state.outputs, rows, predicted, to, bounds, settings.margin)
-        if move is None and not rows.any():  # a flat spot: any direction is as good
+        flat_steps = 0 if rows.any() else flat_steps + 1
+        if flat_steps == FLAT_STEPS:
+            yield state.stop("the map is flat here: no output changes")
+            return
+        if flat_steps:  # any direction is as good
             move = random_like(state.point, generator) * longest
         if move is None:
             yield state.stop("no direction inside the box leads out" if bounds else "no direction leads out")
@@ -145,6 +152,6 @@ def leave_class(
         ValueError: fewer than 2 outputs, ``to`` is no class or the predicted one, x or f(x) is not finite, or
             x lies outside the bounds.
     """
-    settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
+    settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
     walk = leave_class_steps(f, x, to, bounds, settings, generator)
-    return collect_path(walk, "leave_class", settings, generator.initial_seed())
+    return collect_path(walk, "leave_class", settings, seed)

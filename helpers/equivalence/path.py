@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +19,8 @@ from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import Euclidean, FisherRao, check_log_probabilities, drift, to_float64, total_variation
 
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
+TENSORS = ("points", "outputs", "step_sizes")  # what a stored walk holds
+METADATA = {"algorithm": str, "seed": int, "stopped_because": str, "forward_passes": int, "backward_passes": int}
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,23 +145,28 @@ class ExplorationPath:
 
         Raises:
             ValueError: the output metric is not one that ``load`` can restore.
+            OSError: the file cannot be written.
         """
         if self.settings.output_metric not in METRICS.values():
             raise ValueError(
-                f"settings.output_metric={self.settings.output_metric!r}: can be saved for {sorted(METRICS)}"
+                f"settings.output_metric={self.settings.output_metric!r}: only {sorted(METRICS)} can be saved"
             )
         settings = {**asdict(self.settings), "output_metric": type(self.settings.output_metric).__name__}
-        plain = ("algorithm", "seed", "stopped_because", "forward_passes", "backward_passes")
-        metadata = {"settings": settings, **{name: getattr(self, name) for name in plain}}
-        tensors = {name: getattr(self, name).contiguous() for name in ("points", "outputs", "step_sizes")}
-        save_file(tensors, path, metadata={"walk": json.dumps(metadata)})
+        metadata = {"settings": settings, **{name: getattr(self, name) for name in METADATA}}
+        tensors = {name: getattr(self, name).contiguous() for name in TENSORS}
+        try:
+            save_file(tensors, path, metadata={"walk": json.dumps(metadata)})
+        except (SafetensorError, OSError) as error:
+            reason = "its folder does not exist" if not Path(path).parent.is_dir() else str(error)
+            raise OSError(f"path={str(path)!r}: the walk cannot be written there; {reason}") from error
 
     @classmethod
     def load(cls, path: str | Path) -> ExplorationPath:
         """Read a path written by ``save``.
 
         Raises:
-            ValueError: the file is not a stored walk.
+            FileNotFoundError: there is no such file.
+            ValueError: the file is not a stored walk, or it is damaged.
         """
         try:
             with safe_open(path, "pt") as file:
@@ -168,7 +176,20 @@ class ExplorationPath:
             raise ValueError(f"path={str(path)!r}: cannot be read as safetensors ({error})") from error
         if stored is None:
             raise ValueError(f"path={str(path)!r}: a safetensors file, but not a stored walk")
-        metadata = json.loads(stored)
+        try:
+            return cls._restore(tensors, json.loads(stored))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"path={str(path)!r}: the stored walk is damaged ({error})") from error
+
+    @classmethod
+    def _restore(cls, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> ExplorationPath:
+        """Build a path from what a file holds; any error means that the file is damaged."""
         fields = metadata.pop("settings")
         settings = WalkSettings(**{**fields, "output_metric": METRICS[fields["output_metric"]]})
-        return cls(**tensors, **metadata, settings=settings)
+        path = cls(**tensors, **metadata, settings=settings)
+        count = len(path.step_sizes) + 1
+        if path.step_sizes.ndim != 1 or len(path.points) != count or path.outputs.shape[:1] != (count,):
+            raise ValueError("the numbers of points, outputs and steps do not fit each other")
+        if path.outputs.ndim != 2 or not all(isinstance(metadata[name], kind) for name, kind in METADATA.items()):
+            raise ValueError("an entry is of another kind than the walk's")
+        return path

@@ -1,9 +1,11 @@
-"""What a walk can be told, checked once."""
+"""Validated settings of a walk, and the generators that walks draw from."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+import torch
 
 from helpers.geometry import RANK_TOLERANCE, Euclidean, OutputMetric
 
@@ -65,3 +67,20 @@ def check_positive(name: str, value: float) -> None:
     """Raise a ValueError unless a number is finite and above zero."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name}={value}: must be a positive number")
+
+
+def walk_generator(generator: torch.Generator | None) -> tuple[torch.Generator, int]:
+    """Return the generator of one walk and the seed that repeats the walk.
+
+    A walk from a fresh generator uses it as it is. A generator that was used before gives the seed of a new one, so
+    that two walks from one generator differ and each can be repeated with ``torch.Generator().manual_seed(path.seed)``.
+
+    Args:
+        generator: of the caller; seed 0 if None.
+    """
+    generator = generator or torch.Generator().manual_seed(0)
+    seed = generator.initial_seed()
+    if torch.equal(generator.get_state(), torch.Generator().manual_seed(seed).get_state()):
+        return generator, seed
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    return torch.Generator().manual_seed(seed), seed

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
 from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
 from helpers.geometry import Box, PullbackMetric
 from helpers.geometry.differentiation import SmoothMap
@@ -113,6 +113,6 @@ def simec(
 
     Source: arXiv 2410.06019, Algorithm 1.
     """
-    settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
+    settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
     walk = simec_steps(f, x, steps, bounds, settings, generator)
-    return collect_path(walk, "simec", settings, generator.initial_seed())
+    return collect_path(walk, "simec", settings, seed)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import printed_steps
 from helpers.equivalence.walk_state import Step, collect_path
 from helpers.geometry import Box, PullbackMetric, SmoothMap
@@ -53,6 +53,6 @@ def simexp(
 
     Source: arXiv 2410.06019, Algorithm 2.
     """
-    settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
+    settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
     walk = simexp_steps(f, x, steps, bounds, settings, generator)
-    return collect_path(walk, "simexp", settings, generator.initial_seed())
+    return collect_path(walk, "simexp", settings, seed)

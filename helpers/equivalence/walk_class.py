@@ -23,7 +23,7 @@ from torch import Tensor
 
 from helpers.equivalence.broyden import SecantJacobian
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
 from helpers.equivalence.simec import random_like
 from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, NOT_FINITE, Step, WalkState, collect_path
 from helpers.geometry import Box, check_finite
@@ -284,9 +284,9 @@ def walk_class(
     Raises:
         ValueError: travel <= 0, a target of another shape, x or f(x) not finite, or x outside the box.
     """
-    settings, generator = settings or WalkSettings(), generator or torch.Generator().manual_seed(0)
+    settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
     walk = walk_class_steps(f, x, travel, towards, bounds, settings, generator)
-    return collect_path(walk, "walk_class", settings, generator.initial_seed())
+    return collect_path(walk, "walk_class", settings, seed)
 
 
 def walk_class_steps(

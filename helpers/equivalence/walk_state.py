@@ -12,7 +12,7 @@ from torch import Tensor
 from helpers.equivalence.counted_map import CountedMap
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import Box, Linearization, SmoothMap, check_finite
+from helpers.geometry import ROUNDING, Box, Linearization, SmoothMap, check_finite
 
 NOT_FINITE = "the output is not finite"
 NOT_DIFFERENTIABLE = "the Jacobian is not finite"
@@ -61,6 +61,7 @@ class WalkState:
         self.point = point.detach()
         self.outputs, self._linearization = self._evaluate(self.point)
         check_finite(self.outputs, "outputs")
+        check_repeatable(self.outputs, self.f(self.point))
 
     @property
     def scale(self) -> float:
@@ -112,7 +113,18 @@ class WalkState:
         return linearization.outputs, linearization
 
     def _step(self, size: float, reason: str | None) -> Step:
-        return Step(self.point, self.outputs, size, self.f.forward_passes, self.f.backward_passes, reason)
+        passes = self.f.forward_passes, self.f.backward_passes
+        return Step(self.point.clone(), self.outputs.clone(), size, *passes, reason)
+
+
+def check_repeatable(outputs: Float[Tensor, " k"], again: Float[Tensor, " k"]) -> None:
+    """Raise a ValueError unless two evaluations at one point agree up to rounding."""
+    difference = float((again - outputs).abs().max())
+    if not difference <= ROUNDING * torch.finfo(outputs.dtype).eps * (1 + float(outputs.abs().max())):
+        raise ValueError(
+            f"f: gives two results for one point, they differ by {difference:.2g}; is a model in training mode "
+            "(model.eval() turns dropout off), or does f draw random numbers?"
+        )
 
 
 def collect_path(steps: Iterable[Step], algorithm: str, settings: WalkSettings, seed: int) -> ExplorationPath:

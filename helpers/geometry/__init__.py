@@ -1,7 +1,7 @@
 """The geometry of a smooth map: its Jacobian, output metrics, the pullback metric, and boxes of feasible points."""
 
 from helpers.geometry.box import Box
-from helpers.geometry.differentiation import Linearization, SmoothMap, jacobian
+from helpers.geometry.differentiation import ROUNDING, Linearization, SmoothMap, check_outputs, jacobian
 from helpers.geometry.low_rank import SoftmaxFisherRao, low_rank_metric, mean_block_metric
 from helpers.geometry.metrics import (
     Euclidean,
@@ -18,6 +18,7 @@ from helpers.geometry.pullback import RANK_TOLERANCE, PullbackMetric, thin_svd
 
 __all__ = [
     "RANK_TOLERANCE",
+    "ROUNDING",
     "Box",
     "Euclidean",
     "FisherRao",
@@ -29,6 +30,7 @@ __all__ = [
     "check_finite",
     "check_floating",
     "check_log_probabilities",
+    "check_outputs",
     "drift",
     "jacobian",
     "low_rank_metric",

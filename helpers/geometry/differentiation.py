@@ -8,30 +8,44 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.geometry.metrics import check_floating
+
 SmoothMap = Callable[[Tensor], Tensor]  # one point of any shape -> its outputs (k,)
 MAX_JACOBIAN_ENTRIES = 2**28  # the largest Jacobian that is kept whole: 2 GiB in float64
 BATCH_ENTRIES = 2**22  # entries of the points whose backward passes run in one batch: 16 MiB per layer in float32
 BATCH_ENTRIES_CPU = 2**16  # the same on a CPU, where a batch that outgrows the cache of a core is slower than two
 
 
+PROBE_SIZE = 1e-3  # length of a probing move, as a fraction of the norm of the point
+ROUNDING = 64  # multiples of the machine precision that count as rounding
+
+
 class Linearization:
     """A map evaluated at a point, ready to be differentiated there by reverse mode.
 
+    The map gets a copy of the point, so that a map that changes its argument changes nothing of the caller's, and its
+    outputs are copied, so that a map may use one buffer for all its results.
+
     Attributes:
         outputs: the value of the map at the point, (k,).
+
+    Raises:
+        ValueError: the point or the outputs are not of a kind that can be differentiated; see ``check_outputs``.
     """
 
-    def __init__(self, f: SmoothMap, point: Tensor):
-        self._point = point.detach().requires_grad_()
-        with torch.enable_grad():
-            self._outputs = f(self._point)
-        if self._outputs.ndim != 1:
-            raise ValueError(f"f: must return a vector of shape (k,), got shape {tuple(self._outputs.shape)}")
-        self.outputs: Float[Tensor, " k"] = self._outputs.detach()
+    def __init__(self, f: SmoothMap, point: Float[Tensor, "*point"]):
+        check_floating(point)
+        with torch.inference_mode(False), torch.enable_grad():
+            self._point = point.detach().clone().requires_grad_()
+            self._outputs = f(self._point.clone())
+        check_outputs(self._outputs)
+        self._f = f
+        self.outputs: Float[Tensor, " k"] = self._outputs.detach().clone()
 
-    def gradient(self, output: int) -> Tensor:
-        """Differentiate one output; the gradient has the shape of the point."""
-        return self._pull_back(torch.nn.functional.one_hot(torch.tensor(output), len(self.outputs)).to(self.outputs))
+    def gradient(self, output: int) -> Float[Tensor, "*point"]:
+        """Differentiate one output."""
+        direction = torch.nn.functional.one_hot(torch.tensor(output), len(self.outputs)).to(self.outputs)
+        return self._checked(self._pull_back(direction))
 
     def jacobian(self, chunk_size: int | None = None) -> Float[Tensor, "k *point"]:
         """Differentiate every output by batched backward passes; see ``jacobian``."""
@@ -43,22 +57,54 @@ class Linearization:
             )
         directions = torch.eye(count, dtype=self.outputs.dtype, device=self.outputs.device)
         chunks = directions.split(chunk_size or backward_batch(self._point))
-        return torch.cat([self._pull_back(chunk, batched=True) for chunk in chunks])
+        return self._checked(torch.cat([self._pull_back_batch(chunk) for chunk in chunks]))
+
+    def _pull_back_batch(self, directions: Float[Tensor, "m k"]) -> Float[Tensor, "m *point"]:
+        """Run the backward passes of many directions in one batch, or one by one where f has no batched backward."""
+        try:
+            return self._pull_back(directions, batched=True)
+        except RuntimeError:  # compiled maps, for example, cannot run their backward pass in batches
+            return torch.stack([self._pull_back(direction) for direction in directions])
 
     def _pull_back(self, directions: Tensor, batched: bool = False) -> Tensor:
         """Run the backward passes of one direction (k,) or of many (m, k); zeros where f ignores the point."""
-        if not self._outputs.requires_grad:
+        gradients = None
+        if self._outputs.requires_grad:
+            options = {"retain_graph": True, "is_grads_batched": batched, "allow_unused": True}
+            (gradients,) = torch.autograd.grad(self._outputs, self._point, directions, **options)
+        if gradients is None:
             return self._point.new_zeros(*directions.shape[:-1], *self._point.shape)
-        (gradients,) = torch.autograd.grad(
-            self._outputs,
-            self._point,
-            directions,
-            retain_graph=True,
-            is_grads_batched=batched,
-            allow_unused=True,
-            materialize_grads=True,
-        )
+        return gradients.detach()
+
+    def _checked(self, gradients: Tensor) -> Tensor:
+        """Raise a ValueError if all derivatives are zero although the outputs change with the point to first order."""
+        if not gradients.any() and self._outputs_move():
+            raise ValueError(
+                "f: gives no gradient, although its outputs change with the point; look for torch.no_grad, "
+                "inference_mode, .detach(), .item() or numpy in it"
+            )
         return gradients
+
+    @torch.no_grad()
+    def _outputs_move(self) -> bool:
+        """Return whether a small move changes the outputs to first order: in opposite ways for opposite moves."""
+        point = self._point.detach()
+        move = torch.randn(point.shape, generator=torch.Generator().manual_seed(0), dtype=point.dtype).to(point.device)
+        move = move * (PROBE_SIZE * (float(point.norm()) or 1.0) / float(move.norm()))
+        forward, backward = self._f(point + move).clone(), self._f(point - move).clone()
+        odd, even = (forward - backward).abs().max(), (forward + backward - 2 * self.outputs).abs().max()
+        resolution = ROUNDING * torch.finfo(forward.dtype).eps * (1 + float(self.outputs.abs().max()))
+        return bool(odd > resolution) and bool(odd > even)
+
+
+def check_outputs(outputs: object) -> None:
+    """Raise a ValueError unless the outputs of a map are a vector of float32 or float64 numbers."""
+    if not isinstance(outputs, Tensor):
+        advice = "return one tensor of shape (k,), for example log-probabilities: model(...).logits[0].log_softmax(-1)"
+        raise ValueError(f"f: returned an object of type {type(outputs).__name__}; {advice}")
+    if outputs.ndim != 1 or not len(outputs):
+        raise ValueError(f"f: must return a vector of shape (k,) with k at least 1, got shape {tuple(outputs.shape)}")
+    check_floating(outputs, "outputs")
 
 
 def jacobian(

@@ -69,9 +69,13 @@ def check_log_probabilities(outputs: Float[Tensor, "*batch k"]) -> None:
 
 
 def check_floating(tensor: Tensor, name: str = "point") -> None:
-    """Raise a ValueError unless a tensor holds floating-point numbers."""
-    if not tensor.is_floating_point():
-        raise ValueError(f"{name}: holds {tensor.dtype}, but must hold floating-point numbers")
+    """Raise a ValueError unless a tensor holds float32 or float64 numbers, at least one."""
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f"{name}: is a {type(tensor).__name__}, must be a tensor; use torch.as_tensor({name})")
+    if tensor.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name}: holds {tensor.dtype}, must hold torch.float32 or torch.float64 numbers")
+    if not tensor.numel():
+        raise ValueError(f"{name}: is empty, its shape is {tuple(tensor.shape)}")
 
 
 def check_finite(point: Tensor, name: str = "point") -> None:
