@@ -260,10 +260,11 @@ class Hand:
         page: that shows it.
         nth: which of the widgets, from 0.
         kind: CSS selector of such widgets.
+        name: the kernel's variable that holds the widget.
     """
 
-    def __init__(self, page, nth=0, kind=".tm-walker"):
-        self.page, self.widget = page, page.locator(kind).nth(nth)
+    def __init__(self, page, nth=0, kind=".tm-walker", name="walker"):
+        self.page, self.widget, self.name = page, page.locator(kind).nth(nth), name
         self.widget.wait_for()
 
     def press(self, name):
@@ -333,15 +334,18 @@ class Hand:
         self.page.wait_for_function(seen, arg=[line, count])
 
     def play_until(self, steps):
-        """Play until at least so many steps are made, then pause; wait until the widget has come to rest."""
+        """Play until at least so many steps are made, then pause; wait until the page shows the last step.
+
+        The page sends the pause after, or together with, the last step that play requested. So once the kernel knows
+        of the pause, it has made all steps.
+        """
         self.press("play or pause")
         self.wait_for_steps(steps)
         self.press("play or pause")
-        for _ in range(3):  # the kernel answers when it has done all that play asked for until then
-            self.ask("None")
-        before = None
-        while before != (before := self.status()):  # and the page shows it a moment later
-            self.page.wait_for_timeout(400)
+        while self.ask(f"print({self.name}.play.playing)") != "False":
+            self.page.wait_for_timeout(50)
+        self.wait_for_point(last := int(self.ask(f"print(len({self.name}.path))")))
+        self.wait_for_steps(last)
 
     def median_of_steps(self, count=20) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from helpers import ExplorationPath
+from helpers.geometry import Box
 from helpers.widgets import ClassWalker
 
 
@@ -83,12 +84,28 @@ def test_a_step_without_patches_shows_an_error(walker):
     assert len(walker.path) == 1
 
 
-def test_a_walk_that_ends_says_why(vit, digits):
+def test_a_walk_that_stops_says_why_and_counts_its_passes(walker, monkeypatch):
+    monkeypatch.setattr(walker._adapter, "bounds", lambda point: Box(point, point))  # no direction stays inside
+    passes = [walker.path.forward_passes]
+    for _ in range(2):
+        walker.play.playing = True
+        press(walker, "step")
+        assert walker.status.value == "the walk stopped: no null direction was found inside the box"
+        assert not walker.play.playing
+        assert walker.path.stopped_because == "no null direction was found inside the box"
+        passes.append(walker.path.forward_passes)
+    assert passes == sorted(set(passes))
+    monkeypatch.undo()
+    press(walker, "step")
+    assert (len(walker.path), walker.path.stopped_because) == (1, "no further step was made")
+
+
+def test_a_walk_from_a_corner_of_the_box_stays_inside(vit):
     walker = ClassWalker(vit.in_pixels(), np.zeros((28, 28)))
     walker.view.selected = [0]
-    press(walker, "step", 60)
-    shown = walker.status.value
-    assert "point" in shown or "the walk stopped" in shown
+    press(walker, "step", 20)
+    assert walker.status.value.startswith("point 20 of 20:")
+    assert walker.path.displacement > 0
     assert vit.in_pixels().bounds(walker.path.points[0]).contains(walker.path.points)
 
 
@@ -156,3 +173,18 @@ def test_the_stop_button_of_play_makes_no_step(walker):
     walker.play.value = 2
     walker.play.value = 0
     assert len(walker.path) == 1
+
+
+def test_passes_add_up_over_algorithms_and_later_points_take_theirs_with_them(walker):
+    walker.algorithm.value = "SiMEC"
+    press(walker, "step", 2)
+    two = walker.path.cost
+    walker.algorithm.value = "SiMExp"
+    press(walker, "step", 2)
+    four = walker.path.cost
+    assert four > two
+    walker.slider.value = 2
+    walker.algorithm.value = "SiMEC"
+    assert walker.path.cost == two
+    press(walker, "step", 2)
+    assert walker.path.cost == four

@@ -4,6 +4,8 @@ import io
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import numpy as np
+import pytest
 from PIL import Image
 
 from helpers.widgets import FigureExplorer
@@ -13,19 +15,34 @@ def draw(height):
     if height < 0:
         raise ValueError("height=-1: too low")
     fig, ax = plt.subplots(figsize=(2, 1))
-    ax.bar([0], [height])
+    ax.bar([0], [height], color="blue")
     ax.set_ylim(0, 10)
     plt.close(fig)
     return fig
 
 
+def read_pixels(explorer):
+    """Return the pixels (H, W, 4) of the picture, red, green, blue and alpha from 0 to 255."""
+    return np.asarray(Image.open(io.BytesIO(explorer.picture.value)).convert("RGBA"))
+
+
+def count_blue_pixels(explorer):
+    return int((read_pixels(explorer)[..., :3] == (0, 0, 255)).all(-1).sum())
+
+
 def test_a_control_draws_the_figure_again():
     explorer = FigureExplorer(draw, height=ipywidgets.IntSlider(2, min=-1, max=9))
-    first = explorer.picture.value
+    low = count_blue_pixels(explorer)
     explorer.controls["height"].value = 8
-    assert explorer.picture.value != first
-    assert Image.open(io.BytesIO(first)).size[0] > 50
+    assert count_blue_pixels(explorer) == pytest.approx(4 * low, rel=0.1)
     assert explorer.controls["height"].description == "height"
+
+
+def test_the_picture_has_its_own_background_in_either_theme():
+    explorer = FigureExplorer(draw, height=ipywidgets.IntSlider(2, min=-1, max=9))
+    pixels = read_pixels(explorer)
+    assert (pixels[..., 3] == 255).all(), "a transparent picture would put black text on a dark theme"
+    assert (pixels[0, 0, :3] == 255).all()
 
 
 def test_an_error_is_shown_and_goes_away():
