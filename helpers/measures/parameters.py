@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
+from jaxtyping import Bool, Float, Int
 from scipy.stats import bootstrap
 from torch import Tensor
 
@@ -13,169 +14,182 @@ from helpers.adapters import Trace
 from helpers.vocabulary import Reading, embedding_space
 from helpers.weights import Weights
 
-ACTIVATED = 5  # parameters taken for each hidden state
-CHUNK = 512  # vectors projected at once
-SHUFFLES = 5  # of partners, for the control
+N_ACTIVE = 5  # parameters that count as active for a hidden state: those of the largest absolute activation
+CHUNK = 512  # vectors projected at once, to bound the memory
+N_SHUFFLES = 5  # permutations of the partners over which a control is averaged
+RESAMPLES = 2000  # of the bootstrap; the ends of an interval then vary by about 2% of its width
 
 
 @torch.no_grad()
-def top_items(vectors: Tensor, rows: Tensor, k: int) -> Tensor:
-    """Return the k items with the largest absolute scores for each vector.
+def top_items(vectors: Float[Tensor, "n d_model"], rows: Float[Tensor, "items d_model"], k: int) -> Int[Tensor, "n k"]:
+    """Return the rows of the k items with the largest absolute scores for each vector.
 
     Args:
-        vectors: (N, d_model).
-        rows: of an embedding space, (items, d_model).
-        k: how many.
-
-    Returns:
-        Row indices, (N, k).
+        vectors: hidden vectors or parameters.
+        rows: the rows of an embedding space.
+        k: number of items.
 
     Source: arXiv 2209.02535, section 5.
     """
-    return torch.cat([(part @ rows.T).abs().topk(k, dim=1).indices for part in vectors.split(CHUNK)])
+    return torch.cat([(chunk @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
 
 
-def memberships(sets: Tensor, count: int) -> Tensor:
-    """Turn sets of indices (N, k) into boolean memberships (N, count)."""
+def jaccard(a: Int[Tensor, "n k"], b: Int[Tensor, "n k"], count: int) -> Float[Tensor, " n"]:
+    """Return the Jaccard similarity of the sets a[i] and b[i] of indices below ``count``.
+
+    Source: arXiv 2209.02535, section 5.
+    """
+    in_a, in_b = _membership(a, count), _membership(b, count)
+    return (in_a & in_b).sum(1) / (in_a | in_b).sum(1)
+
+
+def top_item_recall(states: Int[Tensor, "n k"], active: Int[Tensor, "n active k"], count: int) -> Float[Tensor, " n"]:
+    """R_k: return the share of each state's top items that are top items of any parameter active in it.
+
+    Args:
+        states: top items of hidden states.
+        active: top items of the parameters that are active in each state.
+        count: number of items in the embedding space.
+
+    Source: arXiv 2209.02535, section 5.
+    """
+    return _membership(active.flatten(1), count).gather(1, states).double().mean(1)
+
+
+def _membership(sets: Int[Tensor, "n k"], count: int) -> Bool[Tensor, "n count"]:
+    """Turn sets of indices into indicator vectors."""
     return torch.zeros(len(sets), count, dtype=torch.bool, device=sets.device).scatter_(1, sets, True)
 
 
-def jaccard(a: Tensor, b: Tensor, count: int) -> Tensor:
-    """Jaccard similarity of the sets a[i] and b[i] of indices below ``count``, both (N, k): (N,).
-
-    Source: arXiv 2209.02535, section 5.
-    """
-    first, second = memberships(a, count), memberships(b, count)
-    return (first & second).sum(1) / (first | second).sum(1)
+def keep_largest(scores: Float[Tensor, "n items"], k: int) -> Float[Tensor, "n items"]:
+    """Set all but the k entries of the largest absolute value in each row to zero."""
+    largest = scores.abs().topk(k, dim=1).indices
+    return torch.zeros_like(scores).scatter(1, largest, scores.gather(1, largest))
 
 
-def shared_items(states: Tensor, activated: Tensor, count: int) -> Tensor:
-    """R_k: the share of each state's top items that are among those of any parameter that it activates.
-
-    Args:
-        states: top items of hidden states, (N, k).
-        activated: top items of the parameters that each one activates, (N, m, k).
-        count: items in all.
-
-    Returns:
-        (N,).
-
-    Source: arXiv 2209.02535, section 5.
-    """
-    union = memberships(activated.flatten(1), count)
-    return union.gather(1, states).double().mean(1)
-
-
-def keep_largest(scores: Tensor, k: int) -> Tensor:
-    """Set all but the k entries of largest absolute value of each row (N, items) to zero."""
-    kept = scores.abs().topk(k, dim=1).indices
-    return torch.zeros_like(scores).scatter(1, kept, scores.gather(1, kept))
-
-
-def kept_geometry(vectors: Tensor, rows: Tensor, inverse_rows: Tensor, k: int) -> float:
-    """Say how much of the inner products of hidden vectors survives projection when k items of each are kept.
+def compare_inner_products(
+    vectors: Float[Tensor, "n d_model"],
+    rows: Float[Tensor, "items d_model"],
+    inverse_rows: Float[Tensor, "items d_model"],
+    k: int,
+) -> float:
+    """Measure how well inner products survive projection to the items if k entries of each vector are kept.
 
     Args:
-        vectors: X, (N, d_model).
-        rows: E^T, (items, d_model).
-        inverse_rows: E'^T, (items, d_model).
-        k: items kept of each projected vector.
+        vectors: X, hidden vectors.
+        rows: E transposed.
+        inverse_rows: E' transposed.
+        k: number of entries kept of each projected vector.
 
     Returns:
-        Cosine between X X^T and keep_k(X E) keep_k(X E')^T, both as long vectors.
+        The cosine between X X^T and keep_k(X E) keep_k(X E')^T as long vectors; 1 is perfect.
 
     Source: arXiv 2209.02535, appendix on the choice of E'.
     """
-    kept = keep_largest(vectors @ rows.T, k) @ keep_largest(vectors @ inverse_rows.T, k).T
-    return float(torch.nn.functional.cosine_similarity((vectors @ vectors.T).flatten(), kept.flatten(), dim=0))
+    products = keep_largest(vectors @ rows.T, k) @ keep_largest(vectors @ inverse_rows.T, k).T
+    return float(torch.nn.functional.cosine_similarity((vectors @ vectors.T).flatten(), products.flatten(), dim=0))
 
 
-def mean_interval(values: Tensor, seed: int = 0) -> tuple[float, float, float]:
-    """Return the mean of values (N,) and the ends of its 95% bootstrap interval, which a single value does not have."""
+def mean_interval(values: Float[Tensor, " n"], seed: int = 0) -> tuple[float, float, float]:
+    """Return the mean and the ends of its 95% bootstrap interval, which are nan for a single value."""
     numbers = values.double().cpu().numpy()
     if len(numbers) == 1:
         return float(numbers[0]), float("nan"), float("nan")
-    found = bootstrap((numbers,), lambda v, axis: v.mean(axis), n_resamples=2000, method="percentile", rng=seed)
-    return float(numbers.mean()), float(found.confidence_interval.low), float(found.confidence_interval.high)
+    result = bootstrap(
+        (numbers,), lambda sample, axis: sample.mean(axis), n_resamples=RESAMPLES, method="percentile", rng=seed
+    )
+    interval = result.confidence_interval
+    return float(numbers.mean()), float(interval.low), float(interval.high)
 
 
-def related_parameters(
+def compare_partners(
     w: Weights, kinds: tuple[str, str], reading: Reading | None = None, k: int = 100, seed: int = 0
 ) -> pd.DataFrame:
-    """Compare the top items of partners (a neuron's key and value, a subhead's two vectors), layer by layer.
+    """Compare the top items of partners: a neuron's key and value, or the two vectors of a subhead.
 
     Args:
         w: the model.
-        kinds: of the partners, as in ``helpers.weights.PARTNERS``.
-        reading: as ``top_tokens`` takes it.
-        k: items of each, by absolute score.
-        seed: of the control, in which partners are shuffled within the layer.
+        kinds: the kinds of the partners, as in ``helpers.weights.RELATED_KINDS``.
+        reading: as for ``top_tokens``.
+        k: number of top items of each vector, by absolute score.
+        seed: of the control, in which the partners of a layer are permuted.
 
     Returns:
-        A row a layer: Jaccard similarity of partners, of shuffled ones (mean of five shuffles), and the mean paired
-        difference with its 95% bootstrap interval.
+        One row per layer: mean Jaccard similarity of partners (value) and of permuted partners (control, mean of
+        five permutations), and the mean paired difference with its 95% bootstrap interval (low, high).
 
     Source: arXiv 2209.02535, section 5.
     """
-    space, generator, found = embedding_space(w, reading), torch.Generator().manual_seed(seed), []
+    space, generator, rows = embedding_space(w, reading), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         first, second = (top_items(w.vectors(kind, layer), space.rows, k) for kind in kinds)
-        own = jaccard(first, second, len(space))
-        orders = [torch.randperm(len(second), generator=generator).to(second.device) for _ in range(SHUFFLES)]
-        control = torch.stack([jaccard(first, second[order], len(space)) for order in orders]).mean(0)
-        found.append({"layer": layer} | _beside(own, control, seed))
-    return pd.DataFrame(found)
-
-
-def _beside(own: Tensor, control: Tensor, seed: int) -> dict[str, float]:
-    """Tabulate values beside their paired controls, both (N,)."""
-    difference, low, high = mean_interval(own - control, seed)
-    values = {"value": float(own.double().mean()), "control": float(control.double().mean())}
-    return values | {"difference": difference, "low": low, "high": high}
+        values = jaccard(first, second, len(space))
+        orders = [torch.randperm(len(second), generator=generator).to(second.device) for _ in range(N_SHUFFLES)]
+        controls = torch.stack([jaccard(first, second[order], len(space)) for order in orders]).mean(0)
+        rows.append(compare_with_control(layer, values, controls, seed))
+    return pd.DataFrame(rows)
 
 
 @torch.no_grad()
-def activated_parameters(
+def compare_active_parameters(
     w: Weights, traces: Sequence[Trace], kind: str, last: bool = False, k: int = 50, seed: int = 0
 ) -> pd.DataFrame:
-    """Score R_k: how much of what hidden states read as is said by the parameters that they activate.
+    """Measure R_k: how many of a hidden state's top items are top items of the parameters that are active in it.
 
-    For each state, the five most activated neurons (W_in, W_out) or subheads (W_V, W_O); the control takes those
-    that a random other state of the same layer activates. States of one text are not independent: they are averaged
-    first, and the interval is over texts.
+    Active are the five neurons (W_in, W_out) or subheads (W_V, W_O) of the largest activation; the control takes
+    those of a random other state of the same layer. States of one text are not independent, so that they are
+    averaged first, and the interval is over texts.
 
     Args:
-        w: the model, layer norms folded in.
+        w: the model, with layer norms folded in.
         traces: of its runs on some texts.
         kind: W_in, W_out, W_V or W_O.
-        last: score against the last layer's state at the same token instead.
-        k: top items of states and parameters.
+        last: compare with the last layer's state at the same token instead of the layer's own.
+        k: number of top items of states and parameters.
         seed: of the control.
 
     Returns:
-        A row a layer, as ``related_parameters``.
+        One row per layer, as ``compare_partners`` returns them.
 
     Raises:
-        ValueError: for another kind, a model without a final layer norm, or texts of less than two tokens in all.
+        ValueError: another kind, a model without a final layer norm, or texts with fewer than two tokens in all.
 
     Source: arXiv 2209.02535, section 5.
     """
-    if kind not in ("W_in", "W_out", "W_V", "W_O"):
-        raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
-    lengths = [trace.states.shape[1] for trace in traces]
-    if sum(lengths) < 2:
-        raise ValueError("traces: hold less than two tokens, wanted another one for the control")
-    if w.final_scale is None:
-        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
-    space, generator, found = embedding_space(w), torch.Generator().manual_seed(seed), []
+    lengths = _check_traces(w, traces, kind)
+    space, generator, rows = embedding_space(w), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
-        fired = torch.cat([(t.neurons if kind in ("W_in", "W_out") else t.subheads)[layer] for t in traces])
-        said = top_items((states - states.mean(1, keepdim=True)) * w.final_scale, space.rows, k)
-        parameters = top_items(w.vectors(kind, layer), space.rows, k)[fired.abs().topk(ACTIVATED, dim=1).indices]
-        shift = torch.randint(1, len(said), (len(said),), generator=generator)
-        others = parameters[(torch.arange(len(said)) + shift) % len(said)]
-        shares = torch.stack([shared_items(said, each, len(space)) for each in (parameters, others)], dim=1)
-        by_text = torch.stack([some.mean(0) for some in shares.split(lengths)])
-        found.append({"layer": layer} | _beside(*by_text.T, seed))
-    return pd.DataFrame(found)
+        activations = torch.cat([(t.neurons if kind in ("W_in", "W_out") else t.subheads)[layer] for t in traces])
+        active = activations.abs().topk(N_ACTIVE, dim=1).indices
+        state_items = top_items((states - states.mean(1, keepdim=True)) * w.final_scale, space.rows, k)
+        parameter_items = top_items(w.vectors(kind, layer), space.rows, k)[active]
+        shift = torch.randint(1, len(states), (len(states),), generator=generator)
+        other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]
+        values, controls = (
+            torch.stack([text.mean() for text in top_item_recall(state_items, items, len(space)).split(lengths)])
+            for items in (parameter_items, other_items)
+        )
+        rows.append(compare_with_control(layer, values, controls, seed))
+    return pd.DataFrame(rows)
+
+
+def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
+    """Check the arguments of ``compare_active_parameters`` and return the number of tokens of each text."""
+    if kind not in ("W_in", "W_out", "W_V", "W_O"):
+        raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
+    if w.final_scale is None:
+        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
+    lengths = [trace.states.shape[1] for trace in traces]
+    if sum(lengths) < 2:
+        raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
+    return lengths
+
+
+def compare_with_control(
+    layer: int, values: Float[Tensor, " n"], controls: Float[Tensor, " n"], seed: int
+) -> dict[str, float]:
+    """Return a row of a table: the means of paired values and controls, and their difference with its interval."""
+    difference, low, high = mean_interval(values - controls, seed)
+    means = {"value": float(values.double().mean()), "control": float(controls.double().mean())}
+    return {"layer": layer, **means, "difference": difference, "low": low, "high": high}

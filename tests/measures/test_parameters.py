@@ -1,4 +1,6 @@
-"""The papers' measures against closed forms, and their controls against themselves."""
+"""The papers' measures against closed forms, and their controls against controls."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 
 from helpers import measures
 from helpers.adapters import GPT2Adapter
-from helpers.weights import PARTNERS, load_weights
+from helpers.weights import RELATED_KINDS, load_weights
 
 
 def test_jaccard_of_known_sets():
@@ -14,10 +16,10 @@ def test_jaccard_of_known_sets():
     assert measures.jaccard(a, b, 6).tolist() == pytest.approx([1.0, 0.2, 0.0])
 
 
-def test_shared_items_counts_the_union():
+def test_recall_counts_the_union_of_active_parameters():
     states = torch.tensor([[0, 1, 2, 3]])
-    activated = torch.tensor([[[0, 9, 8, 7], [1, 0, 9, 8]]])
-    assert measures.shared_items(states, activated, 10).tolist() == [0.5]
+    active = torch.tensor([[[0, 9, 8, 7], [1, 0, 9, 8]]])
+    assert measures.top_item_recall(states, active, 10).tolist() == [0.5]
 
 
 def test_top_items_go_by_absolute_score():
@@ -29,8 +31,8 @@ def test_keeping_everything_with_the_pseudo_inverse_keeps_the_geometry():
     g = torch.Generator().manual_seed(0)
     vectors, rows = torch.randn(20, 6, generator=g), torch.randn(50, 6, generator=g)
     inverse = torch.linalg.pinv(rows).T
-    assert measures.kept_geometry(vectors, rows, inverse, 50) == pytest.approx(1.0, abs=1e-5)
-    assert measures.kept_geometry(vectors, rows, inverse, 5) < 0.9
+    assert measures.compare_inner_products(vectors, rows, inverse, 50) == pytest.approx(1.0, abs=1e-5)
+    assert measures.compare_inner_products(vectors, rows, inverse, 5) < 0.9
     assert torch.equal(measures.keep_largest(torch.tensor([[1.0, -3.0, 2.0]]), 2), torch.tensor([[0.0, -3.0, 2.0]]))
 
 
@@ -39,14 +41,14 @@ def test_an_interval_covers_the_mean_of_noise_and_narrows():
     mean, low, high = measures.mean_interval(torch.randn(400, generator=g))
     assert low < 0 < high
     assert low < mean < high
-    assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
+    assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["gpt2-reviews", "gpt2-reviews-b"])
 def test_partners_share_more_than_shuffled_ones_in_all_layers_but_one(name):
     w = load_weights(name, fold=True)
     for kinds in ("feed-forward (key, value)", "W_V, W_O"):
-        table = measures.related_parameters(w, PARTNERS[kinds])
+        table = measures.compare_partners(w, RELATED_KINDS[kinds])
         assert (table["low"] > 0).sum() >= w.n_layers - 1
         assert ((table["low"] < table["difference"]) & (table["difference"] < table["high"])).all()
 
@@ -55,8 +57,8 @@ def test_shuffled_partners_are_no_better_than_shuffled_ones():
     """The control of the control: with the pairing destroyed beforehand, no layer stands out."""
     w = load_weights("gpt2-reviews", fold=True)
     mixed = w.layers[3].W_out[torch.randperm(w.d_mlp, generator=torch.Generator().manual_seed(1))]
-    layers = (*w.layers[:3], type(w.layers[3])(**{**w.layers[3].__dict__, "W_out": mixed}))
-    table = measures.related_parameters(type(w)(**{**w.__dict__, "layers": layers}), ("W_in", "W_out"))
+    layers = (*w.layers[:3], replace(w.layers[3], W_out=mixed))
+    table = measures.compare_partners(replace(w, layers=layers), ("W_in", "W_out"))
     assert table["low"][2] > 0
     assert table["low"][3] < 0 < table["high"][3]
 
@@ -64,15 +66,15 @@ def test_shuffled_partners_are_no_better_than_shuffled_ones():
 def test_active_values_say_what_the_state_says():
     gpt2, w = GPT2Adapter.load("gpt2-reviews"), load_weights("gpt2-reviews", fold=True)
     traces = [gpt2.trace(text) for text in ("A warm and funny film.", "The plot makes no sense at all.")]
-    table = measures.activated_parameters(w, traces, "W_out", k=20)
+    table = measures.compare_active_parameters(w, traces, "W_out", k=20)
     assert list(table["layer"]) == [0, 1, 2, 3]
     assert table["low"][3] > 0
-    alone = [measures.activated_parameters(w, [trace], "W_out", k=20) for trace in traces]
-    texts = sum(each["value"] for each in alone) / 2
-    np.testing.assert_allclose(table["value"], texts)  # texts of different lengths count alike
+    alone = [measures.compare_active_parameters(w, [trace], "W_out", k=20) for trace in traces]
+    of_texts = sum(one["value"] for one in alone) / 2
+    np.testing.assert_allclose(table["value"], of_texts)  # texts of different lengths count the same
     with pytest.raises(ValueError, match="kind='W_Q'"):
-        measures.activated_parameters(w, traces, "W_Q")
-    with pytest.raises(ValueError, match="less than two tokens"):
-        measures.activated_parameters(w, [], "W_in")
+        measures.compare_active_parameters(w, traces, "W_Q")
+    with pytest.raises(ValueError, match="traces: have 0 tokens"):
+        measures.compare_active_parameters(w, [], "W_in")
     with pytest.raises(ValueError, match="bert-reviews has no final layer norm"):
-        measures.activated_parameters(load_weights("bert-reviews"), traces, "W_out")
+        measures.compare_active_parameters(load_weights("bert-reviews"), traces, "W_out")
