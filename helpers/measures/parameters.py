@@ -156,7 +156,9 @@ def compare_active_parameters(
 
     Source: arXiv 2209.02535, section 5.
     """
-    lengths = _check_traces(w, traces, kind)
+    lengths = _check_traces(traces, kind)
+    if w.final_scale is None:
+        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
     space, generator, rows = embedding_space(w), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
@@ -174,12 +176,10 @@ def compare_active_parameters(
     return pd.DataFrame(rows)
 
 
-def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
+def _check_traces(traces: Sequence[Trace], kind: str) -> list[int]:
     """Check the arguments of ``compare_active_parameters`` and return the number of tokens of each text."""
     if kind not in ("W_in", "W_out", "W_V", "W_O"):
         raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
-    if w.final_scale is None:
-        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
     lengths = [trace.states.shape[1] for trace in traces]
     if sum(lengths) < 2:
         raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
