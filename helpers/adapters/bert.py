@@ -91,8 +91,12 @@ class BertAdapter(TextAdapter):
 
         Source: arXiv 2410.06019, the projection step of Algorithm 1, for one-hot inputs and a normalised embedding.
         """
-        ranges = [self.vocabulary_at(i).aminmax(dim=0) for i in range(len(point))]
-        return Box(torch.stack([low for low, _ in ranges]).amin(0), torch.stack([high for _, high in ranges]).amax(0))
+        embeddings = self.vocabulary_at(0)
+        lower, upper = embeddings.amin(0), embeddings.amax(0)
+        for position in range(1, len(point)):
+            embeddings = self.vocabulary_at(position)
+            lower, upper = torch.minimum(lower, embeddings.amin(0)), torch.maximum(upper, embeddings.amax(0))
+        return Box(lower, upper)
 
     def _run_layers(self, point: Tensor) -> Tensor:
         """Run the layers on one whole point (tokens, d_model): (1, tokens, d_model)."""

@@ -81,7 +81,8 @@ class GPT2Adapter(TextAdapter):
 
     def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
         """Return the feasible box (d_model,): the range of all tokens' embeddings."""
-        return Box(*self.vocabulary_at(0).aminmax(dim=0))
+        embeddings = self.vocabulary_at(0)
+        return Box(embeddings.amin(0), embeddings.amax(0))
 
     def log_probabilities(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_vocab"]:
         """Return the log-probabilities of the word that follows a whole point."""

@@ -1,55 +1,66 @@
-"""Which tokens matter: the pullback metric beside integrated gradients and chance, with deletion as the referee."""
+"""Which tokens matter: the pullback metric and integrated gradients, compared by deletion curves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from captum.attr import IntegratedGradients
+from jaxtyping import Float
 from torch import Tensor
 
 from helpers.adapters import BertAdapter, PartsMap
 from helpers.geometry import FisherRao, PullbackMetric
 from helpers.sentences.substitutions import run_texts
 
-IG_STEPS = 50
+INTEGRATION_STEPS = 50  # captum's own default
 
 
-def pullback_importance(f: PartsMap) -> Tensor:
-    """Largest pullback length of a unit move of each part under the Fisher-Rao metric, (parts,).
+def pullback_importance(f: PartsMap) -> Float[Tensor, " parts"]:
+    """Return the largest length of a unit move of each part in the pullback of the Fisher-Rao metric.
 
     Source: arXiv 2410.06019, the largest eigenvalue of each part's block.
     """
     return PullbackMetric.at(f, f.start, FisherRao()).part_norms()
 
 
-def integrated_gradients(f: PartsMap, baseline: Tensor) -> Tensor:
-    """Size of captum's integrated gradients of the first verdict's log-probability, summed over each part, (parts,).
+def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) -> Float[Tensor, " parts"]:
+    """Return the size of captum's integrated gradients, summed over the coordinates of each part.
+
+    What is attributed is the log-probability of the class that the model predicts at the start.
 
     Args:
         f: the map.
-        baseline: (parts, d_model), where the path of integration begins.
+        baseline: where the path of integration begins.
     """
-    verdict = int(f(f.start).argmax())
-    method = IntegratedGradients(lambda points: torch.func.vmap(f)(points)[:, verdict])
-    found = method.attribute(f.start[None], baseline[None], n_steps=IG_STEPS, internal_batch_size=IG_STEPS)
-    return found[0].sum(-1).abs().detach()
+    prediction = int(f(f.start).argmax())
+    method = IntegratedGradients(lambda points: torch.func.vmap(f)(points)[:, prediction])
+    attributions = method.attribute(
+        f.start[None], baseline[None], n_steps=INTEGRATION_STEPS, internal_batch_size=INTEGRATION_STEPS
+    )
+    return attributions[0].sum(-1).abs().detach()
 
 
-def mask_baseline(adapter: BertAdapter, f: PartsMap) -> Tensor:
-    """Embeddings of [MASK] at a map's positions, (parts, d_model)."""
+def mask_baseline(adapter: BertAdapter, f: PartsMap) -> Float[Tensor, "parts d_model"]:
+    """Return the embeddings of [MASK] at the positions that may move."""
     masks = adapter.embed([adapter.tokenizer.mask_token_id] * len(f.point))
     return masks[list(f.parts)]
 
 
-def deletion_curve(adapter: BertAdapter, ids: Sequence[int], f: PartsMap, importance: Tensor) -> Tensor:
-    """Probability of the first verdict as tokens are replaced by [MASK], the most important first, (parts + 1,).
+def deletion_curve(adapter: BertAdapter, f: PartsMap, importance: Float[Tensor, " parts"]) -> Float[Tensor, " parts+1"]:
+    """Return the probability of the first prediction as tokens are replaced by [MASK], the most important first.
 
-    The lower it falls at once, the better the importance; a good one has a small mean.
+    The sooner it falls, the better the importance; a good importance has a small mean.
+
+    Args:
+        adapter: the model.
+        f: its map at the point of a text.
+        importance: one number per part that may move.
+
+    Raises:
+        ValueError: the map was not taken at the point of a text.
     """
     order = [f.parts[i] for i in importance.argsort(descending=True)]
-    texts = torch.tensor(ids).repeat(len(order) + 1, 1)
-    for made, position in enumerate(order, 1):
-        texts[made:, position] = adapter.tokenizer.mask_token_id
+    texts = torch.tensor(adapter.ids_of(f.point)).repeat(len(order) + 1, 1)
+    for count, position in enumerate(order, 1):
+        texts[count:, position] = adapter.tokenizer.mask_token_id
     outputs = run_texts(adapter, f, texts)
     return outputs[:, outputs[0].argmax()].exp()

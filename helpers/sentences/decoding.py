@@ -1,149 +1,169 @@
-"""Walked embeddings read back as texts, and what the model says of those texts.
+"""Decode walked embeddings as texts, and compare the model's predictions for both.
 
-Source: arXiv 2410.06019, Algorithm 3, for text; reading by the nearest embedding is ours.
+Source: arXiv 2410.06019, Algorithm 3, for text; decoding by the nearest embedding is ours.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters import BertAdapter, PartsMap
+from helpers.adapters import BertAdapter, BertMaskedAdapter, PartsMap
+from helpers.adapters.text import SAME_EMBEDDING
 from helpers.equivalence import ExplorationPath
-from helpers.sentences.substitutions import run_texts, total_variation
+from helpers.geometry import total_variation
+from helpers.sentences.substitutions import run_texts
+
+EMBEDDING_TOLERANCE = 0.05  # largest difference per coordinate; a norm layer gives coordinates of size about 1
 
 
 @dataclass(frozen=True, repr=False)
-class Reading:
-    """A walk over a text, read back at some of its points.
+class DecodedWalk:
+    """A walk over a text, decoded as texts at some of its points.
 
     Attributes:
-        method: how it was read.
-        tokens: at each point read, all of the text's tokens, those that may not move as they were.
-        unwalked: the text's own tokens.
-        recovered: share of the tokens that may move which are read back right from the unwalked text; a decoder that
-            misses some of them makes changes up.
-        travelled: Euclidean travel to each point read, (R,).
-        from_embedding: log-probabilities at the walked points, (R, k).
-        from_text: log-probabilities of the texts that were read, run afresh, (R, k).
+        method: how it was decoded.
+        tokens: all tokens of each decoded text; tokens that may not move are those of the original text.
+        original_tokens: the tokens of the text where the map was taken.
+        recovery_rate: share of the tokens that may move which are decoded correctly from the original text's own
+            point. A decoder that misses some of them also shows changes that the walk did not make.
+        travel: Euclidean travel up to each decoded point.
+        walk_outputs: log-probabilities at the walked points.
+        text_outputs: log-probabilities of the decoded texts, each run through the model.
     """
 
     method: str
     tokens: list[list[str]]
-    unwalked: list[str]
-    recovered: float
-    travelled: Tensor
-    from_embedding: Tensor
-    from_text: Tensor
+    original_tokens: list[str]
+    recovery_rate: float
+    travel: Float[Tensor, " R"]
+    walk_outputs: Float[Tensor, "R k"]
+    text_outputs: Float[Tensor, "R k"]
 
     @property
-    def gaps(self) -> Tensor:
-        """Wasserstein-1 distance between both predictions, all classes one apart: total variation, (R,)."""
-        return torch.stack([total_variation(a, b) for a, b in zip(self.from_embedding, self.from_text, strict=True)])
+    def gaps(self) -> Float[Tensor, " R"]:
+        """Total variation between both predictions: the Wasserstein-1 distance if all classes are at distance one."""
+        pairs = zip(self.walk_outputs, self.text_outputs, strict=True)
+        return torch.stack([total_variation(walk, text) for walk, text in pairs])
 
     @property
-    def changed(self) -> list[int]:
-        """Number of tokens that differ from the unwalked text at each point read."""
-        return [sum(a != b for a, b in zip(each, self.unwalked, strict=True)) for each in self.tokens]
-
-    @property
-    def _first_verdict(self) -> tuple[Tensor, Tensor]:
-        """Probabilities of the verdict at the first point, by embedding and by text, (R,) each."""
-        verdict = int(self.from_embedding[0].argmax())
-        return self.from_embedding[:, verdict].exp(), self.from_text[:, verdict].exp()
+    def change_counts(self) -> list[int]:
+        """Number of tokens of each decoded text that differ from the original text."""
+        return [sum(a != b for a, b in zip(text, self.original_tokens, strict=True)) for text in self.tokens]
 
     def __repr__(self) -> str:
-        return f"Reading(by {self.method}, {len(self.tokens)} points, {self.recovered:.0%} of unwalked tokens right)"
+        return (
+            f"DecodedWalk(by {self.method}, {len(self.tokens)} points, "
+            f"{self.recovery_rate:.0%} of the original tokens recovered)"
+        )
 
     def _repr_html_(self) -> str:
-        """Show one row a point: probabilities of the first point's verdict, and the tokens, changed ones in bold."""
+        """Show one row per point: the probability of the first prediction, and the tokens, changed ones in bold."""
+        first = int(self.walk_outputs[0].argmax())
+        walk, text = self.walk_outputs[:, first].exp(), self.text_outputs[:, first].exp()
         rows = "".join(
-            f"<tr><td>{float(t):.3g}</td><td>{float(e):.3f}</td><td>{float(s):.3f}</td><td>{float(gap):.2g}</td>"
-            f"<td style='text-align:left'>{_marked(tokens, self.unwalked)}</td></tr>"
-            for t, e, s, gap, tokens in zip(self.travelled, *self._first_verdict, self.gaps, self.tokens, strict=True)
+            f"<tr><td>{self.travel[i]:.3g}</td><td>{walk[i]:.3f}</td><td>{text[i]:.3f}</td><td>{self.gaps[i]:.2g}</td>"
+            f"<td style='text-align:left'>{_mark_changes(tokens, self.original_tokens)}</td></tr>"
+            for i, tokens in enumerate(self.tokens)
         )
-        heads = "".join(f"<th>{name}</th>" for name in ("travel", "p, embedding", "p, text", "gap", "text"))
-        said = f"read by {html.escape(self.method)}; {self.recovered:.0%} of the unwalked tokens come back right"
-        return f"<p>{said}</p><table><tr>{heads}</tr>{rows}</table>"
+        header = "".join(f"<th>{name}</th>" for name in ("travel", "p, embedding", "p, text", "gap", "text"))
+        note = f"decoded by {html.escape(self.method)}; {self.recovery_rate:.0%} of the original tokens recovered"
+        return f"<p>{note}</p><table><tr>{header}</tr>{rows}</table>"
 
 
-def _marked(tokens: list[str], unwalked: list[str]) -> str:
-    shown = [
+def _mark_changes(tokens: list[str], original_tokens: list[str]) -> str:
+    """Write tokens as HTML without the special ones at both ends, changed tokens in bold."""
+    marked = [
         html.escape(new) if new == old else f"<b>{html.escape(new)}</b>"
-        for new, old in zip(tokens, unwalked, strict=True)
+        for new, old in zip(tokens, original_tokens, strict=True)
     ]
-    return " ".join(shown[1:-1])
+    return " ".join(marked[1:-1])
 
 
-def read_by_cosine(adapter: BertAdapter, text: str, f: PartsMap, path: ExplorationPath, count: int = 6) -> Reading:
-    """Read a walk back by the nearest embedding at each position.
+def decode_by_embedding(adapter: BertAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
+    """Decode a walk by the nearest embedding at each position.
 
     Args:
         adapter: the model.
-        text: where the walk began.
-        f: the map that was walked on.
+        f: its map at the point of a text, on which the walk was made.
         path: the walk.
-        count: points to read, evenly spaced along the way.
+        count: number of points to decode, evenly spaced along the walk.
+
+    Raises:
+        ValueError: the map was not taken at the point of a text, or the walk was made on another map.
     """
-    return _read(adapter, text, f, path, count, "the nearest embedding", adapter.nearest_ids)
+    return _decode(adapter, f, path, count, "the nearest embedding", adapter.nearest_ids)
 
 
-def read_by_head(
-    adapter: BertAdapter, text: str, f: PartsMap, path: ExplorationPath, decoder: BertAdapter, count: int = 6
-) -> Reading:
-    """Read a walk back as the paper does: through a masked-word model of the same embeddings, most probable words.
+def decode_by_head(
+    adapter: BertAdapter, f: PartsMap, path: ExplorationPath, decoder: BertAdapter, count: int = 6
+) -> DecodedWalk:
+    """Decode a walk as the paper does: by the most probable words of a masked-word model of the same embeddings.
 
     Args:
         adapter: the model that was walked on.
-        text: where the walk began.
-        f: the map that was walked on.
+        f: its map at the point of a text, on which the walk was made.
         path: the walk.
         decoder: the masked-word model.
-        count: points to read, evenly spaced along the way.
+        count: number of points to decode, evenly spaced along the walk.
 
     Raises:
-        ValueError: the decoder has no masked-word head or other embeddings.
+        ValueError: as in ``decode_by_embedding``; the decoder has no masked-word head or other embeddings.
     """
-    check_decoder(adapter, decoder)
-    return _read(adapter, text, f, path, count, f"the head of {decoder.name}", decoder.likely_ids)
+    return _decode(adapter, f, path, count, f"the head of {decoder.name}", _check_decoder(adapter, decoder).likely_ids)
 
 
-def check_decoder(adapter: BertAdapter, decoder: BertAdapter) -> None:
-    """Raise a ValueError unless a masked-word model reads another model's embeddings as its own."""
-    if not decoder.masked:
+def _check_decoder(adapter: BertAdapter, decoder: BertAdapter) -> BertMaskedAdapter:
+    """Return the decoder after checking that it is a masked-word model with the embeddings of another model."""
+    if not isinstance(decoder, BertMaskedAdapter):
         raise ValueError(f"decoder={decoder.name!r}: has no masked-word head")
-    ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.longest]
+    ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.longest]  # a sample from the whole vocabulary
     same_size = (len(adapter.tokenizer), adapter.d_model) == (len(decoder.tokenizer), decoder.d_model)
-    if not same_size or not torch.allclose(adapter.embed(ids), decoder.embed(ids), atol=0.05):
+    if not same_size or not torch.allclose(adapter.embed(ids), decoder.embed(ids), atol=EMBEDDING_TOLERANCE):
         raise ValueError(f"decoder={decoder.name!r}: its embeddings are not those of {adapter.name!r}")
+    return decoder
 
 
-def _read(adapter, text, f, path, count, method, read) -> Reading:
-    """Read a walk back with a function from points (tokens, d_model) to token ids."""
-    ids, moving = adapter.token_ids(text), list(f.parts)
-    own_point = adapter.embed(ids)
-    if own_point.shape != f.point.shape or not torch.allclose(own_point, f.point, atol=1e-3):
-        raise ValueError(f"text={text!r}: is not the text whose map was walked on")
+def _check_path(f: PartsMap, path: ExplorationPath) -> None:
+    """Raise a ValueError unless a walk begins at the point of a map and has the map's outputs."""
     if path.points.shape[1:] != f.start.shape:
         raise ValueError(
             f"path: has points of shape {tuple(path.points.shape[1:])}, the map takes {tuple(f.start.shape)}"
         )
-    where = path.evenly(min(count, len(path) + 1))
-    texts = torch.tensor(ids).repeat(len(where), 1)
-    for row, index in enumerate(where):
-        texts[row, moving] = torch.tensor(read(f.complete(path.points[index])))[moving]
-    own = torch.tensor(read(f.point))[moving]
-    travelled = torch.cat([torch.zeros(1, dtype=torch.float64), path.step_sizes.cumsum(0)])
+    same_start = torch.allclose(path.points[0].to(f.start), f.start, atol=SAME_EMBEDDING)
+    if not same_start or path.outputs.shape[1] != len(f.names):
+        raise ValueError("path: was walked on another map; give the map on which the walk was made")
+
+
+def _decode(
+    adapter: BertAdapter,
+    f: PartsMap,
+    path: ExplorationPath,
+    count: int,
+    method: str,
+    decode_ids: Callable[[Tensor], list[int]],
+) -> DecodedWalk:
+    """Decode a walk with a function from points (tokens, d_model) to token ids."""
+    _check_path(f, path)
+    ids, positions = adapter.ids_of(f.point), list(f.parts)
+    steps = path.evenly(min(count, len(path) + 1))
+    texts = torch.tensor(ids).repeat(len(steps), 1)
+    for row, step in enumerate(steps):
+        texts[row, positions] = torch.tensor(decode_ids(f.complete(path.points[step])))[positions]
+    is_recovered = torch.tensor(decode_ids(f.point))[positions] == torch.tensor(ids)[positions]
+    travel = torch.cat([torch.zeros(1, dtype=torch.float64), path.step_sizes.cumsum(0)])
     names = adapter.tokenizer.convert_ids_to_tokens
-    return Reading(
+    return DecodedWalk(
         method=method,
         tokens=[names(row) for row in texts.tolist()],
-        unwalked=names(ids),
-        recovered=float((own == torch.tensor(ids)[moving]).double().mean()),
-        travelled=travelled[where],
-        from_embedding=path.outputs[where].cpu(),
-        from_text=run_texts(adapter, f, texts),
+        original_tokens=names(ids),
+        recovery_rate=float(is_recovered.double().mean()),
+        travel=travel[steps],
+        walk_outputs=path.outputs[steps].cpu(),
+        text_outputs=run_texts(adapter, f, texts),
     )

@@ -1,8 +1,9 @@
-"""The vocabulary under the pullback metric: what swapping in each word does to a model's output, from one Jacobian.
+"""The vocabulary under the pullback metric: the effect of substituting each word, from one Jacobian.
 
-At a token's position, putting in word w moves the point by E[w] - E[token]; its image under the Jacobian predicts the
-change of every output, for the whole vocabulary in one product. Predictions are first-order and a word is a long
-step, so the best are run through the model.
+Substituting word w for the token at a position moves the point by E[w] - E[token], where E holds the embeddings at that
+position. The image of this move under the Jacobian predicts the change of every output, for the whole vocabulary in one
+matrix product. Predictions hold to first order and a word is a long step, so the best ones are verified by running the
+model.
 
 Source: ours.
 """
@@ -14,221 +15,221 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters import PartsMap, TextAdapter
-from helpers.geometry import FisherRao, widen
-from helpers.geometry.differentiation import jacobian
-from helpers.resources.content_filter import is_offensive
+from helpers.geometry import FisherRao, jacobian, to_float64, total_variation
+from helpers.resources import is_offensive
 
-NEAR = 200  # words whose embeddings are nearest, over which predictions are judged
+NEAREST = 200  # number of words, by cosine of their embeddings, among which substitutions are looked for
 TOLERANCE = 0.02  # total variation up to which a word counts as equivalent
-BATCH = 128  # sentences run at once
+BATCH_TEXTS = 128  # texts that the model runs on at once
+BEAM_WIDENING = 4  # candidates verified per sentence of the beam: most longer rewordings leave the tolerance
 
 
 @dataclass(frozen=True, repr=False)
-class Swaps:
-    """What swapping in every word would do at every position of a text, to first order.
+class Substitutions:
+    """The predicted effect of substituting every word at every position of a text, to first order.
 
     Attributes:
         adapter: the model.
-        f: its map at the text, over the positions that may change.
-        ids: the text's tokens, special ones included.
-        words: ids of the words that may be put in, (W,).
-        changes: predicted changes of the outputs, (P, W, k), a row a position of ``f.parts``.
-        outputs: at the text, (k,).
+        f: its map at the text; its parts are the positions that may change.
+        ids: the token ids of the text, special tokens included.
+        words: ids of the words that may be substituted, (W,).
+        changes: predicted changes of the outputs, (P, W, k), one row per position of ``f.parts``.
+        outputs: outputs at the text itself, (k,).
     """
 
     adapter: TextAdapter
     f: PartsMap
     ids: list[int]
-    words: Tensor
-    changes: Tensor
-    outputs: Tensor
+    words: Int[Tensor, " W"]
+    changes: Float[Tensor, "P W k"]
+    outputs: Float[Tensor, " k"]
 
     @property
-    def norms(self) -> Tensor:
-        """Pullback length of each swap under the Fisher-Rao metric, (P, W)."""
-        flat = self.changes.flatten(0, 1).T
-        return FisherRao().weigh(self.outputs, flat).norm(dim=0).reshape(self.changes.shape[:2])
-
-    @property
-    def predicted(self) -> Tensor:
-        """Predicted total variation of the model's verdict for each swap, (P, W)."""
-        return total_variation((self.outputs + self.changes).log_softmax(-1), self.outputs)
+    def norms(self) -> Float[Tensor, "P W"]:
+        """Length of each substitution in the pullback of the Fisher-Rao metric."""
+        columns = self.changes.flatten(0, 1).T
+        return FisherRao().weigh(self.outputs, columns).norm(dim=0).reshape(self.changes.shape[:2])
 
     def token(self, position: int) -> str:
-        """Name the token that stands at a position now."""
+        """Name the token of the text at a position."""
         return self.adapter.names_of([self.ids[position]])[0]
 
     def name(self, word: int) -> str:
-        """Name the word of an index into ``words``."""
+        """Name a word, given as an index into ``words``."""
         return self.adapter.names_of([int(self.words[word])])[0]
 
-    def similarity(self, row: int) -> Tensor:
-        """Cosine of every word's embedding with that of the token at ``f.parts[row]``, (W,)."""
+    def similarity(self, row: int) -> Float[Tensor, " W"]:
+        """Return the cosine of every word's embedding with that of the token at ``f.parts[row]``."""
         position = self.f.parts[row]
-        table = normalize(self.adapter.vocabulary_at(position), dim=-1)
-        return (table @ table[self.ids[position]]).cpu()[self.words]
+        embeddings = normalize(self.adapter.vocabulary_at(position), dim=-1)
+        return (embeddings @ embeddings[self.ids[position]]).cpu()[self.words]
 
-    def nearest(self, row: int, count: int = NEAR) -> Tensor:
-        """Indices into ``words`` of those nearest by cosine to the token at ``f.parts[row]``, nearest first."""
+    def nearest(self, row: int, count: int = NEAREST) -> Int[Tensor, " count"]:
+        """Return the words nearest by cosine to the token at ``f.parts[row]``, as indices into ``words``."""
         others = self.similarity(row).masked_fill(self.words == self.ids[self.f.parts[row]], -torch.inf)
         return others.argsort(descending=True)[:count]
 
-    def verify(self, row: int, words: Tensor) -> Tensor:
-        """Run the model with each of these words at ``f.parts[row]``: outputs (count, k)."""
-        position = self.f.parts[row]
+    def verify(self, row: int, words: Int[Tensor, " count"]) -> Float[Tensor, "count k"]:
+        """Run the model with each of these words, indices into ``words``, at ``f.parts[row]``."""
         texts = torch.tensor(self.ids).repeat(len(words), 1)
-        texts[:, position] = self.words[words]
+        texts[:, self.f.parts[row]] = self.words[words]
         return run_texts(self.adapter, self.f, texts)
 
     def __repr__(self) -> str:
-        return f"Swaps({len(self.f.parts)} positions, {len(self.words):,} words each)"
+        return f"Substitutions({len(self.f.parts)} positions, {len(self.words):,} words each)"
 
 
 @torch.no_grad()
-def run_texts(adapter: TextAdapter, f: PartsMap, texts: Tensor) -> Tensor:
-    """Run texts (N, tokens) that differ from a map's own only where it may move: outputs (N, k)."""
-    found = []
-    for batch in texts.split(BATCH):
-        found.append(torch.func.vmap(f)(adapter.embed(batch)[:, list(f.parts)]))
-    return torch.cat(found).cpu()
+def run_texts(adapter: TextAdapter, f: PartsMap, texts: Int[Tensor, "N tokens"]) -> Float[Tensor, "N k"]:
+    """Run the model on token ids that differ from the text of a map only at the positions that may move."""
+    points = (adapter.embed(batch)[:, list(f.parts)] for batch in texts.split(BATCH_TEXTS))
+    return torch.cat([torch.func.vmap(f)(batch) for batch in points]).cpu()
 
 
-def total_variation(outputs: Tensor, reference: Tensor) -> Tensor:
-    """Half the summed change of probabilities between log-probabilities (..., k) and (k,)."""
-    return (outputs.exp() - reference.exp()).abs().sum(-1) / 2
+def predict_substitutions(
+    adapter: TextAdapter, text: str, target: int | Sequence[int | str] | None = None
+) -> Substitutions:
+    """Predict the effect of every word of the vocabulary at every position of a text.
 
-
-def predict_swaps(adapter: TextAdapter, text: str, target: int | Sequence[int | str] | None = None) -> Swaps:
-    """Predict what every word of the vocabulary would do at every position of a text.
-
-    Positions are the whole words of the text; words are whole words of letters that are not offensive.
+    Positions are the text's whole words; the words substituted are whole words of letters that are not offensive.
 
     Args:
         adapter: the model.
-        text: to change.
-        target: as ``adapter.output_map`` takes it.
+        text: the text to change.
+        target: the classes to distinguish, as in ``adapter.output_map``.
 
     Raises:
-        ValueError: a text that the model cannot take, or without a whole word in it.
+        ValueError: a text that the model cannot take, or that contains no whole word.
     """
-    point = adapter.encode(text)
-    ids, known = adapter.token_ids(text), adapter.whole_words()
-    ends = [i + 1 == len(ids) or not adapter.continues(ids[i + 1]) for i in range(len(ids))]
-    whole = [i for i in adapter.movable(point) if ids[i] in known and ends[i]]
-    if not whole:
-        raise ValueError(f"text={text!r}: has no word that the model knows whole")
-    f = adapter.output_map(point, whole, target)
+    point, ids, vocabulary = adapter.encode(text), adapter.token_ids(text), adapter.whole_words()
+    is_end = [i + 1 == len(ids) or not adapter.continues(ids[i + 1]) for i in range(len(ids))]
+    positions = [i for i in adapter.movable(point) if ids[i] in vocabulary and is_end[i]]
+    if not positions:
+        raise ValueError(f"text={text!r}: has no word that is one token of the model; use more common words")
+    f = adapter.output_map(point, positions, target)
     outputs, rows = jacobian(f, f.start)
-    words = torch.tensor([i for i, word in known.items() if not is_offensive(word)])
+    words = torch.tensor([i for i, word in vocabulary.items() if not is_offensive(word)])
     changes = [(adapter.vocabulary_at(i)[words] - point[i]) @ rows[:, row].T for row, i in enumerate(f.parts)]
-    return Swaps(adapter, f, ids, words, torch.stack(changes).cpu(), outputs.cpu())
+    return Substitutions(adapter, f, ids, words, torch.stack(changes).cpu(), outputs.cpu())
 
 
-def equivalent_words(swaps: Swaps, tolerance: float = TOLERANCE, tried: int = 60) -> pd.DataFrame:
-    """List words that the model holds equivalent where they would stand, each verified.
+def equivalent_words(substitutions: Substitutions, tolerance: float = TOLERANCE, candidates: int = 60) -> pd.DataFrame:
+    """List words that hardly change the model's output at their position, all of them verified.
 
-    Among the nearest words by embedding at each position, those with the smallest predicted change are run through
-    the model; those within the tolerance are listed, the nearest first.
+    At each position, those of the nearest words by embedding with the smallest predicted change are run through the
+    model. The words within the tolerance are listed, the nearest first.
 
     Args:
-        swaps: from ``predict_swaps``.
-        tolerance: largest total variation of the model's verdict.
-        tried: words run through the model at each position.
+        substitutions: from ``predict_substitutions``.
+        tolerance: largest total variation of the model's output.
+        candidates: number of words that are run through the model at each position.
     """
-    found = []
-    for row in range(len(swaps.f.parts)):
-        near = swaps.nearest(row)
-        quiet = swaps.norms[row, near].argsort()[:tried].sort().values
-        found.append(_table(swaps, row, near[quiet]))
-    table = pd.concat(found, ignore_index=True)
+    tables = []
+    for row, norms in enumerate(substitutions.norms):
+        near = substitutions.nearest(row)
+        smallest = norms[near].argsort()[:candidates].sort().values
+        tables.append(_tabulate_words(substitutions, row, near[smallest]))
+    table = pd.concat(tables, ignore_index=True)
     return table[table["verified"] <= tolerance].reset_index(drop=True)
 
 
-def mind_changers(swaps: Swaps, tried: int = 20) -> pd.DataFrame:
-    """List the words that change the model's mind most, each verified, the largest verified change first."""
-    found = [_table(swaps, row, swaps.norms[row].argsort(descending=True)[:tried]) for row in range(len(swaps.f.parts))]
-    return pd.concat(found).sort_values("verified", ascending=False, ignore_index=True)
+def influential_words(substitutions: Substitutions, candidates: int = 20) -> pd.DataFrame:
+    """List the words that are predicted to change the output most, the largest verified change first.
+
+    Args:
+        substitutions: from ``predict_substitutions``.
+        candidates: number of words that are run through the model and listed at each position.
+    """
+    largest = substitutions.norms.argsort(dim=1, descending=True)[:, :candidates]
+    tables = [_tabulate_words(substitutions, row, words) for row, words in enumerate(largest)]
+    return pd.concat(tables).sort_values("verified", ascending=False, ignore_index=True)
 
 
-def _table(swaps: Swaps, row: int, words: Tensor) -> pd.DataFrame:
-    """Tabulate some words at a position: predicted beside verified total variation, and the verdict."""
-    outputs, position = swaps.verify(row, words), swaps.f.parts[row]
+def _tabulate_words(substitutions: Substitutions, row: int, words: Tensor) -> pd.DataFrame:
+    """Tabulate words at a position: predicted and verified total variation, and the prediction of the model."""
+    before, position = substitutions.outputs, substitutions.f.parts[row]
+    predicted = (before + substitutions.changes[row, words]).log_softmax(-1)
+    verified = substitutions.verify(row, words)
     return pd.DataFrame(
         {
             "position": position,
-            "token": swaps.token(position),
-            "word": [swaps.name(int(word)) for word in words],
-            "similarity": swaps.similarity(row)[words].tolist(),
-            "predicted": swaps.predicted[row, words].tolist(),
-            "verified": total_variation(outputs, swaps.outputs).tolist(),
-            "verdict": [swaps.f.names[i] for i in outputs.argmax(1)],
+            "token": substitutions.token(position),
+            "word": [substitutions.name(int(word)) for word in words],
+            "similarity": substitutions.similarity(row)[words].tolist(),
+            "predicted": total_variation(predicted, before).tolist(),
+            "verified": total_variation(verified, before).tolist(),
+            "prediction": [substitutions.f.names[i] for i in verified.argmax(1)],
         }
     )
 
 
-def prediction_quality(swaps: Swaps, count: int = NEAR) -> pd.DataFrame:
+def prediction_quality(substitutions: Substitutions, count: int = NEAREST) -> pd.DataFrame:
     """Compare predicted with verified changes over the nearest words at each position.
 
-    The change is that of the first verdict's log-odds, with its sign; ``spearman`` is their rank correlation.
+    The change is that of the log-odds of the class that the model predicts for the text, with its sign. The column
+    ``spearman`` is the rank correlation of predicted and verified changes.
     """
-    verdict, found = int(swaps.outputs.argmax()), []
-    p = widen(swaps.outputs[verdict]).exp()
-    for row, position in enumerate(swaps.f.parts):
-        words = swaps.nearest(row, count)
-        predicted = widen(swaps.changes[row, words, verdict]) / (1 - p)
-        verified = _log_odds(swaps.verify(row, words)[:, verdict]) - _log_odds(swaps.outputs[verdict])
-        agreement = spearmanr(predicted.numpy(), verified.numpy()).statistic
-        found.append({"position": position, "token": swaps.token(position), "spearman": agreement})
-    return pd.DataFrame(found)
+    prediction, rows = int(substitutions.outputs.argmax()), []
+    before = substitutions.outputs[prediction]
+    for row, position in enumerate(substitutions.f.parts):
+        words = substitutions.nearest(row, count)
+        predicted = to_float64(substitutions.changes[row, words, prediction]) / (1 - to_float64(before).exp())
+        verified = _log_odds(substitutions.verify(row, words)[:, prediction]) - _log_odds(before)
+        correlation = spearmanr(predicted.numpy(), verified.numpy()).statistic
+        rows.append({"position": position, "token": substitutions.token(position), "spearman": correlation})
+    return pd.DataFrame(rows)
 
 
 def _log_odds(log_probability: Tensor) -> Tensor:
-    value = widen(log_probability)
+    value = to_float64(log_probability)
     return value - torch.log1p(-value.exp())
 
 
 def equivalent_sentences(
-    swaps: Swaps, most_swaps: int = 3, beam: int = 8, tolerance: float = TOLERANCE
+    substitutions: Substitutions, max_substitutions: int = 3, beam: int = 8, tolerance: float = TOLERANCE
 ) -> pd.DataFrame:
-    """Reword a whole text by a beam over positions; every sentence listed was run through the model.
+    """Reword a text by a beam search over positions; every listed sentence was run through the model.
 
     Args:
-        swaps: from ``predict_swaps``.
-        most_swaps: words that may differ.
-        beam: sentences kept after each swap, those with the most similar words first.
-        tolerance: largest total variation of the model's verdict.
+        substitutions: from ``predict_substitutions``.
+        max_substitutions: largest number of words that differ.
+        beam: sentences that are extended after each substitution: those with the most similar words.
+        tolerance: largest total variation of the model's output.
 
     Returns:
-        One row a sentence: swaps, verified total variation, the text with its new words in capitals.
+        One row per sentence: number of substitutions, verified total variation, the text with new words in capitals.
     """
-    words = equivalent_words(swaps, tolerance).groupby("position").head(beam)
-    id_of = {word: i for i, word in swaps.adapter.whole_words().items()}
-    pool = [(r.position, id_of[r.word], r.similarity) for r in words.itertuples()]
-    kept, found = {tuple(swaps.ids): 0.0}, []
-    for made in range(1, most_swaps + 1):
+    words = equivalent_words(substitutions, tolerance).groupby("position").head(beam)
+    id_of = {word: i for i, word in substitutions.adapter.whole_words().items()}
+    options = [(row.position, id_of[row.word], row.similarity) for row in words.itertuples()]
+    scores, rows = {tuple(substitutions.ids): 0.0}, []
+    for count in range(1, max_substitutions + 1):
         longer = {
             (*text[:position], word, *text[position + 1 :]): score + similarity
-            for text, score in kept.items()
-            for position, word, similarity in pool
-            if text[position] == swaps.ids[position]
+            for text, score in scores.items()
+            for position, word, similarity in options
+            if text[position] == substitutions.ids[position]
         }
         if not longer:
             break
-        texts = sorted(longer, key=longer.get, reverse=True)[: 4 * beam]
-        changes = total_variation(run_texts(swaps.adapter, swaps.f, torch.tensor(texts)), swaps.outputs)
-        held = [(text, change) for text, change in zip(texts, changes.tolist(), strict=True) if change <= tolerance]
-        kept = {text: longer[text] for text, _ in held[:beam]}
-        found += [{"swaps": made, "verified": c, "sentence": _shown(swaps, t)} for t, c in held[:beam]]
-    return pd.DataFrame(found, columns=["swaps", "verified", "sentence"])
+        texts = sorted(longer, key=lambda text: longer[text], reverse=True)[: BEAM_WIDENING * beam]
+        outputs = run_texts(substitutions.adapter, substitutions.f, torch.tensor(texts))
+        variations = total_variation(outputs, substitutions.outputs).tolist()
+        accepted = [(text, size) for text, size in zip(texts, variations, strict=True) if size <= tolerance][:beam]
+        scores = {text: longer[text] for text, _ in accepted}
+        rows += [(count, size, _write_text(substitutions, text)) for text, size in accepted]
+    return pd.DataFrame(rows, columns=["substitutions", "verified", "sentence"])
 
 
-def _shown(swaps: Swaps, text: tuple[int, ...]) -> str:
+def _write_text(substitutions: Substitutions, text: tuple[int, ...]) -> str:
     """Write a reworded text with its new words in capitals."""
-    tokens = swaps.adapter.tokenizer.convert_ids_to_tokens(text)
-    marked = [new.upper() if text[i] != swaps.ids[i] else new for i, new in enumerate(tokens)]
-    return swaps.adapter.tokenizer.convert_tokens_to_string(marked[swaps.adapter.inner])
+    adapter = substitutions.adapter
+    tokens = adapter.tokenizer.convert_ids_to_tokens(text)
+    marked = [token.upper() if text[i] != substitutions.ids[i] else token for i, token in enumerate(tokens)]
+    return adapter.tokenizer.convert_tokens_to_string(marked[adapter.inner])

@@ -6,7 +6,7 @@ import torch
 from helpers import FisherRao, PullbackMetric, jacobian
 from helpers.adapters import GPT2Adapter
 from helpers.geometry.low_rank import SoftmaxFisherRao, mean_block_metric
-from helpers.sentences.substitutions import equivalent_sentences, equivalent_words, predict_swaps
+from helpers.sentences import equivalent_sentences, equivalent_words, predict_substitutions
 
 TEXT = "The acting was superb and the story is very"
 
@@ -69,16 +69,16 @@ def test_the_mean_metric_is_the_mean_of_the_parts_blocks(gpt2):
 
 
 def test_words_that_it_would_not_miss_are_verified(gpt2):
-    swaps = predict_swaps(gpt2, TEXT)
-    words = equivalent_words(swaps)
+    substitutions = predict_substitutions(gpt2, TEXT)
+    words = equivalent_words(substitutions)
     assert len(words) > 10
     assert (words["verified"] <= 0.02).all()
     word = words[words["token"] == "superb"].iloc[0]["word"]
-    f = gpt2.output_map(gpt2.encode(TEXT), target=list(swaps.f.names[:-1]))
-    reworded = gpt2.output_map(gpt2.encode(TEXT.replace("superb", word)), target=list(swaps.f.names[:-1]))
+    f = gpt2.output_map(gpt2.encode(TEXT), target=list(substitutions.f.names[:-1]))
+    reworded = gpt2.output_map(gpt2.encode(TEXT.replace("superb", word)), target=list(substitutions.f.names[:-1]))
     change = (f(f.start).exp() - reworded(reworded.start).exp()).abs().sum() / 2
     assert float(change) == pytest.approx(float(words[words["word"] == word].iloc[0]["verified"]), abs=1e-4)
-    assert word.upper() in " ".join(equivalent_sentences(swaps, most_swaps=1, beam=40)["sentence"])
+    assert word.upper() in " ".join(equivalent_sentences(substitutions, max_substitutions=1, beam=40)["sentence"])
 
 
 def test_names_tell_words_from_pieces(gpt2):
@@ -91,7 +91,7 @@ def test_names_tell_words_from_pieces(gpt2):
 
 
 def test_what_it_cannot_take_is_named(gpt2):
-    with pytest.raises(ValueError, match="is a 'bert' model with head .* wanted 'gpt2' with one of GPT2LMHeadModel"):
+    with pytest.raises(ValueError, match=r"is a 'bert' model with head .* wanted 'gpt2' with one of GPT2LMHeadModel"):
         GPT2Adapter.load("bert-reviews")
     with pytest.raises(ValueError, match="takes at most 128"):
         gpt2.encode("film " * 200)

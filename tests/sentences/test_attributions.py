@@ -1,10 +1,10 @@
-"""Importance: closed forms for a linear map, completeness of integrated gradients, deletion as the referee."""
+"""Importance: unit moves, completeness of integrated gradients, and deletion curves below chance."""
 
 import pytest
 import torch
 
 from helpers.datasets import read_sentences
-from helpers.sentences.attributions import deletion_curve, integrated_gradients, mask_baseline, pullback_importance
+from helpers.sentences import deletion_curve, integrated_gradients, mask_baseline, pullback_importance
 
 TEXT = "A warm and funny film, with two fine actors."
 
@@ -32,14 +32,14 @@ def test_importance_is_the_largest_response_to_a_unit_move(bert):
 def test_deletion_finds_both_better_than_chance(bert):
     means = {"metric": 0.0, "gradients": 0.0, "chance": 0.0}
     for seed, text in enumerate(read_sentences("review")["text"].tolist()[::10][:12]):
-        f, ids = bert.output_map(bert.encode(text)), bert.token_ids(text)
+        f = bert.output_map(bert.encode(text))
         orders = {
             "metric": pullback_importance(f),
             "gradients": integrated_gradients(f, mask_baseline(bert, f)),
             "chance": torch.rand(len(f.parts), generator=torch.Generator().manual_seed(seed)),
         }
         for name, importance in orders.items():
-            curve = deletion_curve(bert, ids, f, importance)
+            curve = deletion_curve(bert, f, importance)
             assert curve[0] == pytest.approx(float(f(f.start).exp().max()), abs=1e-4)
             means[name] += float(curve.mean())
     assert means["metric"] < means["chance"]

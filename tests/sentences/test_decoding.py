@@ -1,11 +1,11 @@
-"""Reading back: exact where nothing moved, honest about its own mistakes, and about the gap to the text."""
+"""Decoded walks: exact where nothing moved, with the decoder's own errors and the gap to the decoded text."""
 
 import pytest
 import torch
 
 from helpers import leave_class, walk_class
-from helpers.adapters import BertAdapter
-from helpers.sentences.decoding import read_by_cosine, read_by_head
+from helpers.adapters import BertMaskedAdapter
+from helpers.sentences import decode_by_embedding, decode_by_head
 
 TEXT = "A warm and funny film, with two fine actors."
 
@@ -16,55 +16,66 @@ def walk(bert):
     return f, walk_class(f, f.start, travel=float(f.start.norm()))
 
 
-def test_the_start_reads_as_the_text(bert, masked_bert, walk):
+def test_the_start_decodes_as_the_text(bert, masked_bert, walk):
     f, path = walk
-    reading = read_by_cosine(bert, TEXT, f, path, count=3)
-    assert reading.recovered == 1.0
-    assert reading.tokens[0] == reading.unwalked
-    assert reading.changed[0] == 0
-    assert reading.gaps[0] < 1e-4
-    assert torch.equal(reading.from_embedding, path.outputs[path.evenly(3)])
-    by_head = read_by_head(bert, TEXT, f, path, masked_bert, count=3)
-    assert by_head.recovered >= 0.8
-    assert (by_head.changed[0] == 0) == (by_head.recovered == 1.0)
+    decoded = decode_by_embedding(bert, f, path, count=3)
+    assert decoded.recovery_rate == 1.0
+    assert decoded.tokens[0] == decoded.original_tokens == bert.tokens(TEXT)
+    assert decoded.change_counts[0] == 0
+    assert decoded.gaps[0] < 1e-4
+    assert torch.equal(decoded.walk_outputs, path.outputs[path.evenly(3)])
+    by_head = decode_by_head(bert, f, path, masked_bert, count=3)
+    assert by_head.recovery_rate >= 0.8
+    assert by_head.change_counts[0] == round((1 - by_head.recovery_rate) * len(f.parts))
 
 
-def test_a_word_that_was_walked_to_is_read(bert):
+def test_a_word_that_was_walked_to_is_decoded(bert):
     x = bert.encode(TEXT)
-    place = bert.tokens(TEXT).index("film")
-    f = bert.output_map(x, parts=[place])
-    other = bert.vocabulary_at(place)[bert.tokenizer.convert_tokens_to_ids("movie")][None]
+    position = bert.tokens(TEXT).index("film")
+    f = bert.output_map(x, parts=[position])
+    other = bert.vocabulary_at(position)[bert.tokenizer.convert_tokens_to_ids("movie")][None]
     path = walk_class(f, f.start, travel=50.0, towards=other)
-    reading = read_by_cosine(bert, TEXT, f, path, count=4)
-    assert reading.tokens[-1][place] == "movie"
-    assert reading.changed[-1] == 1
+    decoded = decode_by_embedding(bert, f, path, count=4)
+    assert decoded.tokens[-1][position] == "movie"
+    assert decoded.change_counts[-1] == 1
     assert path.drift.max() <= 1e-4
-    assert "<b>movie</b>" in reading._repr_html_()
+    assert "<b>movie</b>" in decoded._repr_html_()
 
 
-def test_texts_are_run_afresh(bert, walk):
+def test_decoded_texts_are_run_through_the_model(bert, walk):
     f, _ = walk
     path = leave_class(f, f.start)
-    reading = read_by_cosine(bert, TEXT, f, path, count=2)
-    said = bert.predict(bert.encode(bert.tokenizer.convert_tokens_to_string(reading.tokens[-1][1:-1])))
-    assert torch.allclose(reading.from_text[-1].exp(), said, atol=1e-4)
-    assert reading.gaps[-1] == pytest.approx(float((said - path.outputs[-1].exp()).abs().sum() / 2), abs=1e-4)
+    decoded = decode_by_embedding(bert, f, path, count=2)
+    text = bert.tokenizer.convert_tokens_to_string(decoded.tokens[-1][1:-1])
+    probabilities = bert.predict(bert.encode(text))
+    assert torch.allclose(decoded.text_outputs[-1].exp(), probabilities, atol=1e-4)
+    gap = float((probabilities - path.outputs[-1].exp()).abs().sum() / 2)
+    assert decoded.gaps[-1] == pytest.approx(gap, abs=1e-4)
 
 
-def test_a_walk_over_another_text_is_named(bert, walk):
+def test_a_walk_on_another_map_is_named(bert, walk):
     f, path = walk
-    with pytest.raises(ValueError, match="is not the text"):
-        read_by_cosine(bert, "A cold and dull film, with two bad actors.", f, path)
+    other = bert.output_map(bert.encode("A cold and dull film, with two bad actors."))
+    assert other.start.shape == f.start.shape
+    with pytest.raises(ValueError, match="path: was walked on another map"):
+        decode_by_embedding(bert, other, path)
     one = bert.output_map(bert.encode(TEXT), parts=[2])
     with pytest.raises(ValueError, match="the map takes"):
-        read_by_cosine(bert, TEXT, one, path)
+        decode_by_embedding(bert, one, path)
 
 
-def test_a_decoder_that_cannot_read_is_named(bert, masked_bert, walk, tmp_path):
+def test_a_map_at_a_moved_point_is_named(bert):
+    moved = bert.output_map(bert.encode(TEXT) + 0.01, parts=[2])
+    path = walk_class(moved, moved.start, travel=1.0)
+    with pytest.raises(ValueError, match="it is not the point of a text"):
+        decode_by_embedding(bert, moved, path)
+
+
+def test_a_decoder_that_cannot_decode_is_named(bert, masked_bert, walk):
     f, path = walk
     with pytest.raises(ValueError, match="no masked-word head"):
-        read_by_head(bert, TEXT, f, path, bert)
-    other = BertAdapter("other", masked_bert.model, masked_bert.tokenizer)
+        decode_by_head(bert, f, path, bert)
+    other = BertMaskedAdapter("other", masked_bert.model, masked_bert.tokenizer)
     other.embed = lambda ids: masked_bert.embed(ids) + 1
     with pytest.raises(ValueError, match="embeddings are not those of"):
-        read_by_head(bert, TEXT, f, path, other)
+        decode_by_head(bert, f, path, other)

@@ -1,107 +1,100 @@
-"""Swaps: predictions are the Jacobian's, what is listed was verified, offensive words stay out."""
+"""Substitutions: predictions come from the Jacobian, listed words are verified, offensive words are left out."""
 
 import pytest
 import torch
 
-from helpers.resources.content_filter import is_offensive
-from helpers.sentences.substitutions import (
+from helpers.datasets import read_sentences
+from helpers.geometry import total_variation
+from helpers.resources import is_offensive
+from helpers.sentences import (
     equivalent_sentences,
     equivalent_words,
-    mind_changers,
-    predict_swaps,
+    influential_words,
+    predict_substitutions,
     prediction_quality,
-    total_variation,
 )
 
 TEXT = "A warm and funny film, with two fine actors."
 
 
 @pytest.fixture(scope="module")
-def swaps(bert):
-    return predict_swaps(bert, TEXT)
+def substitutions(bert):
+    return predict_substitutions(bert, TEXT)
 
 
 def probability_of(bert, text):
     return bert.predict(bert.encode(text))
 
 
-def test_a_predicted_change_is_the_derivative(bert, swaps):
+def test_a_predicted_change_is_the_derivative(bert, substitutions):
     point, row, word = bert.encode(TEXT), 3, 500
-    position = swaps.f.parts[row]
-    move = bert.vocabulary_at(position)[swaps.words[word]] - point[position]
+    position = substitutions.f.parts[row]
+    move = bert.vocabulary_at(position)[substitutions.words[word]] - point[position]
     step = torch.zeros_like(point)
     step[position] = 0.01 * move
     numeric = (bert.log_probabilities(point + step) - bert.log_probabilities(point - step)) / 0.02
-    assert torch.allclose(swaps.changes[row, word], numeric, atol=0.02 * float(swaps.changes.abs().max()))
+    assert torch.allclose(
+        substitutions.changes[row, word], numeric, atol=0.02 * float(substitutions.changes.abs().max())
+    )
 
 
-def test_only_whole_words_change_and_only_into_words(bert, swaps):
-    tokens = [swaps.token(position) for position in swaps.f.parts]
+def test_only_whole_words_change_and_only_into_words(bert, substitutions):
+    tokens = [substitutions.token(position) for position in substitutions.f.parts]
     assert tokens == ["a", "warm", "and", "funny", "film", "with", "two", "fine", "actors"]
-    names = {swaps.name(i) for i in range(len(swaps.words))}
+    names = {substitutions.name(i) for i in range(len(substitutions.words))}
     assert all(name.isalpha() for name in names)
     assert not any(is_offensive(name) for name in names)
     assert {"film", "terrible"} <= names
 
 
-def test_equivalent_words_are_verified(bert, swaps):
-    table = equivalent_words(swaps)
+def test_equivalent_words_are_verified(bert, substitutions):
+    table = equivalent_words(substitutions)
     assert len(table) > 20
     assert (table["verified"] <= 0.02).all()
     assert (table["word"] != table["token"]).all()
     reference = probability_of(bert, TEXT)
     for row in table.sample(5, random_state=0).itertuples():
-        words = [*bert.tokenizer.convert_ids_to_tokens(swaps.ids)]
+        words = [*bert.tokenizer.convert_ids_to_tokens(substitutions.ids)]
         words[row.position] = row.word
-        said = probability_of(bert, bert.tokenizer.convert_tokens_to_string(words[1:-1]))
-        assert (said - reference).abs().sum() / 2 == pytest.approx(row.verified, abs=1e-4)
+        output = probability_of(bert, bert.tokenizer.convert_tokens_to_string(words[1:-1]))
+        assert (output - reference).abs().sum() / 2 == pytest.approx(row.verified, abs=1e-4)
 
 
-def test_mind_changers_change_the_verdict(swaps):
-    table = mind_changers(swaps)
+def test_influential_words_change_the_prediction(substitutions):
+    table = influential_words(substitutions)
     assert table["verified"].is_monotonic_decreasing
-    assert set(table["verdict"]) == {"negative", "positive"}
+    assert set(table["prediction"]) == {"negative", "positive"}
 
 
-def test_equivalent_sentences_are_verified(bert, swaps):
-    table = equivalent_sentences(swaps, most_swaps=2, beam=4)
-    assert set(table["swaps"]) == {1, 2}
+def test_equivalent_sentences_are_verified(bert, substitutions):
+    table = equivalent_sentences(substitutions, max_substitutions=2, beam=4)
+    assert set(table["substitutions"]) == {1, 2}
     reference = probability_of(bert, TEXT).log()
     for row in table.itertuples():
-        assert sum(word.isupper() for word in row.sentence.split()) == row.swaps
-        said = probability_of(bert, row.sentence).log()
-        assert total_variation(said, reference) == pytest.approx(row.verified, abs=1e-4)
+        assert sum(word.isupper() for word in row.sentence.split()) == row.substitutions
+        output = probability_of(bert, row.sentence).log()
+        assert total_variation(output, reference) == pytest.approx(row.verified, abs=1e-4)
         assert row.verified <= 0.02
 
 
 def test_most_of_twenty_sentences_can_be_reworded_and_predictions_rank_well(bert):
-    from helpers.datasets import read_sentences
-
     reworded, agreement = 0, []
     for number, text in enumerate(read_sentences("review")["text"].tolist()[::10][:20]):
-        swaps = predict_swaps(bert, text)
-        reworded += len(equivalent_words(swaps, tried=5)) > 0
+        substitutions = predict_substitutions(bert, text)
+        reworded += len(equivalent_words(substitutions, candidates=5)) > 0
         if number % 4 == 0:
-            agreement += prediction_quality(swaps)["spearman"].tolist()
+            agreement += prediction_quality(substitutions)["spearman"].tolist()
     assert reworded >= 15
     assert torch.tensor(agreement).median() >= 0.7
 
 
-def test_swaps_work_at_a_mask(masked_bert):
-    swaps = predict_swaps(masked_bert, "The nurse said that [MASK] was late.", target=["he", "she"])
-    assert swaps.outputs.shape == (3,)
-    table = mind_changers(swaps, tried=5)
-    assert set(table["verdict"]) <= {"he", "she", "the rest"}
+def test_substitutions_work_at_a_mask(masked_bert):
+    substitutions = predict_substitutions(masked_bert, "The nurse said that [MASK] was late.", target=["he", "she"])
+    assert substitutions.outputs.shape == (3,)
+    table = influential_words(substitutions, candidates=5)
+    assert set(table["prediction"]) <= {"he", "she", "the rest"}
 
 
 def test_a_text_without_a_whole_word_is_named(bert):
-    with pytest.raises(ValueError, match="no word that the model knows whole"):
-        predict_swaps(bert, "... !")
-
-
-def test_the_offensive_list():
-    assert is_offensive("SHIT")
-    assert is_offensive("Ġbitch")
-    assert is_offensive("##whores")
-    assert not is_offensive("class")
-    assert not is_offensive("film")
+    with pytest.raises(ValueError, match="has no word that is one token"):
+        predict_substitutions(bert, "... !")
