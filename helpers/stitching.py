@@ -188,43 +188,43 @@ class StitchingTable:
 
     Attributes:
         accuracy: with the kernel of the embeddings.
-        random: accuracy with random kernels.
-        shuffled: accuracy with kernels of the base's shuffled words.
+        random_accuracy: with random kernels.
+        shuffled_accuracy: with kernels of the base's shuffled words.
         at_median: accuracy if the threshold is each classifier's median log-odds.
         area, random_area, shuffled_area: the areas with the same kernels.
-        donor, donor_area: accuracy and area of the classifier itself.
+        donor_accuracy, donor_area: accuracy and area of the classifier itself.
         chance: share of the more frequent label.
-        texts: number of texts.
+        n_texts: number of texts.
     """
 
     accuracy: Accuracies
-    random: ControlAccuracies
-    shuffled: ControlAccuracies
+    random_accuracy: ControlAccuracies
+    shuffled_accuracy: ControlAccuracies
     at_median: Accuracies
     area: Accuracies
     random_area: ControlAccuracies
     shuffled_area: ControlAccuracies
-    donor: float
+    donor_accuracy: float
     donor_area: float
     chance: float
-    texts: int
+    n_texts: int
 
     def interval(self, accuracy: float) -> tuple[float, float]:
         """Return the 95% interval (Wilson) of an accuracy over the texts."""
-        interval = binomtest(round(accuracy * self.texts), self.texts).proportion_ci(method="wilson")
+        interval = binomtest(round(accuracy * self.n_texts), self.n_texts).proportion_ci(method="wilson")
         return float(interval.low), float(interval.high)
 
     @property
     def beats_controls(self) -> Bool[Tensor, "keeps transplants"]:
         """Which classifiers are more accurate than all controls with the same layers."""
-        return self.accuracy > torch.cat([self.random, self.shuffled]).amax(0)
+        return self.accuracy > torch.cat([self.random_accuracy, self.shuffled_accuracy]).amax(0)
 
     def __repr__(self) -> str:
-        low, high = self.interval(self.donor)
+        low, high = self.interval(self.donor_accuracy)
         return (
-            f"StitchingTable({self.texts:,} texts; donor {self.donor:.1%} ({low:.1%} to {high:.1%}), chance "
+            f"StitchingTable({self.n_texts:,} texts; donor {self.donor_accuracy:.1%} ({low:.1%} to {high:.1%}), chance "
             f"{self.chance:.1%}; best of {self.accuracy.numel()} stitched {self.accuracy.max():.1%}, best of "
-            f"{self.random.numel()} random {self.random.max():.1%})"
+            f"{self.random_accuracy.numel()} random {self.random_accuracy.max():.1%})"
         )
 
     def _repr_html_(self) -> str:
@@ -263,20 +263,20 @@ def stitching_table(
     kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
     odds, donor_odds = _log_odds(classifier, base, tokens, kernels)
     positive, parts = labels.bool(), [1, len(seeds), len(shuffles)]
-    accuracy, random, shuffled = _accuracy(odds > 0, positive).split(parts)
+    accuracy, random_accuracy, shuffled_accuracy = _accuracy(odds > 0, positive).split(parts)
     area, random_area, shuffled_area = _area(odds, positive).split(parts)
     return StitchingTable(
         accuracy=accuracy[0],
-        random=random,
-        shuffled=shuffled,
+        random_accuracy=random_accuracy,
+        shuffled_accuracy=shuffled_accuracy,
         at_median=_accuracy(odds[0] > odds[0].quantile(0.5, dim=-1, keepdim=True), positive),
         area=area[0],
         random_area=random_area,
         shuffled_area=shuffled_area,
-        donor=float(_accuracy(donor_odds > 0, positive)),
+        donor_accuracy=float(_accuracy(donor_odds > 0, positive)),
         donor_area=float(_area(donor_odds, positive)),
         chance=float(labels.bincount().max() / len(labels)),
-        texts=len(labels),
+        n_texts=len(labels),
     )
 
 

@@ -148,7 +148,11 @@ def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, 
     noise = random_kernel(kernel, torch.Generator().manual_seed(3))
     mixed = embedding_kernel(donor, base, torch.Generator().manual_seed(4))
     for keep, transplant in [(0, 4), (1, 1), (4, 0)]:
-        for accuracy, used in ((table.accuracy, kernel), (table.random[0], noise), (table.shuffled[0], mixed)):
+        for accuracy, used in (
+            (table.accuracy, kernel),
+            (table.random_accuracy[0], noise),
+            (table.shuffled_accuracy[0], mixed),
+        ):
             predictions = stitch(donor, base, keep, transplant, used)(ids[few], mask[few]).argmax(1)
             assert accuracy[keep, transplant] == pytest.approx(float((predictions == labels[few]).double().mean()))
     assert table.area.shape == table.random_area[0].shape == table.shuffled_area[0].shape == (5, 5)
@@ -157,10 +161,10 @@ def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, 
     assert table.area[4, 0] == pytest.approx(float((positive[:, None] > negative).double().mean()), abs=2e-3)
     upper_half = odds.argsort().argsort() >= len(few) // 2
     assert table.at_median[4, 0] == pytest.approx(float((upper_half == labels[few]).double().mean()))
-    assert table.donor < table.donor_area <= 1
-    better = table.accuracy > torch.maximum(table.random[0], table.shuffled[0])
+    assert table.donor_accuracy < table.donor_area <= 1
+    better = table.accuracy > torch.maximum(table.random_accuracy[0], table.shuffled_accuracy[0])
     assert torch.equal(table.beats_controls, better)
-    assert table.donor == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
+    assert table.donor_accuracy == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
     assert table.chance == max(float(labels[few].double().mean()), 1 - float(labels[few].double().mean()))
     low, high = table.interval(0.75)
     assert 0.6 < low < 0.75 < high < 0.85

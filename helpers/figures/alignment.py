@@ -81,12 +81,12 @@ def draw_stitching(table: StitchingTable) -> Figure:
         curve = table.accuracy[:, transplant].numpy()
         ends = np.array([table.interval(share) for share in curve]).T
         ax.errorbar(layers, curve, abs(ends - curve), color=COLOURS[0], marker="o", markersize=4, capsize=2, zorder=3)
-        _draw_controls(ax, table.random[:, :, transplant].numpy(), table.donor, table.chance)
-        for control in table.shuffled[:, :, transplant].numpy():
+        _draw_controls(ax, table.random_accuracy[:, :, transplant].numpy(), table.donor_accuracy, table.chance)
+        for control in table.shuffled_accuracy[:, :, transplant].numpy():
             ax.plot(layers, control, "x", color="0.5", markersize=4, zorder=1)
         ax.set(title=f"transplant {transplant}", xlabel="layers kept", xticks=layers)
     axes[0].set_ylabel("accuracy")
-    _name_lines(axes[-1], {"donor": table.donor, "chance": table.chance})
+    _name_lines(axes[-1], {"donor": table.donor_accuracy, "chance": table.chance})
     return fig
 
 
