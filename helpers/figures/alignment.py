@@ -34,8 +34,11 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
     for axes, (name, row) in zip(grid, rows.items(), strict=True):
         for ax, alignment in zip(axes, row, strict=True):
             _draw_scores(ax, alignment)
-            ax.set(yticks=ax.get_yticks() if ax is axes[0] else [], title=alignment.kind if axes is grid[0] else "")
         axes[0].set_ylabel(f"{name}\nlayer of A")
+        for ax in axes[1:]:
+            ax.set_yticks([])
+    for ax, alignment in zip(grid[0], next(iter(rows.values())), strict=True):
+        ax.set_title(alignment.kind)
     for ax in grid[-1]:
         ax.set_xlabel("layer of B")
     return fig

@@ -90,7 +90,7 @@ def draw_walk_images(
         _show_image(ax, image)
         ax.set_title(title, fontsize=8)
     for ax, log_probabilities in zip(axes[1], outputs, strict=True):
-        ax.bar(range(len(class_names)), log_probabilities.exp(), color=COLOURS[0])
+        ax.bar(range(len(class_names)), log_probabilities.exp().tolist(), color=COLOURS[0])
         ax.set(ylim=(0, 1), xticks=range(len(class_names)))
         ax.set_xticklabels(class_names, fontsize=7)
         ax.tick_params(length=0)

@@ -29,7 +29,7 @@ def draw_algorithm_means(
     """Draw means with their intervals: one panel per data set, one row per algorithm and step multiplier.
 
     Args:
-        measured: columns inputs, eta, algorithm, mean, low, high, as ``helpers.measures.tabulate`` returns them.
+        measured: columns inputs, eta, algorithm, mean, low, high, as ``helpers.measures.tabulate_means`` returns them.
         published: columns inputs, eta, algorithm, published; each row is drawn as a hollow diamond. None for none.
         quantity: what is measured.
         reference: where to draw a vertical grey line.

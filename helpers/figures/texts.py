@@ -81,7 +81,7 @@ def draw_substitution_map(
     size = (1.2 + len(panels) * (0.3 + 0.24 * len(words)), 1.1 + 0.22 * len(tokens))
     fig, axes = create_panels(len(panels), size)
     for ax, (name, values) in zip(axes, panels.items(), strict=True):
-        image = ax.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+        image = ax.imshow(values.numpy(), cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         ax.set_xticks(range(len(words)), words, rotation=90)
         ax.set_yticks(range(len(tokens)), tokens)
         ax.tick_params(length=0)
