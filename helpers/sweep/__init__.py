@@ -1,8 +1,9 @@
-"""Many walks at once, on one machine or on a cluster."""
+"""Many walks from many inputs, measured on one machine or on a cluster."""
 
 from helpers.sweep.cells import choose_parts, measure_cell
 from helpers.sweep.grid import PAPER, Cell, Grid, Subject
-from helpers.sweep.running import SweepError, load_results, read_stored, restore, run_sweep, store
+from helpers.sweep.results import export_results, import_results, load_bundled_results, load_results
+from helpers.sweep.running import SweepError, run_sweep
 
 __all__ = [
     "PAPER",
@@ -11,10 +12,10 @@ __all__ = [
     "Subject",
     "SweepError",
     "choose_parts",
+    "export_results",
+    "import_results",
+    "load_bundled_results",
     "load_results",
     "measure_cell",
-    "read_stored",
-    "restore",
     "run_sweep",
-    "store",
 ]

@@ -1,6 +1,6 @@
-"""Make a sweep from the command line: ``python -m helpers.sweep --help``.
+"""Run a sweep from the command line: ``python -m helpers.sweep --help``.
 
-Without subjects it makes the paper's experiments, and goes on from those whose results are stored in data/results.
+Without subjects it runs the paper's experiments and continues from the results that come with the project.
 """
 
 from __future__ import annotations
@@ -11,60 +11,59 @@ from dataclasses import replace
 from pathlib import Path
 
 from helpers.sweep.grid import ADAPTERS, PAPER, PARTS, Grid, Subject
-from helpers.sweep.running import RESULTS, restore, run_sweep, store
-
-ROOT = Path(__file__).resolve().parents[2]
+from helpers.sweep.results import export_results, import_results
+from helpers.sweep.running import run_sweep
 
 
 def main() -> None:
-    """Parse the command line, sweep, and write all results into one table, those too that a failed sweep leaves."""
-    parser = _parser()
-    told = parser.parse_args()
+    """Parse the command line, run the sweep, and write one table of all results, also when some cells failed."""
+    parser = _make_parser()
+    arguments = parser.parse_args()
     try:
-        trouble = _sweep(told)
-    except ValueError as error:
-        parser.error(str(error))
-    if trouble:
-        sys.exit(trouble)
+        error = _run(arguments)
+    except ValueError as invalid:
+        parser.error(str(invalid))
+    if error:
+        sys.exit(error)
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Make the parser."""
+def _make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m helpers.sweep", description=__doc__)
-    about = "adapter:model:inputs or adapter:model:inputs:target, as in vit:google/vit-base-patch16-224:photos:10;"
-    parser.add_argument("subjects", nargs="*", help=f"{about} adapters are {', '.join(ADAPTERS)}")
-    parser.add_argument("--inputs", type=int, default=PAPER.inputs, help="how many inputs of each")
+    subject = (
+        "adapter:model:inputs or adapter:model:inputs:target, for example vit:google/vit-base-patch16-224:photos:10"
+    )
+    parser.add_argument("subjects", nargs="*", help=f"{subject}; the adapters are {', '.join(ADAPTERS)}")
+    parser.add_argument("--inputs", type=int, default=PAPER.inputs, help="number of inputs per subject")
     parser.add_argument("--etas", type=float, nargs="+", default=PAPER.etas, help="step multipliers")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which parts may move")
-    parser.add_argument("--repetitions", type=int, default=PAPER.repetitions)
-    parser.add_argument("--steps", type=int, default=PAPER.steps, help="of each walk")
+    parser.add_argument("--repetitions", type=int, default=PAPER.repetitions, help="walks of each kind per input")
+    parser.add_argument("--steps", type=int, default=PAPER.steps, help="steps of each walk")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument(
-        "--folder", type=Path, default=ROOT / "runs" / "sweep", help="where cells go, and are found again"
-    )
-    parser.add_argument("--table", type=Path, help="where the table of all results goes; in the folder if not given")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler; processes of this machine if not given")
-    parser.add_argument("--workers", type=int, help="how many of those")
-    parser.add_argument("--keep-paths", action="store_true", help="keep every walk's points as safetensors")
+    folder = "where finished cells are kept; a sweep continues from them"
+    parser.add_argument("--folder", type=Path, default=Path("runs/sweep"), help=folder)
+    parser.add_argument("--table", type=Path, help="file for the table of all results; default: FOLDER/walks.parquet")
+    parser.add_argument("--scheduler", help="address of a Dask scheduler; default: processes on this machine")
+    parser.add_argument("--workers", type=int, help="number of processes on this machine; default: one per core")
+    parser.add_argument("--keep-paths", action="store_true", help="keep the points of every walk as safetensors")
     return parser
 
 
-def _sweep(told: argparse.Namespace) -> str | None:
-    """Sweep and write the table; say what went wrong."""
-    subjects = [Subject.parse(text, told.device) for text in told.subjects]
-    subjects = subjects or [replace(subject, device=told.device) for subject in PAPER.subjects]
-    grid = Grid(tuple(subjects), told.inputs, tuple(told.etas), tuple(told.parts), told.repetitions, told.steps)
-    ours = grid == PAPER
-    table = told.table or (RESULTS if ours else told.folder / "walks.parquet")
-    if ours and table.is_file():
-        restore(grid, told.folder, table)
-    trouble = None
+def _run(arguments: argparse.Namespace) -> str | None:
+    """Run the sweep and write the table; return the error message if some cells failed."""
+    subjects = tuple(Subject.parse(text, arguments.device) for text in arguments.subjects)
+    subjects = subjects or tuple(replace(subject, device=arguments.device) for subject in PAPER.subjects)
+    etas, parts = tuple(arguments.etas), tuple(arguments.parts)
+    grid = Grid(subjects, arguments.inputs, etas, parts, arguments.repetitions, arguments.steps)
+    if grid == PAPER:
+        import_results(grid, arguments.folder)
+    error = None
     try:
-        run_sweep(grid, told.folder, told.scheduler, told.workers, told.keep_paths)
-    except (OSError, RuntimeError) as error:
-        trouble = f"{type(error).__name__}: {error}"
-    print(store(grid, told.folder, table))
-    return trouble
+        run_sweep(grid, arguments.folder, arguments.scheduler, arguments.workers, arguments.keep_paths)
+    except (OSError, RuntimeError) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    print(export_results(grid, arguments.folder, arguments.table or arguments.folder / "walks.parquet"))
+    return error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A sweep is killed in every way that we could think of, and its results are those of an undisturbed one."""
+"""A sweep that is killed, interrupted or short of space ends with the results of an undisturbed one."""
 
 import os
 import signal
@@ -7,17 +7,12 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
-import torch
 from distributed import Client, LocalCluster
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from helpers.equivalence import ExplorationPath
 from helpers.sweep import (
@@ -25,21 +20,22 @@ from helpers.sweep import (
     Grid,
     Subject,
     SweepError,
+    export_results,
+    import_results,
+    load_bundled_results,
     load_results,
     measure_cell,
-    restore,
     run_sweep,
     running,
-    store,
 )
 from helpers.sweep import __main__ as command_line
-from helpers.sweep.running import result_path, walk_path, write_atomically
+from helpers.sweep.results import result_path, walk_path, write_atomically
 
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
 GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4)
 # without an address Dask asks for port 8787, which another sweep of this machine may have
 IN_THREAD = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
-# imports once, then forks sweeps and kills each at a random moment; what it prints is how far each one came
+# imports once, then forks sweeps and kills each at a random moment; prints the finished cells after each
 KILLER = """
 import os, random, signal, sys, time
 from distributed import Client
@@ -102,6 +98,11 @@ def call(monkeypatch):
     return call
 
 
+def listening_addresses():
+    """The addresses at which this process accepts connections."""
+    return {one.laddr for one in psutil.Process().net_connections("tcp") if one.status == "LISTEN"}
+
+
 def own_processes(process):
     """The processes that a sweep started, below one."""
     return [child for child in process.children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
@@ -114,10 +115,10 @@ def run(code, *arguments):
 
 
 def test_ten_sigkills_at_random_moments_and_then_the_rest(tmp_path, client, undisturbed):
-    came = [int(line) for line in run(KILLER, tmp_path / "sweep", 10).split()]
-    assert len(came) == 10
-    assert came == sorted(came), "what was finished stays"
-    assert any(0 < far < 20 for far in came), "some were killed with the sweep half done"
+    finished = [int(line) for line in run(KILLER, tmp_path / "sweep", 10).split()]
+    assert len(finished) == 10
+    assert finished == sorted(finished), "finished cells are kept"
+    assert any(0 < count < 20 for count in finished), "some sweeps were killed half done"
     pd.testing.assert_frame_equal(run_sweep(GRID, tmp_path / "sweep", client), undisturbed, check_exact=True)
 
 
@@ -137,8 +138,8 @@ def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbe
     assert 0 < len(list(tmp_path.glob("*.parquet"))) < 20
     assert workers and not psutil.wait_procs(workers, timeout=60)[1], "a worker outlives its sweep"
     subprocess.run(command, capture_output=True, timeout=240, check=True)
-    found = pd.read_parquet(tmp_path / "table" / "walks.parquet").drop(columns=["cell", "seconds"])
-    pd.testing.assert_frame_equal(found, undisturbed.astype({"eta": float}), check_exact=True)
+    table = pd.read_parquet(tmp_path / "table" / "walks.parquet").drop(columns=["cell", "seconds"])
+    pd.testing.assert_frame_equal(table, undisturbed.astype({"eta": float}), check_exact=True)
 
 
 def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
@@ -154,10 +155,10 @@ def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
 
         killer = threading.Thread(target=kill_one_at_work)
         killer.start()
-        found = run_sweep(GRID, tmp_path, client)
+        results = run_sweep(GRID, tmp_path, client)
         killer.join()
         assert victims[0] not in client.run(os.getpid).values()
-    pd.testing.assert_frame_equal(found, undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(results, undisturbed, check_exact=True)
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, client, undisturbed):
@@ -171,18 +172,20 @@ def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_p
     assert len(load_results(GRID, tmp_path)) == 0
     marked = undisturbed[:4].assign(drift=42.0, seconds=1.0)
     write_atomically(marked.to_parquet, result_path(tmp_path, GRID.cells()[0]))
-    found = run_sweep(GRID, tmp_path, client)
-    assert (found["drift"][:4] == 42.0).all()
-    pd.testing.assert_frame_equal(found[4:], undisturbed[4:], check_exact=True)
-    assert len(run_sweep(GRID, tmp_path, "tcp://127.0.0.1:1")) == 80, "nobody is asked when nothing is left"
+    results = run_sweep(GRID, tmp_path, client)
+    assert (results["drift"][:4] == 42.0).all()
+    pd.testing.assert_frame_equal(results[4:], undisturbed[4:], check_exact=True)
+    assert len(run_sweep(GRID, tmp_path, "tcp://127.0.0.1:1")) == 80, "a finished sweep needs no scheduler"
 
 
 @pytest.mark.parametrize("column", [{"fingerprint": "0123456789ab"}, {}], ids=["another", "none"])
 def test_cells_of_other_weights_or_inputs_are_not_taken_for_current_ones(tmp_path, undisturbed, column):
     stale = undisturbed[:4].drop(columns="fingerprint").assign(**column, seconds=1.0)
     write_atomically(stale.to_parquet, result_path(tmp_path, GRID.cells()[0]))
-    told = rf"vit-digits_digits have the fingerprint {column.get('fingerprint', 'none')}, .* now \w{{12}}; take another"
-    with pytest.raises(ValueError, match=told):
+    old = column.get("fingerprint", "none")
+    with pytest.raises(
+        ValueError, match=rf"vit-digits_digits have the fingerprint {old}, .* now have \w{{12}}; use another"
+    ):
         run_sweep(GRID, tmp_path, "tcp://127.0.0.1:1")
 
 
@@ -191,46 +194,45 @@ def test_the_command_line_with_processes_of_its_own_keeps_walks_and_goes_on_from
     tmp_path, monkeypatch, capsys, call, client
 ):
     folder, table = tmp_path / "sweep", tmp_path / "table.parquet"
-    told = {"inputs": 1, "etas": 1, "parts": "one", "repetitions": 1, "steps": 3, "workers": 1}
-    options = [word for name, value in told.items() for word in (f"--{name}", str(value))]
+    values = {"inputs": 1, "etas": 1, "parts": "one", "repetitions": 1, "steps": 3, "workers": 1}
+    options = [word for name, value in values.items() for word in (f"--{name}", str(value))]
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
-    listening = lambda: {each.laddr for each in psutil.Process().net_connections("tcp") if each.status == "LISTEN"}  # noqa: E731
-    seen, before, hand_out = {}, listening(), running._hand_out
+    cluster, before, run_cells = {}, listening_addresses(), running._run_cells
 
-    def look_and_hand_out(measure, pending, own, *rest):
-        seen["limits"] = {worker["memory_limit"] for worker in own.scheduler_info()["workers"].values()}
-        seen["hosts"] = {address.ip for address in listening() - before}
-        return hand_out(measure, pending, own, *rest)
+    def record_and_run_cells(measure, pending, connected, *rest):
+        cluster["limits"] = {worker["memory_limit"] for worker in connected.scheduler_info()["workers"].values()}
+        cluster["hosts"] = {address.ip for address in listening_addresses() - before}
+        return run_cells(measure, pending, connected, *rest)
 
-    monkeypatch.setattr(running, "_hand_out", look_and_hand_out)
+    monkeypatch.setattr(running, "_run_cells", record_and_run_cells)
     call(*subjects, *options, "--keep-paths", "--folder", folder, "--table", table)
     assert "2 of 2 cells" in capsys.readouterr().out
-    assert seen == {"limits": {0}, "hosts": {"127.0.0.1"}}
+    assert cluster == {"limits": {0}, "hosts": {"127.0.0.1"}}
     assert not own_processes(psutil.Process()), "a worker outlives its sweep"
     few = replace(GRID, inputs=1, repetitions=1, steps=3)
-    found = load_results(few, folder)
+    results = load_results(few, folder)
     for cell in few.cells():
-        for row in found[found["model"] == cell.subject.model].itertuples():
+        for row in results[results["model"] == cell.subject.model].itertuples():
             path = ExplorationPath.load(folder / cell.key / f"{row.algorithm}_eta1_one.safetensors")
             assert (len(path), path.travel) == (row.steps, row.travel)
     first, second = (walk_path(folder, cell, cell.walks()[-1]) for cell in few.cells())
-    kept = second.stat()
+    unchanged = second.stat()
     first.unlink()
     monkeypatch.chdir(tmp_path)
     run_sweep(few, "sweep", client, keep_paths=True)
-    assert first.is_file() and second.stat() == kept, "only a cell whose paths are not all there is walked again"
-    store(few, folder, table)
+    assert first.is_file() and second.stat() == unchanged, "only a cell whose paths are not all there is walked again"
+    export_results(few, folder, table)
     stored = pd.read_parquet(table)
     assert list(stored)[-2:] == ["cell", "seconds"]
     assert (stored["seconds"] > 0).all()
     assert set(stored["cell"]) == {cell.key for cell in few.cells()}
-    restore(few, tmp_path / "again", table)
-    pd.testing.assert_frame_equal(load_results(few, tmp_path / "again"), found, check_exact=True)
-    store(few, tmp_path / "again", tmp_path / "twice.parquet")
+    import_results(few, tmp_path / "again", table)
+    pd.testing.assert_frame_equal(load_results(few, tmp_path / "again"), results, check_exact=True)
+    export_results(few, tmp_path / "again", tmp_path / "twice.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "twice.parquet"), stored, check_exact=True)
 
 
-def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
+def test_failed_cells_are_named_and_the_others_are_kept(tmp_path, client):
     nowhere = Subject("vit-nowhere", "vit", "digits")
     broken = replace(GRID, subjects=(SUBJECTS[0], nowhere), inputs=1, repetitions=1)
     with pytest.raises(SweepError, match=r"1 of 2 cells failed.*vit-nowhere_digits_0of1.*ModelNotFoundError"):
@@ -238,16 +240,16 @@ def test_cells_that_fail_are_named_and_the_others_kept(tmp_path, client):
     assert len(load_results(broken, tmp_path)) == 4
 
 
-def test_a_failure_is_told_at_once_the_others_are_stored_and_the_end_is_an_error(tmp_path, capsys, call, client):
+def test_the_command_line_reports_a_failure_once_and_writes_the_other_results(tmp_path, capsys, call, client):
     (tmp_path / "photos").mkdir()
     Image.new("L", (28, 28)).save(tmp_path / "photos" / "one.png")
     subjects = ["vit:vit-digits:digits", f"vit:vit-digits:{tmp_path / 'photos'}"]
     options = ["--inputs", 2, "--etas", 1, "--parts", "one", "--repetitions", 1, "--steps", 2, "--folder", tmp_path]
     with pytest.raises(SystemExit) as ended:
         call(*subjects, *options, "--scheduler", client.scheduler.address)
-    said = capsys.readouterr()
-    assert "2 of 4 cells" in said.out
-    assert said.err.count("has 1, wanted 2 (--inputs 1)") == 1, "one complaint a subject"
+    printed = capsys.readouterr()
+    assert "2 of 4 cells" in printed.out
+    assert printed.err.count("contains 1 inputs, but 2 were requested") == 1
     assert str(ended.value).startswith("SweepError: 2 of 4 cells failed")
     assert len(pd.read_parquet(tmp_path / "walks.parquet")) == 8
 
@@ -268,11 +270,22 @@ def test_every_reason_is_kept_with_the_error():
         (["vit:vit-digits:digits:0"], "target=0: must be 1 or more"),
     ],
 )
-def test_what_the_command_line_cannot_do_is_said_without_a_traceback(tmp_path, capsys, call, words, message):
+def test_invalid_arguments_end_without_a_traceback(tmp_path, capsys, call, words, message):
     with pytest.raises(SystemExit) as ended:
         call(*words, "--folder", tmp_path)
     assert ended.value.code == 2
     assert f"error: {message}" in capsys.readouterr().err
+
+
+def test_without_subjects_the_command_line_continues_from_the_bundled_results(tmp_path, monkeypatch, call):
+    monkeypatch.setattr(command_line, "run_sweep", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    call()
+    table = pd.read_parquet(tmp_path / "runs" / "sweep" / "walks.parquet")
+    assert set(table["cell"]) == {cell.key for cell in PAPER.cells()}
+    order = ["cell", "eta", "parts", "algorithm"]
+    bundled = load_bundled_results().sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(table.sort_values(order, ignore_index=True), bundled, check_exact=True)
 
 
 def test_a_device_without_subjects_is_that_of_the_papers(tmp_path, monkeypatch, call):
@@ -284,48 +297,43 @@ def test_a_device_without_subjects_is_that_of_the_papers(tmp_path, monkeypatch, 
 
 def test_workers_of_several_threads_are_refused(tmp_path):
     many = Client(**{**IN_THREAD, "threads_per_worker": 2})
-    with many, pytest.raises(ValueError, match="workers of 2 threads, wanted one each"):
+    with many, pytest.raises(ValueError, match="a worker has 2 threads, but must have one"):
         run_sweep(GRID, tmp_path, many)
 
 
-def test_workers_that_join_get_cells_and_are_refused_if_they_have_several_threads(tmp_path, monkeypatch, client):
-    handed, when_asked, submit = [], [], client.submit
+def test_a_worker_that_joins_later_is_refused_if_it_has_several_threads(tmp_path, monkeypatch, client):
     workers = iter([{1: 1}, {1: 1, 2: 1, 3: 1}, {1: 1, 2: 1, 3: 2}])
-
-    def nthreads():
-        when_asked.append(len(handed))
-        return next(workers)
-
-    monkeypatch.setattr(client, "nthreads", nthreads)
-    monkeypatch.setattr(client, "submit", lambda *a, **k: handed.append(submit(*a, **k)) or handed[-1])
-    with pytest.raises(ValueError, match="workers of 2 threads"):
+    futures, submit = [], client.submit
+    monkeypatch.setattr(client, "nthreads", lambda: next(workers))
+    monkeypatch.setattr(client, "submit", lambda *a, **k: futures.append(submit(*a, **k)) or futures[-1])
+    with pytest.raises(ValueError, match="a worker has 2 threads"):
         run_sweep(GRID, tmp_path, client)
-    assert when_asked == [0, 4, 13], "four for each worker, and one for the one that was done"
     assert len(list(tmp_path.glob("*.parquet"))) == 1
+    assert [future.status for future in futures].count("cancelled") >= 17, "the other cells are not computed in vain"
 
 
 def test_two_sweeps_on_one_scheduler_do_not_take_each_others_cells(tmp_path, monkeypatch, client):
     keys, submit, few = [], client.submit, replace(GRID, subjects=SUBJECTS[:1], inputs=1, repetitions=1)
 
-    def submit_and_remember(*given, **told):
-        future = submit(*given, **told)
+    def submit_and_record(*arguments, **options):
+        future = submit(*arguments, **options)
         keys.append(future.key)
         return future
 
-    monkeypatch.setattr(client, "submit", submit_and_remember)
+    monkeypatch.setattr(client, "submit", submit_and_record)
     for name in ("one", "two"):
         run_sweep(few, tmp_path / name, client)
     assert len(set(keys)) == 2
 
 
-def test_a_cluster_without_workers_is_not_waited_for_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "PATIENCE", 0.1)
+def test_waiting_for_a_cluster_without_workers_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "WORKER_TIMEOUT", 0.1)
     nobody = Client(**{**IN_THREAD, "n_workers": 0})
-    with nobody, pytest.raises(TimeoutError, match=r"no worker came in 0\.1 seconds"):
+    with nobody, pytest.raises(TimeoutError, match=r"no worker has started within 0\.1 seconds"):
         run_sweep(GRID, tmp_path, nobody)
 
 
-def test_a_lost_scheduler_is_named_and_what_was_finished_is_kept(tmp_path):
+def test_a_lost_scheduler_is_named_and_finished_cells_are_kept(tmp_path):
     with LocalCluster(**IN_THREAD, protocol="tcp://", host="127.0.0.1") as cluster:
 
         def lose_it():
@@ -335,29 +343,7 @@ def test_a_lost_scheduler_is_named_and_what_was_finished_is_kept(tmp_path):
 
         loser = threading.Thread(target=lose_it, daemon=True)
         loser.start()
-        with pytest.raises(OSError, match=r"scheduler is lost; finished cells are kept"):
+        with pytest.raises(OSError, match=r"scheduler is lost; run again to continue"):
             run_sweep(GRID, tmp_path, cluster.scheduler_address)
         loser.join()
     assert len(load_results(GRID, tmp_path)) >= 4
-
-
-@pytest.mark.parametrize(
-    "save", [partial(save_file, {"a": torch.ones(3)}), pd.DataFrame({"a": [1]}).to_parquet], ids=["walk", "table"]
-)
-def test_the_file_that_is_put_on_the_disk_is_the_one_that_stays(tmp_path, monkeypatch, save):
-    synced, sync = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or sync(handle))
-    write_atomically(save, tmp_path / "file")
-    (tmp_path / "plain").touch()
-    assert synced == [(tmp_path / "file").stat().st_ino]
-    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode, "as any file, not for us alone"
-
-
-def test_a_walk_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
-    def save(name):
-        Path(name).write_bytes(b"half")
-        raise SafetensorError("no room")
-
-    with pytest.raises(OSError, match=r"walk.*no room"):
-        write_atomically(save, tmp_path / "walk")
-    assert not list(tmp_path.iterdir())

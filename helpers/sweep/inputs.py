@@ -1,0 +1,104 @@
+"""The models and inputs of a sweep, loaded, checked and identified by a fingerprint."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from helpers.sweep.grid import ADAPTERS, INPUTS, LoadedAdapter, Subject
+
+CACHED_SUBJECTS = 4  # models that a worker keeps in memory; the paper's sweep has four
+FINGERPRINT_DIGITS = 12  # hex digits, 48 bits: an accidental match is out of the question
+
+
+def choose_inputs(name: str, count: int) -> dict[str, Any]:
+    """Choose ``count`` evenly spread inputs of a data set.
+
+    Args:
+        name: one of ``INPUTS``, a folder of images, or a text file with one sentence per line.
+        count: how many inputs to choose.
+
+    Returns:
+        Texts, arrays or image files, keyed by the label that error messages use.
+
+    Raises:
+        ValueError: the data set has fewer inputs.
+    """
+    path = Path(name)
+    inputs: Sequence[Any] | np.ndarray
+    if name in INPUTS:
+        inputs = INPUTS[name]()
+    elif path.is_dir():
+        endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        inputs = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
+    else:
+        inputs = [line for line in path.read_text().splitlines() if line.strip()]
+    total = len(inputs)
+    if not total:
+        raise ValueError(f"inputs={name!r}: contains no image and no sentence")
+    if total < count:
+        raise ValueError(f"inputs={name!r}: contains {total} inputs, but {count} were requested; try --inputs {total}")
+    # a copy, because a view of one image would keep the whole data set in memory
+    indices = [i * total // count for i in range(count)]
+    return {_label(inputs[i], f"number {i + 1} of {total}"): copy.copy(inputs[i]) for i in indices}
+
+
+def _label(raw: Any, number: str) -> str:
+    """Name an input by its file, or by its number and its first words."""
+    if isinstance(raw, Path):
+        return str(raw)
+    return f"{number}, {textwrap.shorten(raw, 40, placeholder=' …')!r}," if isinstance(raw, str) else number
+
+
+@functools.lru_cache(maxsize=CACHED_SUBJECTS)
+def load_subject(subject: Subject, count: int) -> tuple[LoadedAdapter, list[Any]]:
+    """Load the model of a subject and ``count`` of its inputs; a worker keeps the most recent ones in memory.
+
+    Raises:
+        ValueError: there are fewer inputs, or an input cannot be read or encoded; the message names it.
+    """
+    adapter = ADAPTERS[subject.adapter].load(subject.model, device=subject.device)
+    inputs: list[Any] = []
+    for label, raw in choose_inputs(subject.inputs, count).items():
+        try:
+            inputs.append(_read_image(raw) if isinstance(raw, Path) else raw)
+            adapter.encode(inputs[-1])
+        except Exception as error:  # Pillow and the tokenizers raise many kinds of error
+            raise ValueError(f"inputs={subject.inputs!r}: {label} cannot be read ({error})") from error
+    return adapter, inputs
+
+
+def _read_image(file: Path) -> Image.Image:
+    """Read an image and close its file."""
+    with Image.open(file) as image:
+        image.load()
+    return image
+
+
+def compute_fingerprint(subject: Subject, count: int) -> str:
+    """Hash the weights of a subject's model and ``count`` of its inputs, as they are on disk now.
+
+    The fingerprint is the same on every device. A change of the code, of a tokenizer or of other settings of the
+    model does not change it.
+    """
+    return hash_weights_and_inputs(*load_subject.__wrapped__(replace(subject, device="cpu"), count))
+
+
+def hash_weights_and_inputs(adapter: LoadedAdapter, inputs: Sequence[Any]) -> str:
+    """Hash the weights of a model, with their names, and raw inputs."""
+    digest = hashlib.sha256()
+    for name, weight in adapter.model.state_dict().items():
+        digest.update(name.encode() + weight.cpu().numpy().tobytes())
+    for raw in inputs:
+        plain = raw.convert("RGBA") if isinstance(raw, Image.Image) else raw
+        digest.update(b"\0" + (plain.encode() if isinstance(plain, str) else np.asarray(plain).tobytes()))
+    return digest.hexdigest()[:FINGERPRINT_DIGITS]

@@ -1,0 +1,103 @@
+"""The files of a sweep: one table per finished cell, the points of its walks, and one table of all results."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from safetensors import SafetensorError
+
+from helpers.resources import data_folder
+from helpers.sweep.grid import Cell, Grid, WalkSpec
+
+BUNDLED_RESULTS = data_folder() / "results" / "walks.parquet"  # of the grid ``PAPER``
+
+
+def load_results(grid: Grid, folder: str | Path) -> pd.DataFrame:
+    """Read the results of all finished cells in the order of the grid; one row per walk."""
+    tables = [pd.read_parquet(result_path(Path(folder), cell)) for cell in finished_cells(grid, Path(folder))]
+    return pd.concat(tables, ignore_index=True).drop(columns="seconds") if tables else pd.DataFrame()
+
+
+def load_bundled_results() -> pd.DataFrame:
+    """Read the results that come with the project: those of the grid ``PAPER``, one row per walk."""
+    return pd.read_parquet(BUNDLED_RESULTS)
+
+
+def export_results(grid: Grid, folder: str | Path, path: Path) -> str:
+    """Write the results of all finished cells into one table.
+
+    Args:
+        grid: the cells that were to be measured.
+        folder: where the finished cells are.
+        path: of the table, with one row per walk. The column ``cell`` names the cell of a walk, and ``seconds`` is
+            the time that one core took for all walks of that cell.
+
+    Returns:
+        A sentence that says how many cells were finished. Without any, no table is written.
+    """
+    tables = []
+    for cell in finished_cells(grid, Path(folder)):
+        table = pd.read_parquet(result_path(Path(folder), cell))
+        tables.append(table.drop(columns="seconds").assign(cell=cell.key, seconds=table["seconds"]))
+    if tables:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(partial(pd.concat(tables, ignore_index=True).to_parquet, index=False), path)
+    return f"{len(tables)} of {len(grid.cells())} cells in {path}"
+
+
+def import_results(grid: Grid, folder: str | Path, path: Path = BUNDLED_RESULTS) -> None:
+    """Write the cells of an exported table into the folder of a sweep, so that the sweep continues from there."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows_by_cell = dict(list(pd.read_parquet(path).groupby("cell")))
+    for cell in grid.cells():
+        if cell.key in rows_by_cell and not result_path(folder, cell).is_file():
+            rows = rows_by_cell[cell.key].drop(columns="cell")
+            write_atomically(partial(rows.to_parquet, index=False), result_path(folder, cell))
+
+
+def result_path(folder: Path, cell: Cell) -> Path:
+    """Return the file of the result of a cell."""
+    return folder / f"{cell.key}.parquet"
+
+
+def walk_path(folder: Path, cell: Cell, spec: WalkSpec) -> Path:
+    """Return the file of the points of a walk."""
+    return folder / cell.key / f"{spec.algorithm}_eta{spec.eta:g}_{spec.parts}.safetensors"
+
+
+def finished_cells(grid: Grid, folder: Path) -> list[Cell]:
+    """List the cells that have a result."""
+    return [cell for cell in grid.cells() if result_path(folder, cell).is_file()]
+
+
+def is_finished(cell: Cell, folder: Path, keep_paths: bool) -> bool:
+    """Return whether a cell has its result and, if ``keep_paths``, the points of all its walks."""
+    paths = [walk_path(folder, cell, spec) for spec in cell.walks()] if keep_paths else []
+    return all(path.is_file() for path in [result_path(folder, cell), *paths])
+
+
+def write_atomically(save: Callable[[str], None], path: Path) -> None:
+    """Write a file so that it exists completely or not at all, even if the machine fails.
+
+    Raises:
+        OSError: the file cannot be written; no part of it is left behind.
+    """
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        save(str(temporary))
+        temporary.chmod(mode)  # ``save`` may replace the file by one that only its owner can read
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"path={str(path)!r}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

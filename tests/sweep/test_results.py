@@ -1,0 +1,64 @@
+"""The files of a sweep are written completely or not at all."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from helpers.sweep import Grid, Subject, export_results, import_results, load_results
+from helpers.sweep.results import result_path, write_atomically
+
+GRID = Grid((Subject("vit-digits", "vit", "digits"),), inputs=2, repetitions=1)
+
+
+def test_exported_results_are_imported_unchanged(tmp_path):
+    first, second = GRID.cells()
+    table = pd.DataFrame({"drift": [1.0, 2.0], "seconds": [3.0, 3.0]})
+    write_atomically(table.to_parquet, result_path(tmp_path, second))
+    assert export_results(GRID, tmp_path, tmp_path / "tables" / "walks.parquet").startswith("1 of 2 cells")
+    exported = pd.read_parquet(tmp_path / "tables" / "walks.parquet")
+    pd.testing.assert_frame_equal(exported, table.assign(cell=second.key)[["drift", "cell", "seconds"]])
+    import_results(GRID, tmp_path / "again", tmp_path / "tables" / "walks.parquet")
+    assert not result_path(tmp_path / "again", first).exists()
+    pd.testing.assert_frame_equal(load_results(GRID, tmp_path / "again"), table[["drift"]])
+
+
+def test_an_import_keeps_cells_that_are_finished(tmp_path):
+    cell = GRID.cells()[0]
+    pd.DataFrame({"drift": [1.0], "cell": [cell.key], "seconds": [3.0]}).to_parquet(tmp_path / "walks.parquet")
+    write_atomically(pd.DataFrame({"drift": [5.0], "seconds": [3.0]}).to_parquet, result_path(tmp_path, cell))
+    import_results(GRID, tmp_path, tmp_path / "walks.parquet")
+    assert load_results(GRID, tmp_path)["drift"].tolist() == [5.0]
+
+
+def test_without_results_no_table_is_written(tmp_path):
+    assert export_results(GRID, tmp_path, tmp_path / "walks.parquet").startswith("0 of 2 cells")
+    assert not list(tmp_path.iterdir())
+    assert load_results(GRID, tmp_path).empty
+
+
+@pytest.mark.parametrize(
+    "save", [partial(save_file, {"a": torch.ones(3)}), pd.DataFrame({"a": [1]}).to_parquet], ids=["walk", "table"]
+)
+def test_the_file_that_is_synced_is_the_one_that_stays(tmp_path, monkeypatch, save):
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino) or sync(handle))
+    write_atomically(save, tmp_path / "file")
+    (tmp_path / "plain").touch()
+    assert synced == [(tmp_path / "file").stat().st_ino]
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode, "as readable as any other file"
+
+
+def test_a_walk_that_cannot_be_written_raises_an_os_error(tmp_path):
+    def save(name):
+        Path(name).write_bytes(b"half")
+        raise SafetensorError("no room")
+
+    with pytest.raises(OSError, match=r"walk.*no room"):
+        write_atomically(save, tmp_path / "walk")
+    assert not list(tmp_path.iterdir())
