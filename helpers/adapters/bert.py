@@ -33,11 +33,6 @@ class BertAdapter(TextAdapter):
     inner = slice(1, -1)
     model: BertForSequenceClassification | BertForMaskedLM
 
-    def __init__(self, name: str, model: BertForSequenceClassification | BertForMaskedLM, tokenizer: Any):
-        self.name, self.model, self.tokenizer = name, model, tokenizer
-        self.d_model, self.dtype = model.config.hidden_size, model.dtype
-        self.longest = model.config.max_position_embeddings
-
     @classmethod
     def load(
         cls,
@@ -61,10 +56,6 @@ class BertAdapter(TextAdapter):
         _check_single_label(config, name)
         model = load_model(BertForSequenceClassification, name, device, dtype)
         return BertClassifierAdapter(str(name), model, tokenizer)
-
-    def continues(self, token: int) -> bool:
-        """Return whether a token continues the word before it."""
-        return self.tokenizer.convert_ids_to_tokens(token).startswith("##")
 
     @torch.no_grad()
     def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
@@ -140,9 +131,7 @@ class BertMaskedAdapter(BertAdapter):
 
     def __init__(self, name: str, model: BertForMaskedLM, tokenizer: Any):
         super().__init__(name, model, tokenizer)
-        names = tokenizer.convert_ids_to_tokens(range(model.config.vocab_size))
-        # Padded vocabularies have ids without a token.
-        self.class_names = [name or f"no token, id {i}" for i, name in enumerate(names)]
+        self.class_names = self.item_names
 
     def token_ids(self, text: str) -> list[int]:
         """Tokenize a text, special tokens included.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
-from helpers.resources import load_config, load_model, load_pretrained, token_names
+from helpers.resources import load_config, load_model, load_pretrained
 
 NEXT_TARGET = 10  # number of next words that maps distinguish by default, as for the paper's masked words
 
@@ -41,13 +41,12 @@ class GPT2Adapter(TextAdapter):
     words that may follow the last token; maps distinguish the ten most probable ones by default.
     """
 
+    model: GPT2LMHeadModel
     default_target = NEXT_TARGET
 
     def __init__(self, name: str, model: GPT2LMHeadModel, tokenizer: Any):
-        self.name, self.model, self.tokenizer = name, model, tokenizer
-        self.d_model, self.dtype = model.config.n_embd, model.dtype
-        self.longest = model.config.n_positions
-        self.class_names = token_names(tokenizer, model.config.vocab_size)
+        super().__init__(name, model, tokenizer)
+        self.class_names = self.item_names
 
     @classmethod
     def load(
@@ -70,14 +69,6 @@ class GPT2Adapter(TextAdapter):
     def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
         """Return the embeddings of every token, which are the same at every position."""
         return self.model.transformer.wte.weight
-
-    def continues(self, token: int) -> bool:
-        """Return whether a token continues the word before it."""
-        return self.class_names[token].removeprefix("…").isalpha() and self.class_names[token].startswith("…")
-
-    def names_of(self, ids: Iterable[int]) -> list[str]:
-        """Name tokens as they are shown."""
-        return [self.class_names[i] for i in ids]
 
     def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
         """Return the feasible box (d_model,): the range of all tokens' embeddings."""

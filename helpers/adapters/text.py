@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
+from transformers import PreTrainedModel
 
 from helpers.adapters.base import Adapter
+from helpers.resources import token_names
 
 SAME_EMBEDDING = 1e-4  # a row counts as a token's embedding if no coordinate differs by more; float32 differs by 1e-6
 
@@ -23,13 +25,19 @@ class TextAdapter(Adapter):
 
     Attributes:
         tokenizer: the model's tokenizer.
+        item_names: one name per item of the vocabulary, as it is shown; "…ness" continues a word.
         longest: largest number of tokens that the model takes.
         inner: the slice of a text's own tokens among all that the tokenizer returns.
     """
 
-    tokenizer: Any
-    longest: int
     inner: slice = slice(None)
+
+    def __init__(self, name: str, model: PreTrainedModel, tokenizer: Any):
+        config = model.config
+        self.name, self.model, self.tokenizer = name, model, tokenizer
+        self.d_model, self.dtype = config.hidden_size, model.dtype
+        self.longest: int = config.max_position_embeddings
+        self.item_names = token_names(tokenizer, config.vocab_size)
 
     @abstractmethod
     def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
@@ -39,18 +47,18 @@ class TextAdapter(Adapter):
     def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
         """Return the embeddings of every token at a position."""
 
-    @abstractmethod
     def continues(self, token: int) -> bool:
         """Return whether a token continues the word before it."""
+        name = self.item_names[token]
+        return name.startswith("…") and name[1:].isalnum()
 
     def names_of(self, ids: Iterable[int]) -> list[str]:
         """Name tokens as they are shown."""
-        return self.tokenizer.convert_ids_to_tokens(list(ids))
+        return [self.item_names[i] for i in ids]
 
     def whole_words(self) -> dict[int, str]:
         """Map the ids of those items that are whole words of ASCII letters to the words."""
-        names = self.names_of(range(len(self.tokenizer)))
-        return {i: name for i, name in enumerate(names) if name.isalpha() and name.isascii()}
+        return {i: name for i, name in enumerate(self.item_names) if name.isalpha() and name.isascii()}
 
     def token_ids(self, text: str) -> list[int]:
         """Tokenize a text, special tokens included.

@@ -199,10 +199,6 @@ class ViTPixelAdapter(ViTAdapter):
         super().__init__(name, model, processor)
         self.d_model = self._weight.shape[1]
 
-    def in_pixels(self) -> ViTPixelAdapter:
-        """Return the adapter itself."""
-        return self
-
     def encode(self, raw: Any) -> Float[Tensor, "parts pixels"]:
         """Turn an image into a point; errors as in ``ViTAdapter.encode``."""
         return self._patches(self._image(raw))

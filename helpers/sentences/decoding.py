@@ -157,11 +157,10 @@ def _decode(
         texts[row, positions] = torch.tensor(decode_ids(f.complete(path.points[step])))[positions]
     is_recovered = torch.tensor(decode_ids(f.point))[positions] == torch.tensor(ids)[positions]
     travel = torch.cat([torch.zeros(1, dtype=torch.float64), path.step_sizes.cumsum(0)])
-    names = adapter.tokenizer.convert_ids_to_tokens
     return DecodedWalk(
         method=method,
-        tokens=[names(row) for row in texts.tolist()],
-        original_tokens=names(ids),
+        tokens=[adapter.names_of(row) for row in texts.tolist()],
+        original_tokens=adapter.names_of(ids),
         recovery_rate=float(is_recovered.double().mean()),
         travel=travel[steps],
         walk_outputs=path.outputs[steps].cpu(),

@@ -58,11 +58,11 @@ class Substitutions:
 
     def token(self, position: int) -> str:
         """Name the token of the text at a position."""
-        return self.adapter.names_of([self.ids[position]])[0]
+        return self.adapter.item_names[self.ids[position]]
 
     def name(self, word: int) -> str:
         """Name a word, given as an index into ``words``."""
-        return self.adapter.names_of([int(self.words[word])])[0]
+        return self.adapter.item_names[int(self.words[word])]
 
     def similarity(self, row: int) -> Float[Tensor, " W"]:
         """Return the cosine of every word's embedding with that of the token at ``f.parts[row]``."""
@@ -187,8 +187,7 @@ def prediction_quality(substitutions: Substitutions, count: int = NEAREST) -> pd
 
 
 def _log_odds(log_probability: Tensor) -> Tensor:
-    value = to_float64(log_probability)
-    return value - torch.log1p(-value.exp())
+    return torch.logit(to_float64(log_probability).exp())
 
 
 def equivalent_sentences(

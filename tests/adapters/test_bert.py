@@ -58,6 +58,13 @@ def test_a_point_determines_the_tokens_of_its_text(bert):
         assert bert.part_names(x) == bert.tokens(text)
 
 
+def test_pieces_continue_words(bert):
+    ids = bert.token_ids("qwertzology!")
+    assert len(ids) > 4, "the word has several pieces"
+    assert [bert.continues(token) for token in ids] == [False, False, *[True] * (len(ids) - 4), False, False]
+    assert bert.names_of(ids)[2].startswith("…")
+
+
 def test_a_moved_point_has_nearest_tokens_but_no_text(bert):
     x = bert.encode("a warm and funny film")
     moved = x.clone()

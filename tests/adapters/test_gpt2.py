@@ -57,13 +57,13 @@ def test_the_softmax_metric_is_that_of_all_words(gpt2):
 def test_the_mean_metric_is_the_mean_of_the_parts_blocks(gpt2):
     points = [gpt2.encode(text) for text in ("The film is", "I did not")]
     weigh = SoftmaxFisherRao(gpt2.model.lm_head.weight)
-    found = mean_block_metric(gpt2.final_state, points, weigh)
+    mean = mean_block_metric(gpt2.final_state, points, weigh)
     blocks = [
         PullbackMetric.at(gpt2.final_state, point, weigh).block(part).dense()
         for point in points
         for part in range(len(point))
     ]
-    assert torch.allclose(found, torch.stack(blocks).mean(0), atol=1e-6 * float(found.abs().max()))
+    assert torch.allclose(mean, torch.stack(blocks).mean(0), atol=1e-6 * float(mean.abs().max()))
     with pytest.raises(ValueError, match="points"):
         mean_block_metric(gpt2.final_state, [], weigh)
 
@@ -88,6 +88,10 @@ def test_names_tell_words_from_pieces(gpt2):
     whole = gpt2.whole_words()
     assert "film" in whole.values()
     assert all(word.isalpha() for word in whole.values())
+    start, rest = gpt2.token_ids(" unwatchable")[:2]
+    assert not gpt2.continues(start)
+    assert gpt2.continues(rest)
+    assert not gpt2.continues(gpt2.token_ids("film.")[-1]), "a full stop does not continue a word"
 
 
 def test_what_it_cannot_take_is_named(gpt2):
