@@ -113,10 +113,10 @@ def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model
 
 def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tokens, Tokens]:
     """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask."""
-    kept = [tokens[-most:] for tokens in tokenizer(list(texts), verbose=False)["input_ids"]]
-    ids = torch.full((len(kept), max(map(len, kept))), tokenizer.eos_token_id)
+    endings = [tokens[-most:] for tokens in tokenizer(list(texts), verbose=False)["input_ids"]]
+    ids = torch.full((len(endings), max(map(len, endings))), tokenizer.eos_token_id)
     mask = torch.zeros_like(ids)
-    for row, tokens in enumerate(kept):
+    for row, tokens in enumerate(endings):
         ids[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens), 1
     return ids, mask
 
@@ -253,15 +253,11 @@ def stitching_table(
     Raises:
         ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
     """
-    if set(labels.tolist()) != {0, 1} or classifier.score.out_features != 2:
-        raise ValueError(
-            f"labels: are {sorted(set(labels.tolist()))} for a classifier of {classifier.score.out_features} classes, "
-            "wanted both 0 and 1 for a classifier of two"
-        )
+    _check_labels(labels, classifier.score.out_features)
     kernel = embedding_kernel(classifier, base)
-    kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
-    kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
-    odds, donor_odds = _log_odds(classifier, base, tokens, kernels)
+    random_kernels = [random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds]
+    shuffled_kernels = [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
+    odds, donor_odds = _log_odds(classifier, base, tokens, [kernel, *random_kernels, *shuffled_kernels])
     positive, parts = labels.bool(), [1, len(seeds), len(shuffles)]
     accuracy, random_accuracy, shuffled_accuracy = _accuracy(odds > 0, positive).split(parts)
     area, random_area, shuffled_area = _area(odds, positive).split(parts)
@@ -278,6 +274,12 @@ def stitching_table(
         chance=float(labels.bincount().max() / len(labels)),
         n_texts=len(labels),
     )
+
+
+def _check_labels(labels: Tensor, classes: int) -> None:
+    given = sorted(set(labels.tolist()))
+    if given != [0, 1] or classes != 2:
+        raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
 
 
 @torch.no_grad()

@@ -44,9 +44,9 @@ def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
     noise = torch.randn(2000, w.d_model, generator=torch.Generator().manual_seed(0))
     for judged_by, rows in (("word vectors", vectors), ("centred", vectors - vectors.mean(0))):
         unit = torch.nn.functional.normalize(rows, dim=1)
-        control = coherence(noise, space, unit).scores.numpy()
+        control = coherence(noise, space, unit).numpy()
         for layer in range(w.n_layers):
-            found = coherence(w.W_out(layer), space, unit).scores.numpy()
+            found = coherence(w.W_out(layer), space, unit).numpy()
             interval = bootstrap(
                 (found, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=0
             ).confidence_interval

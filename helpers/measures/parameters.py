@@ -1,4 +1,7 @@
-"""Measures of parameters in embedding space, each beside its control."""
+"""Measures of parameters in embedding space, each beside its control.
+
+Source: arXiv 2209.02535, section 5.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,12 @@ def top_items(vectors: Float[Tensor, "n d_model"], rows: Float[Tensor, "items d_
         vectors: hidden vectors or parameters.
         rows: the rows of an embedding space.
         k: number of items.
-
-    Source: arXiv 2209.02535, section 5.
     """
     return torch.cat([(chunk @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
 
 
 def jaccard(a: Int[Tensor, "n k"], b: Int[Tensor, "n k"], count: int) -> Float[Tensor, " n"]:
-    """Return the Jaccard similarity of the sets a[i] and b[i] of indices below ``count``.
-
-    Source: arXiv 2209.02535, section 5.
-    """
+    """Return the Jaccard similarity of the sets a[i] and b[i] of indices below ``count``."""
     in_a, in_b = _membership(a, count), _membership(b, count)
     return (in_a & in_b).sum(1) / (in_a | in_b).sum(1)
 
@@ -50,8 +48,6 @@ def top_item_recall(states: Int[Tensor, "n k"], active: Int[Tensor, "n active k"
         states: top items of hidden states.
         active: top items of the parameters that are active in each state.
         count: number of items in the embedding space.
-
-    Source: arXiv 2209.02535, section 5.
     """
     return _membership(active.flatten(1), count).gather(1, states).double().mean(1)
 
@@ -117,8 +113,6 @@ def compare_partners(
     Returns:
         One row per layer: mean Jaccard similarity of partners (value) and of permuted partners (control, mean of
         five permutations), and the mean paired difference with its 95% bootstrap interval (low, high).
-
-    Source: arXiv 2209.02535, section 5.
     """
     space, generator, rows = embedding_space(w, reading), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
@@ -137,8 +131,7 @@ def compare_active_parameters(
     """Measure R_k: how many of a hidden state's top items are top items of the parameters that are active in it.
 
     Active are the five neurons (W_in, W_out) or subheads (W_V, W_O) of the largest activation; the control takes
-    those of a random other state of the same layer. States of one text are not independent, so that they are
-    averaged first, and the interval is over texts.
+    those of a random other state of the layer. Returns a table like that of ``compare_partners``, over texts.
 
     Args:
         w: the model, with layer norms folded in.
@@ -148,13 +141,8 @@ def compare_active_parameters(
         k: number of top items of states and parameters.
         seed: of the control.
 
-    Returns:
-        One row per layer, as ``compare_partners`` returns them.
-
     Raises:
-        ValueError: another kind, a model without a final layer norm, or texts with fewer than two tokens in all.
-
-    Source: arXiv 2209.02535, section 5.
+        ValueError: another kind, no final layer norm, or fewer than two tokens in all.
     """
     lengths = _check_traces(traces, kind)
     if w.final_scale is None:
@@ -168,6 +156,7 @@ def compare_active_parameters(
         parameter_items = top_items(w.vectors(kind, layer), space.rows, k)[active]
         shift = torch.randint(1, len(states), (len(states),), generator=generator)
         other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]
+        # States of one text are not independent, so they are averaged before the bootstrap.
         values, controls = (
             torch.stack([text.mean() for text in top_item_recall(state_items, items, len(space)).split(lengths)])
             for items in (parameter_items, other_items)

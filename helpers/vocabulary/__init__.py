@@ -1,7 +1,6 @@
 """Parameters read as vocabulary items."""
 
 from helpers.vocabulary.neurons import (
-    Coherence,
     NeuronIndex,
     coherence,
     pair_coherence,
@@ -13,7 +12,6 @@ from helpers.vocabulary.space import EmbeddingSpace, clean_rows, embedding_space
 from helpers.vocabulary.tables import PairTable, TokenTable
 
 __all__ = [
-    "Coherence",
     "EmbeddingSpace",
     "NeuronIndex",
     "PairTable",

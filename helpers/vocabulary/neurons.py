@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from helpers.vocabulary.reading import Reading
@@ -64,23 +64,16 @@ class NeuronIndex:
 def search_neurons(
     w: Weights, word: str, k: int = 20, kind: str = "W_out", reading: Reading | None = None
 ) -> pd.DataFrame:
-    """List the neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in).
+    """List the k neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in).
 
     For many searches, build a ``NeuronIndex`` once.
-
-    Args:
-        w: the model.
-        word: an item that the reading lists.
-        k: number of neurons.
-        kind: "W_out" or "W_in".
-        reading: as for ``top_tokens``.
 
     Returns:
         Columns layer, neuron and z: by how many standard deviations (of the neuron's scores over all items) the
         word lies above the neuron's mean.
 
     Raises:
-        ValueError: no such item, k out of range, or another kind.
+        ValueError: the reading does not list the word, k is out of range, or another kind.
     """
     return NeuronIndex.build(w, embedding_space(w, reading), kind).search(word, k)
 
@@ -91,38 +84,23 @@ def shuffle_coordinates(vectors: Float[Tensor, "n d_model"], generator: torch.Ge
     return vectors.gather(1, order.to(vectors.device))
 
 
-@dataclass(frozen=True, eq=False)
-class Coherence:
-    """How alike in meaning the top items of each vector are.
-
-    Attributes:
-        scores: mean cosine over all pairs of a vector's top items, in the judge's embeddings.
-        top_rows: rows of those items in the embedding space.
-    """
-
-    scores: Float[Tensor, " n"]
-    top_rows: Int[Tensor, "n 10"]
-
-
 def coherence(
     vectors: Float[Tensor, "n d_model"], space: EmbeddingSpace, judge: Float[Tensor, "items width"]
-) -> Coherence:
-    """Judge how alike the ten top items of each vector are, by embeddings of another model.
+) -> Float[Tensor, " n"]:
+    """Return how alike in meaning the ten top items of each vector are: their mean cosine over all pairs.
 
     Args:
         vectors: the vectors to be read.
         space: what they are read with.
-        judge: unit rows for the same items: another model's clean rows, or other word vectors.
+        judge: unit rows for the same items from another source: another model's clean rows, or other word vectors.
 
     Raises:
         ValueError: the judge has another number of items.
     """
     if len(judge) != len(space):
         raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, one per item of the space")
-    top_rows = (vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices
-    rows = judge[top_rows]
-    scores = (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
-    return Coherence(scores, top_rows)
+    rows = judge[(vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices]
+    return (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
 
 
 def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Float[Tensor, "items width"]) -> Float[Tensor, " k"]:
