@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -47,28 +49,17 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
 def _draw_scores(ax: Axes, alignment: LayerAlignment) -> None:
     scores = alignment.scores.numpy()
     limit = abs(scores).max()
-    if scores.min() < 0:
-        ax.imshow(scores, cmap="RdBu", vmin=-limit, vmax=limit)
-        dark = abs(scores) > 0.6 * limit
-    else:
-        ax.imshow(scores, cmap="Blues")
-        dark = scores > (scores.min() + scores.max()) / 2
-    if max(scores.shape) <= MOST_LAYERS_WITH_NUMBERS:
-        _write_scores(ax, scores, dark)
-    for a, b in alignment.matching:
-        frame = plt.Rectangle((b - 0.46, a - 0.46), 0.92, 0.92, fill=False, edgecolor=COLOURS[1], linewidth=1.8)
-        ax.add_patch(frame)
-    ax.set(xticks=range(scores.shape[1]), yticks=range(scores.shape[0]))
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-
-
-def _write_scores(ax: Axes, scores: np.ndarray, dark: np.ndarray) -> None:
-    """Write each score into its cell, in white where the cell is dark."""
+    shades: dict[str, Any] = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if scores.min() < 0 else {"cmap": "Blues"}
     digits = 2 if np.ptp(scores) > 0.05 else 3
-    for (a, b), score in np.ndenumerate(scores):
-        text = f"{score:z.{digits}f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
-        ax.text(b, a, text, ha="center", va="center", color="white" if dark[a, b] else "black", fontsize=7)
+    texts = [
+        [f"{score:z.{digits}f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}") for score in row] for row in scores
+    ]
+    numbers = texts if max(scores.shape) <= MOST_LAYERS_WITH_NUMBERS else False
+    sns.heatmap(scores, ax=ax, annot=numbers, fmt="", annot_kws={"fontsize": 7}, square=True, cbar=False, **shades)
+    for a, b in alignment.matching:
+        frame = plt.Rectangle((b + 0.04, a + 0.04), 0.92, 0.92, fill=False, edgecolor=COLOURS[1], linewidth=1.8)
+        ax.add_patch(frame)
+    ax.tick_params(length=0, labelrotation=0)
 
 
 @styled
