@@ -1,4 +1,4 @@
-"""Is this machine ready for the notebooks? ``python -m helpers`` says, and says what to do."""
+"""Check whether this machine is ready for the notebooks: ``python -m helpers``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from packaging.requirements import Requirement
 
 from helpers.resources import MODELS, bundled_models
 
-PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+DISTRIBUTION = "transformer-manifolds"  # the name under which pip installs the project
 INSTALL = "run `make install`, or `pip install --constraint constraints.txt --editable .` in the environment"
-MEMORY = 4  # GiB that all notebooks keep under
-NEEDED_BY = {
+REINSTALL = "clone the repository again, run `git checkout -- data/models`, or install the package again"
+MEMORY_GIB = 4  # no notebook needs more
+NOTEBOOKS_BY_MODEL = {
     "vit-digits": "02, 06",
     "bert-sentiment": "03, 05, 06",
     "bert-reviews": "03",
@@ -32,44 +32,50 @@ NEEDED_BY = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of one check.
 
     Attributes:
-        name: of what was checked.
-        trouble: what is wrong; empty if nothing.
-        mend: what to do about it.
-        needed: whether a notebook cannot do without.
+        name: what was checked.
+        problem: what is wrong; empty if nothing is.
+        remedy: what to do about it.
+        required: whether the notebooks need it.
     """
 
     name: str
-    trouble: str = ""
-    mend: str = ""
-    needed: bool = True
+    problem: str = ""
+    remedy: str = ""
+    required: bool = True
 
     def __str__(self) -> str:
-        if not self.trouble:
+        if not self.problem:
             return f"OK    {self.name}"
-        return f"{'FAIL' if self.needed else 'note'}  {self.name}: {self.trouble}\n      {self.mend}"
+        return f"{'FAIL' if self.required else 'note'}  {self.name}: {self.problem}\n      {self.remedy}"
 
 
-def check_python() -> Iterator[Finding]:
-    """Check the version of Python."""
-    wanted = PROJECT["requires-python"]
-    here = ".".join(map(str, sys.version_info[:3]))
-    fits = Requirement(f"python{wanted}").specifier.contains(here)
-    yield Finding(f"Python {here}", "" if fits else f"wanted {wanted}", "name another: make install PYTHON=python3.12")
+def check_installation() -> Iterator[Finding]:
+    """Check the version of Python, and that every required package is installed in a version that fits."""
+    try:
+        metadata = importlib.metadata.metadata(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(DISTRIBUTION, "is not installed", INSTALL)
+        return
+    python = ".".join(map(str, sys.version_info[:3]))
+    versions = metadata["Requires-Python"]
+    problem = "" if Requirement(f"python{versions}").specifier.contains(python) else f"must be {versions}"
+    yield Finding(f"Python {python}", problem, "choose another version: make install PYTHON=python3.12")
+    for requirement in map(Requirement, metadata.get_all("Requires-Dist") or []):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _check_package(requirement)
 
 
-def check_packages() -> Iterator[Finding]:
-    """Check that every package that the project lists is there in a version that fits."""
-    for wanted in map(Requirement, PROJECT["dependencies"]):
-        try:
-            version = importlib.metadata.version(wanted.name)
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(wanted.name, "is not installed", INSTALL)
-            continue
-        fits = wanted.specifier.contains(version.split("+")[0])
-        yield Finding(f"{wanted.name} {version}", "" if fits else f"wanted {wanted.specifier}", INSTALL)
+def _check_package(requirement: Requirement) -> Finding:
+    """Check the version of one package."""
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(requirement.name, "is not installed", INSTALL)
+    fits = requirement.specifier.contains(version.split("+")[0])  # PyTorch appends "+cpu"
+    return Finding(f"{requirement.name} {version}", "" if fits else f"must be {requirement.specifier}", INSTALL)
 
 
 def check_kernel() -> Iterator[Finding]:
@@ -80,21 +86,21 @@ def check_kernel() -> Iterator[Finding]:
         yield Finding("Jupyter kernel", "there is no kernel python3", INSTALL)
         return
     same = not os.path.isabs(command) or Path(command).samefile(sys.executable)
-    mend = f"start JupyterLab with this environment's own: {Path(sys.executable).parent / 'jupyter'} lab"
-    yield Finding("Jupyter kernel", "" if same else f"python3 starts {command}, not this Python", mend)
+    remedy = f"start JupyterLab from this environment: {Path(sys.executable).parent / 'jupyter'} lab"
+    yield Finding("Jupyter kernel", "" if same else f"python3 starts {command}, not this Python", remedy)
 
 
 def check_models() -> Iterator[Finding]:
-    """Check that the bundled models are whole."""
-    found = bundled_models()
-    for name, notebooks in NEEDED_BY.items():
-        path = MODELS / name / "model.safetensors"
-        trouble = "" if name in found and is_whole(path) else f"missing or cut off; needed by notebooks {notebooks}"
-        yield Finding(f"model {name}", trouble, "clone the repository again, or `git checkout -- data/models`")
+    """Check that the bundled models are complete."""
+    names = bundled_models()
+    for name, notebooks in NOTEBOOKS_BY_MODEL.items():
+        complete = name in names and is_complete(MODELS / name / "model.safetensors")
+        problem = "" if complete else f"missing or truncated; needed by notebooks {notebooks}"
+        yield Finding(f"model {name}", problem, REINSTALL)
 
 
-def is_whole(path: Path) -> bool:
-    """Say whether a safetensors file is there as long as its header says."""
+def is_complete(path: Path) -> bool:
+    """Return whether a safetensors file exists and is as long as its header says."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -106,32 +112,28 @@ def is_whole(path: Path) -> bool:
 
 
 def check_machine() -> Iterator[Finding]:
-    """Check memory, and data sets that only training and a few options need."""
+    """Check the memory, and the data sets that only training and some options of the notebooks need."""
     free = psutil.virtual_memory().available / 2**30
-    trouble = "" if free >= MEMORY else f"{free:.1f} GiB are free, notebooks take up to {MEMORY}"
-    yield Finding(f"memory, {free:.0f} GiB free", trouble, "close other programs", needed=False)
+    problem = "" if free >= MEMORY_GIB else f"{free:.1f} GiB are free, but notebooks use up to {MEMORY_GIB}"
+    yield Finding(f"memory, {free:.0f} GiB free", problem, "close other programs", required=False)
     folder = os.environ.get("HELPERS_DATASETS")
-    missing = "HELPERS_DATASETS is not set" if not folder else "" if Path(folder).is_dir() else f"{folder!r} is none"
-    mend = "needed for training and some options only; data sets are read from the hub without it"
-    yield Finding("folder of data sets", missing, mend, needed=False)
+    problem = "HELPERS_DATASETS is not set"
+    if folder:
+        problem = "" if Path(folder).is_dir() else f"HELPERS_DATASETS={folder!r} is not a folder"
+    remedy = "only training and some options need it; without it, data sets are read from the hub"
+    yield Finding("folder of data sets", problem, remedy, required=False)
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    check_python,
-    check_packages,
-    check_kernel,
-    check_models,
-    check_machine,
-)
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_installation, check_kernel, check_models, check_machine)
 
 
 def main() -> int:
-    """Print what every check found; the exit status is 1 if a notebook would not run."""
+    """Print the result of every check; the exit status is 1 if a notebook would not run."""
     findings = [finding for check in CHECKS for finding in check()]
     print(*findings, sep="\n")
-    failed = [finding for finding in findings if finding.trouble and finding.needed]
-    print(f"\n{'all is ready' if not failed else f'{len(failed)} to mend'}: {len(findings)} things checked")
-    return int(bool(failed))
+    failed = sum(bool(finding.problem) and finding.required for finding in findings)
+    print(f"\n{f'{failed} problems to solve' if failed else 'all is ready'}: {len(findings)} checks")
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
