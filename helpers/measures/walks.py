@@ -1,4 +1,4 @@
-"""Measures of walks: how predictions change along them, how much they explore.
+"""Measures of a walk: how predictions change along it, how much of the space it explores.
 
 Source: arXiv 2410.06019, section 5 and appendix.
 """
@@ -11,92 +11,88 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from scipy.stats import ConstantInputWarning, pearsonr, rankdata, ttest_ind, wasserstein_distance
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-VARIANCE = 0.9  # share that the principal components of explored points keep
+EXPLAINED_VARIANCE = 0.9  # share of the variance that the principal components keep, as in the paper
 
 
-def prediction_changes(outputs: Tensor) -> int:
-    """Count the steps of a walk, outputs (T+1, k), at which the predicted class is another than before."""
+def prediction_changes(outputs: Float[Tensor, "points k"]) -> int:
+    """Count the steps of a walk after which another class is predicted than before."""
     classes = outputs.argmax(1)
     return int((classes[1:] != classes[:-1]).sum())
 
 
-def ranking_changes(outputs: Tensor) -> Tensor:
+def ranking_changes(outputs: Float[Tensor, "points k"]) -> Int[Tensor, " steps"]:
     """Count, for each step of a walk, the pairs of classes that change their order.
 
-    Args:
-        outputs: (T+1, k).
-
-    Returns:
-        (T,); two classes that tie before or after have not changed their order, so that a swap which rests at a tie
-        for a step is not counted.
+    A pair that is tied before or after a step does not count, so an exchange that passes through an exact tie at one
+    point of the walk is not counted at all.
     """
     order = torch.sign(outputs[:, :, None] - outputs[:, None, :])
     return (order[1:] * order[:-1] < 0).sum((1, 2)) // 2
 
 
-def rank_correlation(outputs: Tensor) -> Tensor:
-    """Spearman correlation of the ranking of the classes before and after each step, outputs (T+1, k): (T,).
+def rank_correlation(outputs: Float[Tensor, "points k"]) -> Float[Tensor, " steps"]:
+    """Return Spearman's correlation of the ranking of the classes before and after each step of a walk.
 
-    Where all classes tie, before or after, it is not a number.
+    It is NaN where all classes are tied, before or after.
     """
-    ranks = rankdata(outputs.double().numpy(), axis=1)  # Pearson's correlation of the ranks, all steps at once
+    ranks = rankdata(outputs.double().numpy(), axis=1)  # Pearson's correlation of the ranks, for all steps at once
     with warnings.catch_warnings(action="ignore", category=ConstantInputWarning):
         return torch.from_numpy(pearsonr(ranks[1:], ranks[:-1], axis=1).statistic)
 
 
-def value_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Wasserstein-1 distance of two predictions, their probabilities taken as numbers on a line.
+def value_distance(first: Float[Tensor, "n k"], second: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    """Return the Wasserstein-1 distance of predictions whose probabilities are taken as numbers on a line.
+
+    Two predictions with exchanged classes are at distance 0. This is the paper's measure;
+    ``helpers.geometry.total_variation`` distinguishes classes.
 
     Args:
-        first: probabilities, (N, k).
-        second: of other inputs, (N, k).
-
-    Returns:
-        (N,). Two predictions whose classes are exchanged are at distance 0: this is the paper's measure, see total
-        variation for one that tells classes apart.
+        first: probabilities.
+        second: probabilities of other inputs.
     """
     pairs = zip(first.double().numpy(), second.double().numpy(), strict=True)
     return torch.tensor([wasserstein_distance(a, b) for a, b in pairs], dtype=torch.float64)
 
 
-def explored_hypervolume(walks: Sequence[Tensor]) -> Tensor:
-    """Say how much room each of some walks takes up, in the principal components of all of them.
+def explored_hypervolume(walks: Sequence[Float[Tensor, "points *shape"]]) -> Float[Tensor, " walks"]:
+    """Measure the space that each walk explores, in the principal components of all walks together.
 
     Args:
-        walks: points (T+1, ...) each, of one shape.
+        walks: the points of each walk.
 
     Returns:
-        For each walk the geometric mean, over the components that keep 90% of the variance, of its range; (walks,).
-        Zeros where no point differs from another.
+        For each walk, the geometric mean of its ranges along the components that keep 90% of the variance; zeros if
+        all points are equal.
     """
-    flat = [walk.flatten(1).double().numpy() for walk in walks]
-    every = np.concatenate(flat)
-    if np.ptp(every, axis=0).max() == 0:
+    points_by_walk = [walk.flatten(1).double().numpy() for walk in walks]
+    points = np.concatenate(points_by_walk)
+    if np.ptp(points, axis=0).max() == 0:
         return torch.zeros(len(walks), dtype=torch.float64)
-    fitted = PCA(VARIANCE, svd_solver="full").fit(every)
-    ranges = np.stack([np.ptp(fitted.transform(points), axis=0) for points in flat])
+    components = PCA(EXPLAINED_VARIANCE, svd_solver="full").fit(points)
+    ranges = np.stack([np.ptp(components.transform(points), axis=0) for points in points_by_walk])
     with np.errstate(divide="ignore"):
         return torch.from_numpy(np.exp(np.log(ranges).mean(1)))
 
 
-def volume_ratio(volumes: Tensor, references: Tensor) -> tuple[float, float]:
-    """Compare hypervolumes (N,) with others (M,): ratio of the means, and the p-value of Welch's t-test."""
+def volume_ratio(volumes: Float[Tensor, " n"], references: Float[Tensor, " m"]) -> tuple[float, float]:
+    """Compare hypervolumes with reference ones: the ratio of the means, and the p-value of Welch's t-test."""
     test = ttest_ind(volumes.numpy(), references.numpy(), equal_var=False)
     return float(volumes.mean() / references.mean()), float(test.pvalue)
 
 
 @dataclass(frozen=True)
-class CatchUp:
-    """How predictions of decoded inputs follow those of the embeddings they were decoded from.
+class Realignment:
+    """How the predictions of decoded inputs follow those of the embeddings from which they were decoded.
 
     Attributes:
-        misaligned: how often an embedding took a new class and its decoded input did not at the same step.
-        realigned: how many of those the decoded inputs made up for later in the walk.
-        delays: after how many steps each of them did.
+        misaligned: how often the predicted class of an embedding changed and that of its decoded input was another.
+        realigned: how many of those the decoded inputs predicted later in the walk.
+        delays: after how many points each of them did.
     """
 
     misaligned: int
@@ -104,19 +100,19 @@ class CatchUp:
     delays: tuple[int, ...]
 
 
-def catch_up(embedded: Tensor, decoded: Tensor) -> CatchUp:
-    """Compare the predicted class of each point of a walk with that of its decoded input.
+def measure_realignment(embedded: Int[Tensor, " points"], decoded: Int[Tensor, " points"]) -> Realignment:
+    """Compare the predicted class at each point of a walk with that of its decoded input.
 
     Args:
-        embedded: classes (T+1,).
-        decoded: classes (T+1,).
+        embedded: predicted classes of the points.
+        decoded: predicted classes of their decoded inputs.
     """
     misaligned, delays = 0, []
     for step in ((embedded[1:] != embedded[:-1]).nonzero()[:, 0] + 1).tolist():
         if decoded[step] == embedded[step]:
             continue
         misaligned += 1
-        later = (decoded[step:] == embedded[step]).nonzero()[:, 0]
-        if len(later):
-            delays.append(int(later[0]))
-    return CatchUp(misaligned, len(delays), tuple(delays))
+        matches = (decoded[step:] == embedded[step]).nonzero()[:, 0]
+        if len(matches):
+            delays.append(int(matches[0]))
+    return Realignment(misaligned, len(delays), tuple(delays))

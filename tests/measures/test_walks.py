@@ -30,19 +30,19 @@ def test_rankings_agree_with_scipy(k, seed):
     assert measures.rank_correlation(outputs).tolist() == pytest.approx(rho)
 
 
-def test_a_tie_is_no_change_and_all_ties_have_no_correlation():
+def test_a_tie_is_no_change_and_has_no_correlation():
     outputs = torch.tensor([[1.0, 1.0], [2.0, 1.0], [1.0, 2.0]])
     assert measures.ranking_changes(outputs).tolist() == [0, 1]
     assert math.isnan(measures.rank_correlation(outputs)[0])
 
 
-def test_distance_of_values_does_not_tell_classes_apart():
+def test_the_distance_of_values_does_not_distinguish_classes():
     p = torch.tensor([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
     q = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]])
     assert measures.value_distance(p, q).tolist() == pytest.approx([0.0, 1 / 3])
 
 
-def test_a_walk_twice_as_wide_takes_up_twice_the_room():
+def test_a_walk_twice_as_wide_has_twice_the_hypervolume():
     g = torch.Generator().manual_seed(0)
     walk = torch.randn(200, 3, 4, generator=g)
     small, large = measures.explored_hypervolume([walk, 2 * walk]).tolist()
@@ -67,8 +67,9 @@ def test_ratio_and_welchs_test():
     assert measures.volume_ratio(few, few)[1] == pytest.approx(1.0)
 
 
-def test_a_decoded_input_that_follows_late_or_never():
+def test_a_decoded_input_realigns_late_or_never():
     embedded = torch.tensor([0, 1, 1, 1, 2, 2, 0])
     decoded = torch.tensor([0, 0, 0, 1, 2, 2, 2])
-    found = measures.catch_up(embedded, decoded)
-    assert found == measures.CatchUp(misaligned=2, realigned=1, delays=(2,))
+    assert measures.measure_realignment(embedded, decoded) == measures.Realignment(
+        misaligned=2, realigned=1, delays=(2,)
+    )
