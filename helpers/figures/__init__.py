@@ -10,7 +10,6 @@ from helpers.figures.parameters import (
     draw_token_map,
     draw_top_items,
 )
-from helpers.figures.style import ALGORITHM_COLOURS, styled
 from helpers.figures.sweeps import (
     draw_algorithm_means,
     draw_drift_distribution,
@@ -26,7 +25,6 @@ from helpers.figures.texts import (
 from helpers.figures.walks import draw_drift, draw_plane, draw_probabilities, draw_projection, draw_spectrum
 
 __all__ = [
-    "ALGORITHM_COLOURS",
     "draw_algorithm_means",
     "draw_alignments",
     "draw_bars",
@@ -52,5 +50,4 @@ __all__ = [
     "draw_top_items",
     "draw_volume_over_travel",
     "draw_walk_images",
-    "styled",
 ]

@@ -16,7 +16,7 @@ import traitlets
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from helpers.figures import ALGORITHM_COLOURS
+from helpers.figures.style import ALGORITHM_COLOURS
 
 FOLDER = Path(__file__).parent
 

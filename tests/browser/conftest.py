@@ -27,7 +27,7 @@ import pytest
 
 from notebooks.execute import NOTEBOOKS, PICTURES, shrink
 
-CHROMIUM = next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 NO_CHROMIUM = "no Chromium to drive: install the package chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -48,10 +48,10 @@ RUN_ALL = """() => {
 }"""
 ASK = """async (code) => {
   const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
-  let said = '';
-  future.onIOPub = (message) => (said += message.content.text ?? message.content.evalue ?? '');
+  let output = '';
+  future.onIOPub = (message) => (output += message.content.text ?? message.content.evalue ?? '');
   await future.done;
-  return said.trim();
+  return output.trim();
 }"""
 SWEEP = """(code) => Promise.race([
   window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done.then(() => 'swept'),
@@ -145,7 +145,10 @@ def page(chromium):
     for event in ("request", "websocket"):
         page.on(event, lambda asked: foreign.append(asked.url) if is_foreign(asked.url) else None)
     page.on("pageerror", lambda error: errors.append(error.stack))
-    page.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None,
+    )
     yield page
     page.close()
     assert not foreign
@@ -226,12 +229,12 @@ def needed_by_widget(cells) -> set[int]:
     """Find the indices of the code cells that the last cell with a widget needs, itself among them, by their names."""
     code = [(i, cell) for i, cell in enumerate(cells) if cell.cell_type == "code"]
     widget = max(i for i, cell in code if "to get the widget" in str(cell.outputs))
-    needed, wanted = set(), set()
+    needed, missing = set(), set()
     for i, cell in reversed(code):
         loaded, stored = names_in(cell.source)
-        if i == widget or (i < widget and stored & wanted):
+        if i == widget or (i < widget and stored & missing):
             needed.add(i)
-            wanted = (wanted - stored) | loaded
+            missing = (missing - stored) | loaded
     return needed
 
 

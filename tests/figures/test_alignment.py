@@ -53,6 +53,11 @@ def test_scores_are_written_into_cells_and_matched_layers_are_framed():
     assert positive.collections[0].get_clim() == (0.1, 0.9)
 
 
+def test_frames_stand_in_the_row_of_a_and_the_column_of_b():
+    (ax,) = draw_alignments({"": [LayerAlignment("W_in", torch.eye(3).roll(1, dims=1), "")]}).axes
+    assert frames(ax) == {(0, 1), (1, 2), (2, 0)}
+
+
 def test_a_map_of_many_layers_has_no_numbers():
     (ax,) = draw_alignments({"": [LayerAlignment("W_in", torch.eye(7), "")]}).axes
     assert not ax.texts

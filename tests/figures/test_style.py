@@ -3,8 +3,16 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from helpers.figures import ALGORITHM_COLOURS, styled
-from helpers.figures.style import COLOURS, DASHES, OTHER_COLOURS, create_panels, get_axes, style_walks
+from helpers.figures.style import (
+    ALGORITHM_COLOURS,
+    COLOURS,
+    DASHES,
+    OTHER_COLOURS,
+    create_panels,
+    get_axes,
+    style_walks,
+    styled,
+)
 from helpers.sweep.grid import ALGORITHMS
 
 

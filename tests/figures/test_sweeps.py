@@ -6,12 +6,12 @@ import pytest
 from matplotlib.colors import same_color
 
 from helpers.figures import (
-    ALGORITHM_COLOURS,
     draw_algorithm_means,
     draw_drift_distribution,
     draw_mean_probability,
     draw_volume_over_travel,
 )
+from helpers.figures.style import ALGORITHM_COLOURS
 
 ALGORITHMS = ["SiMEC", "corrected", "SiMExp", "baseline"]
 

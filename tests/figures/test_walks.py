@@ -11,13 +11,13 @@ from helpers import PullbackMetric, WalkSettings, simec, simexp
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid
 from helpers.figures import (
-    ALGORITHM_COLOURS,
     draw_drift,
     draw_plane,
     draw_probabilities,
     draw_projection,
     draw_spectrum,
 )
+from helpers.figures.style import ALGORITHM_COLOURS
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from helpers import ExplorationPath
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, saddle, waves
-from helpers.figures import ALGORITHM_COLOURS
+from helpers.figures.style import ALGORITHM_COLOURS
 from helpers.widgets import PlaneWalker, views
 from helpers.widgets.plane_walker import compute_level_curves, evaluate_on_grid
 
