@@ -2,6 +2,7 @@
 # make test   set up and run every test
 # make site   set up and make the web pages of it all
 # make bench  set up and measure the walks beside the published algorithm
+# make lint   set up and check style, types and the order of imports
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,7 +19,7 @@ help:
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
 	@echo "make site       set up, then make web pages of notebooks and documents: site/index.html"
 	@echo "make fresh      set up, then install environment.yml's list anew and run notebook 01 with it; takes minutes"
-	@echo "make lint       set up, then check style with ruff"
+	@echo "make lint       set up, then check style, types and the order of imports"
 	@echo "make clean      remove what these made"
 
 install: $(READY)
@@ -35,10 +36,8 @@ $(READY): pyproject.toml constraints.txt
 lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_geometry__what_a_function_cannot_see.ipynb
 
-test: $(READY) browser
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup
+test: $(READY) browser lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report term
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks
@@ -60,6 +59,8 @@ fresh: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The widgets' tests drive a real Chromium. Without one, and without the right to install one, they skip and say so.
 .PHONY: browser
@@ -69,4 +70,4 @@ browser:
 	  && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
 
 clean:
-	rm -rf .venv build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .coverage .*_cache .hypothesis
