@@ -21,17 +21,27 @@ author = "The Transformer Manifolds authors"
 html_title = project
 html_favicon = "icon.svg"
 
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["README.md", "notebooks/*.ipynb", "docs/*.md", "data/README.md", "tests/benchmarks/*.md"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/*.ipynb", "docs/*.md", "docs/api/*.md", "data/README.md", "tests/benchmarks/*.md"]
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
     "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
+    "Interface of the package": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/api").glob("*.md")),
     "Behind them": [
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
         "data/README.md",
         *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests" / "benchmarks").glob("*.md")),
     ],
 }
+
+autodoc_default_options = {"members": True, "imported-members": True, "show-inheritance": False}
+autodoc_member_order = "groupwise"
+autodoc_class_signature = "mixed"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
