@@ -182,7 +182,7 @@ class ExplorationPath:
             raise ValueError(f"path={str(path)!r}: the stored walk is damaged ({error})") from error
 
     @classmethod
-    def _restore(cls, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> ExplorationPath:
+    def _restore(cls, tensors: dict[str, Any], metadata: dict[str, Any]) -> ExplorationPath:
         """Build a path from what a file holds; any error means that the file is damaged."""
         fields = metadata.pop("settings")
         settings = WalkSettings(**{**fields, "output_metric": METRICS[fields["output_metric"]]})

@@ -118,7 +118,7 @@ def jacobian(
         chunk_size: backward passes held in memory at once; by default as many as a small laptop can hold.
 
     Returns:
-        Outputs (k,) and Jacobian (k, *point.shape), in the precision of the point.
+        Outputs ``(k,)`` and Jacobian ``(k, *point.shape)``, in the precision of the point.
 
     Raises:
         ValueError: f does not return a vector, or its Jacobian does not fit into memory.
