@@ -1,4 +1,4 @@
-"""What walks cost side by side and alone, and what the paper's experiments would take: writes ``sweep.md``."""
+"""The cost of the walks of a sweep on models of several sizes: writes ``sweep.md``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from helpers.adapters import BertAdapter, PartsMap, ViTAdapter
+from helpers.adapters import BertAdapter, ViTAdapter
 from helpers.datasets import load_digits, read_sentences
-from helpers.equivalence import WalkSettings, gradient_noise, simec, simexp, walk_class, walk_together
+from helpers.equivalence import WalkSettings, gradient_noise, simec, simexp, walk_class
 from helpers.sweep import PAPER
 from helpers.sweep.grid import ALGORITHMS
 from tests.benchmarks.cases import CASES, Case, random_bert, random_gpt2, random_vit
 from tests.benchmarks.walks import PeakMemory
 
 RESULTS = Path(__file__).with_name("sweep.md")
-PUBLISHED, OTHERS = 12, 6  # walks of a cell: SiMEC and SiMExp together; corrected and baseline each
+WALKS = len(PAPER.etas) * len(PAPER.parts)  # walks of a cell, per algorithm
 CLASSES = 11  # the ten most probable and the rest
-FLOAT = 4  # bytes
+FLOAT_BYTES = 4
 
 
-def own_case(model: str) -> Case:
+def bundled_case(model: str) -> Case:
     """Take a bundled model and an input."""
     if model.startswith("vit"):
         adapter, raw = ViTAdapter.load(model), load_digits("test").images[0]
@@ -46,7 +46,9 @@ def own_case(model: str) -> Case:
 
 
 SHAPES: dict[str, Callable[[], Case]] = {
-    **{model: partial(own_case, model) for model in ("vit-digits", "vit-cifar10", "bert-reviews", "bert-sentiment")},
+    **{
+        model: partial(bundled_case, model) for model in ("vit-digits", "vit-cifar10", "bert-reviews", "bert-sentiment")
+    },
     "the paper's MNIST shape (vit-mnist)": lambda: CASES["vit-mnist (the paper's MNIST shape)"](0, "cpu"),
     "the paper's CIFAR10 shape": lambda: CASES["the paper's CIFAR10 shape"](0, "cpu"),
     "google/vit-base-patch16-224": lambda: random_vit(0, "cpu", num_labels=CLASSES),
@@ -57,69 +59,61 @@ LARGE = (*list(SHAPES)[-3:], "the paper's CIFAR10 shape")
 
 
 def measure(name: str) -> dict[str, float]:
-    """Time a cell's walks side by side, and one SiMEC alone: seconds a step, and the memory above the model.
+    """Time a walk of each algorithm in seconds per step, and measure the memory above that of the model in MiB.
 
-    A large shape is timed with two walks of each kind and one step of the published ones: more gain nothing.
+    The corrected walk is timed without its first steps, which include the first Jacobian.
     """
     case = SHAPES[name]()
     f, x, steps = case.f, case.x, 1 if name in LARGE else 20
-    many, few = (2, 2) if name in LARGE else (PUBLISHED, OTHERS)
-    seed = lambda i: torch.Generator().manual_seed(i)  # noqa: E731
-    made = [simec, simexp] * (many // 2)
-    published = [partial(kind, x=x, steps=steps, generator=seed(i)) for i, kind in enumerate(made)]
-    baseline = [partial(gradient_noise, x=x, steps=steps, size=0.01, generator=seed(i)) for i in range(few)]
-
-    def corrected(most: int) -> list[partial]:
-        told = WalkSettings(longest_step=1e-3, max_steps=most)
-        return [partial(walk_class, x=x, travel=1e9, settings=told, generator=seed(i)) for i in range(few)]
-
-    simec(f, x, 1)  # what is only done once is done
-    found = {"outputs": len(f(x)), "numbers": x.numel(), "parts": len(x)}
-    with PeakMemory("cpu") as memory:  # side by side, the Jacobian at the last point is taken too
-        found["published"] = seconds(f, published) / (steps + 1) / many
-        found["baseline"] = seconds(f, baseline, [int(f(x).argmax())]) / (steps + 1) / few
-    first = seconds(f, corrected(2))  # with the first Jacobians
-    found["corrected"] = (seconds(f, corrected(12)) - first) / 10 / few
-    began = time.perf_counter()
-    simec(f, x, steps)
-    return found | {"alone": (time.perf_counter() - began) / steps, "mib": memory.mib}
+    corrected = {most: WalkSettings(longest_step=1e-3, max_steps=most) for most in (2, 12)}
+    simec(f, x, 1)  # what happens only once
+    with PeakMemory("cpu") as memory:
+        simec_seconds = seconds(lambda: simec(f, x, steps))
+    walks = {
+        "SiMEC": simec_seconds / steps,
+        "SiMExp": seconds(lambda: simexp(f, x, steps)) / steps,
+        "baseline": seconds(lambda: gradient_noise(f, x, steps, size=0.01)) / (steps + 1),
+    }
+    first, all_steps = (seconds(partial(walk_class, f, x, 1e9, settings=s)) for s in corrected.values())
+    numbers = {"outputs": len(f(x)), "coordinates": x.numel(), "parts": len(x), "mib": memory.mib}
+    return numbers | walks | {"corrected": (all_steps - first) / 10}
 
 
-def seconds(f: PartsMap, walks: list[partial], rows: list[int] | None = None) -> float:
-    """Time walks side by side."""
-    began = time.perf_counter()
-    walk_together(f, walks, rows)
-    return time.perf_counter() - began
+def seconds(walk: Callable[[], object]) -> float:
+    """Time a walk."""
+    start = time.perf_counter()
+    walk()
+    return time.perf_counter() - start
 
 
-def kept(numbers: int, parts: int) -> float:
-    """Say how much memory the points of a cell's walks take, in MiB: all parts of a point, half of them, or one."""
+def points_mib(coordinates: int, parts: int) -> float:
+    """Return the memory of the points of a cell's walks in MiB: all parts of a point, half of them, or one."""
     points = (PAPER.steps + 1) * len(PAPER.etas) * len(ALGORITHMS)
-    return FLOAT * numbers * (1 + 1 / 2 + 1 / parts) * points / 2**20
+    return FLOAT_BYTES * coordinates * (1 + 1 / 2 + 1 / parts) * points / 2**20
 
 
-def row(name: str, found: dict[str, float]) -> str:
-    """Write a row of the table."""
-    cell = PAPER.steps * (PUBLISHED * found["published"] + OTHERS * (found["corrected"] + found["baseline"]))
-    three = lambda x: f"{float(f'{x:.3g}'):,g}"  # noqa: E731
-    each = " | ".join(three(1e3 * found[kind]) for kind in ("alone", "published", "corrected", "baseline"))
-    ratio = found["alone"] / found["published"]
+def row(name: str, costs: dict[str, float]) -> str:
+    """Write one row of the table."""
+    three_digits = lambda x: f"{float(f'{x:.3g}'):,g}"  # noqa: E731
+    algorithms = ("SiMEC", "SiMExp", "corrected", "baseline")
+    per_step = " | ".join(three_digits(1e3 * costs[name]) for name in algorithms)
+    minutes = PAPER.steps * WALKS * sum(costs[algorithm] for algorithm in algorithms) / 60
+    mib = costs["mib"] + points_mib(costs["coordinates"], costs["parts"])
     return (
-        f"| {name} | {found['numbers']:,}, {found['outputs']} | {each} | {ratio:.1f} | {three(cell / 60)} "
-        f"| {found['mib'] + kept(found['numbers'], found['parts']):,.0f} |"
+        f"| {name} | {costs['coordinates']:,}, {costs['outputs']} | {per_step} | {three_digits(minutes)} | {mib:,.0f} |"
     )
 
 
-HEAD = """# A sweep's walks, measured
+HEAD = """# The cost of the walks of a sweep
 
 Written by `make bench` in one run on {cores} CPU cores ({machine}), one thread, Python {python}, PyTorch {torch}. A cell is
-one input walked from in {walks} ways, {steps:,} steps each: four algorithms, two step multipliers, three choices of parts. The
-last columns are that cell's minutes on one core, measures left out ({inputs} inputs with {repetitions} repetitions are {cells} cells), and a
-worker's memory above the model: what it works with, measured, and the points of the cell's walks, which are kept until it is
-measured. Hub models are shapes with random weights, timed with two walks of each kind; the corrected walk's steps are small here.
+one input with {walks} walks of {steps:,} steps each: four algorithms, two step multipliers, three choices of parts. The last columns
+are the minutes that one core needs for the walks of a cell, without the measures ({inputs} inputs with {repetitions} repetitions are {cells} cells), and
+the memory of a worker above that of the model: that of a SiMEC walk, and the points of all walks of the cell, which are kept
+until the cell is measured. Hub models are shapes with random weights. The steps of the corrected walk are small here.
 
-| model | numbers of a point, outputs | SiMEC alone, ms a step | SiMEC and SiMExp, 12 side by side | corrected, 6 | baseline, 6 | side by side, times faster | minutes a cell | MiB |
-|---|---|---|---|---|---|---|---|---|
+| model | coordinates of a point, outputs | SiMEC, ms per step | SiMExp, ms per step | corrected, ms per step | baseline, ms per step | minutes per cell | MiB |
+|---|---|---|---|---|---|---|---|
 """  # noqa: E501
 
 
@@ -127,23 +121,22 @@ def main() -> None:
     """Measure each shape in a process of its own and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", choices=SHAPES)
-    told = parser.parse_args()
-    if told.one:
-        print(json.dumps(measure(told.one)))
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.one)))
         return
     rows = []
     for name in tqdm(SHAPES, unit=" models"):
         command = [sys.executable, "-m", "tests.benchmarks.sweep", "--one", name]
-        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout
-        rows.append(row(name, json.loads(said.splitlines()[-1])))
-    walks = PUBLISHED + 2 * OTHERS
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        rows.append(row(name, json.loads(output.splitlines()[-1])))
     head = HEAD.format(
         cores=os.cpu_count(),
         machine=platform.machine(),
         python=platform.python_version(),
         torch=torch.__version__.split("+")[0],
-        walks=walks,
+        walks=WALKS * len(ALGORITHMS),
         steps=PAPER.steps,
         inputs=PAPER.inputs,
         repetitions=PAPER.repetitions,
