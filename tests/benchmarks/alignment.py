@@ -24,7 +24,7 @@ def random_bert_base(seed: int) -> Weights:
     model = BertForMaskedLM(BertConfig()).requires_grad_(False)
     vocabulary = {f"word{i}": i for i in range(model.config.vocab_size)}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="word0")))
-    return Weights(name=f"random {seed}", tokenizer=tokenizer, **bert.map_weights(model))
+    return Weights(name=f"random {seed}", tokenizer=tokenizer, **bert.name_parameters(model))
 
 
 def peak_mib() -> float:
@@ -33,7 +33,7 @@ def peak_mib() -> float:
 
 
 def main() -> None:
-    """Measure, and print a row for the kernels and one for the table."""
+    """Measure, and print one row for the shared space and one for the table of all layers."""
     w_a, w_b = random_bert_base(0), random_bert_base(1)
     print(f"{os.cpu_count()} cores, {torch.get_num_threads()} threads; both models loaded: {peak_mib():,.0f} MiB")
     started = time.perf_counter()

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from helpers.vocabulary import Reading, embedding_space, search_neurons, top_pairs
-from helpers.vocabulary.tables import PairTable
-from helpers.weights import Weights
-from helpers.weights.gpt2 import map_weights
+from helpers.vocabulary import EmbeddingSpace, NeuronIndex, Reading, embedding_space
+from helpers.weights import FactoredMatrix, Weights
+from helpers.weights.gpt2 import name_parameters
 from tests.benchmarks.walks import PeakMemory
 
 RESULTS = Path(__file__).with_name("parameters.md")
 EVERYTHING = Reading(ascii_only=False, words_only=False, offensive=True)
-FITTING = 20_000  # items of which the whole table fits in memory
+FITTING = 20_000  # items whose whole table of pairs fits in memory (1.6 GB)
 K = 500
 
 
@@ -40,26 +41,24 @@ def random_gpt2() -> Weights:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config()).requires_grad_(False)
     model.transformer.wte.weight *= torch.empty(len(model.transformer.wte.weight), 1).log_normal_(0, 0.2)
-    return Weights(name="random GPT-2 small", tokenizer=Numbered(), **map_weights(model))
+    return Weights(name="random GPT-2 small", tokenizer=Numbered(), **name_parameters(model))
 
 
-def search_dense(w: Weights, reading: Reading) -> torch.Tensor:
+def search_dense(space: EmbeddingSpace, matrix: FactoredMatrix) -> torch.Tensor:
     """Form a head's whole table and search it."""
-    rows, matrix = embedding_space(w, reading).rows, w.W_OV(0, 0)
-    table = (rows @ matrix.to_dense()) @ rows.T
+    table = (space.rows @ matrix.to_dense()) @ space.rows.T
     return table.fill_diagonal_(-torch.inf).flatten().topk(K).values
 
 
-def timed(work, *arguments):
-    """Run a piece of work: what it returns, and its seconds."""
+def measure(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Call a function and return its result and its seconds."""
     began = time.perf_counter()
-    return work(*arguments), time.perf_counter() - began
+    return function(*arguments), time.perf_counter() - began
 
 
-def write_report() -> str:
-    """Measure, in one run."""
-    w = random_gpt2()
-    lines = [
+def describe_machine() -> list[str]:
+    """Return the title and the conditions of the measurement."""
+    return [
         "# Reading parameters, measured",
         "",
         f"Written by `make bench` in one run on 2 CPU cores ({platform.machine()}), {torch.get_num_threads()} threads, "
@@ -70,34 +69,52 @@ def write_report() -> str:
         "| what | measured |",
         "|---|---|",
     ]
+
+
+def measure_heads(w: Weights) -> Iterator[str]:
+    """Yield rows for the embedding space, one head and all heads."""
     with PeakMemory("cpu") as memory:
-        space, seconds = timed(embedding_space, w, EVERYTHING)
-        found, head = timed(top_pairs, w, w.W_OV(0, 0), K, EVERYTHING)
-    lines.append(f"| embeddings of {len(space):,} items cleaned, once a model | {seconds:.2g} s |")
-    lines.append(
-        f"| top {K} pairs of one head, exact | {head:.2g} s, {found.searched:.0%} of all pairs scored; memory above "
+        space, seconds = measure(embedding_space, w, EVERYTHING)
+        pairs, head = measure(space.top_pairs, w.W_OV(0, 0), K)
+    yield f"| embeddings of {len(space):,} items cleaned, once per model | {seconds:.2g} s |"
+    yield (
+        f"| top {K} pairs of one head, exact | {head:.2g} s, {pairs.searched:.0%} of all pairs scored; memory above "
         f"the model {memory.mib:,.0f} MiB, the cleaned embeddings included |"
     )
-    heads = [(layer, h) for layer in range(w.n_layers) for h in range(w.n_heads)]
+    heads = [(layer, number) for layer in range(w.n_layers) for number in range(w.n_heads)]
     began = time.perf_counter()
-    for layer, h in tqdm(heads, unit=" heads"):
-        top_pairs(w, w.W_OV(layer, h), K, EVERYTHING)
-    lines.append(f"| the same for all {len(heads)} heads | {(time.perf_counter() - began) / 60:.1f} minutes |")
-    small = replace(w, W_E=w.W_E[:FITTING])
-    embedding_space(small, EVERYTHING)
-    ours: tuple[PairTable, float] = timed(top_pairs, small, small.W_OV(0, 0), K, EVERYTHING)
-    dense = timed(search_dense, small, EVERYTHING)
-    assert torch.allclose(ours[0].scores, dense[0], rtol=1e-4)
-    lines.append(
-        f"| {FITTING:,} items: in blocks {ours[1]:.2g} s, whole table formed and searched {dense[1]:.2g} s, same "
-        f"result | **{dense[1] / ours[1]:.0f} times faster** |"
+    for layer, number in tqdm(heads, unit=" heads"):
+        space.top_pairs(w.W_OV(layer, number), K)
+    yield f"| the same for all {len(heads)} heads | {(time.perf_counter() - began) / 60:.1f} minutes |"
+
+
+def compare_with_dense_search(w: Weights) -> Iterator[str]:
+    """Yield a row that compares the search in blocks with the search of the whole table."""
+    space = embedding_space(replace(w, W_E=w.W_E[:FITTING]), EVERYTHING)
+    pairs, in_blocks = measure(space.top_pairs, w.W_OV(0, 0), K)
+    values, dense = measure(search_dense, space, w.W_OV(0, 0))
+    assert torch.allclose(pairs.scores, values, rtol=1e-4)
+    yield (
+        f"| {FITTING:,} items: in blocks {in_blocks:.2g} s, whole table formed and searched {dense:.2g} s, same "
+        f"result | **{dense / in_blocks:.0f} times faster** |"
     )
-    _, first = timed(search_neurons, w, "4242", 20, "W_out", EVERYTHING)
-    later = [timed(search_neurons, w, str(word), 20, "W_out", EVERYTHING)[1] for word in range(1000, 1020)]
-    lines.append(
-        f"| a word searched in all {w.n_layers * w.d_mlp:,} neurons | {sorted(later)[10]:.2g} s (median of 20), the "
+
+
+def measure_search(w: Weights) -> Iterator[str]:
+    """Yield a row for the search of all neurons for a word; the first search builds the index."""
+    space = embedding_space(w, EVERYTHING)
+    index, first = measure(NeuronIndex.build, w, space)
+    later = [measure(index.search, str(word))[1] for word in range(1000, 1020)]
+    yield (
+        f"| a word searched in all {len(index.units):,} neurons | {sorted(later)[10]:.2g} s (median of 20), the "
         f"first time {first:.2g} s |"
     )
+
+
+def write_report() -> str:
+    """Measure everything in one run."""
+    w = random_gpt2()
+    lines = [*describe_machine(), *measure_heads(w), *compare_with_dense_search(w), *measure_search(w)]
     return "\n".join(lines) + "\n"
 
 
