@@ -154,7 +154,7 @@ def _decode(
     steps = path.evenly(min(count, len(path) + 1))
     texts = torch.tensor(ids).repeat(len(steps), 1)
     for row, step in enumerate(steps):
-        texts[row, positions] = torch.tensor(decode_ids(f.complete(path.points[step])))[positions]
+        texts[row, positions] = torch.tensor(decode_ids(f.complete(path.points[step].to(f.start))))[positions]
     is_recovered = torch.tensor(decode_ids(f.point))[positions] == torch.tensor(ids)[positions]
     travel = torch.cat([torch.zeros(1, dtype=torch.float64), path.step_sizes.cumsum(0)])
     return DecodedWalk(

@@ -62,7 +62,7 @@ def test_jacobian_is_the_derivative(case):
         v = torch.randn(x.shape, generator=g, dtype=x.dtype)
         v = v / v.norm()
         numeric = (f(x + 0.01 * v) - f(x - 0.01 * v)) / 0.02
-        assert torch.allclose(rows @ v.flatten(), numeric, atol=0.02 * float(rows.norm()) / 10)
+        assert torch.allclose(rows @ v.flatten(), numeric, rtol=0, atol=2e-3 * float(numeric.abs().max()))
 
 
 def test_a_null_steps_drift_quarters_when_the_step_halves(case):
