@@ -1,8 +1,7 @@
-"""Public data sets: from a local folder, from the hub, or bundled with scikit-learn.
+"""Data sets: from a local folder, from the hub, bundled with scikit-learn, or written for this project.
 
-Set the environment variable ``HELPERS_DATASETS`` to a folder with one sub-folder a data set
-(``mnist/train-00000-of-00001.parquet`` and so on) to read local copies; without it the
-same files are read from the Hugging Face hub.
+To read local copies, set the environment variable ``HELPERS_DATASETS`` to a folder with one sub-folder per data set
+(``mnist/train-00000-of-00001.parquet`` and so on). Without it, the same files are read from the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sklearn.datasets
 from PIL import Image
 
 from helpers.resources import data_folder
 
-HUB_FILES = {
+HUB_FILES = {  # the file of a split, on the hub; the local folder has the same file names
     "mnist": "ylecun/mnist/mnist/{split}-00000-of-00001.parquet",
     "cifar10": "uoft-cs/cifar10/plain_text/{split}-00000-of-00001.parquet",
     "imdb": "stanfordnlp/imdb/plain_text/{split}-00000-of-00001.parquet",
@@ -28,11 +28,11 @@ HUB_FILES = {
 
 SENTENCES = data_folder() / "sentences.csv"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-DIGITS_HELD_OUT = 5  # every fifth digit of each class is held out
+HELD_OUT_EVERY = 5  # every fifth digit of each class is in the test part; ``vit-digits`` was trained on the others
 
 
 class DatasetNotFoundError(RuntimeError):
-    """A data set is neither in the local folder nor reachable on the hub."""
+    """A data set is not in the local folder, and the hub cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class LabelledImages:
     """Images with their labels.
 
     Attributes:
-        images: (N, H, W) grey, 0 is background and 1 is full ink, or (N, 3, H, W) red, green and blue; float32.
-        labels: (N,) int64.
+        images: (N, H, W) grey, where 0 is background and 1 is full ink, or (N, 3, H, W) red, green and blue in
+            [0, 1]; float32.
+        labels: (N,), int64.
     """
 
     images: np.ndarray
@@ -59,46 +60,41 @@ def read_table(name: str, split: str) -> pd.DataFrame:
     """Read one split of a public data set as a table.
 
     Args:
-        name: one of ``HUB_FILES`` ("mnist", "imdb", ...).
-        split: "train", "test", ... as the hub names it.
-
-    Returns:
-        The rows of the Parquet file.
+        name: one of ``HUB_FILES``, such as "mnist" or "imdb".
+        split: "train", "test" or another name that the hub uses.
 
     Raises:
-        ValueError: for an unknown name.
-        DatasetNotFoundError: neither the local folder nor the hub has it.
+        ValueError: the name is unknown.
+        DatasetNotFoundError: the local folder does not have the data set, and the hub cannot be read.
     """
     if name not in HUB_FILES:
-        raise ValueError(f"name={name!r}: no such data set; known are {sorted(HUB_FILES)}")
+        raise ValueError(f"name={name!r}: is not a known data set; choose one of {', '.join(sorted(HUB_FILES))}")
     hub_file = HUB_FILES[name].format(split=split)
     folder = os.environ.get("HELPERS_DATASETS")
+    missing = "HELPERS_DATASETS is not set"
     if folder:
-        local = Path(folder) / name / Path(hub_file).name
-        if local.is_file():
-            return pd.read_parquet(local)
+        local_file = Path(folder) / name / Path(hub_file).name
+        if local_file.is_file():
+            return pd.read_parquet(local_file)
+        missing = f"HELPERS_DATASETS={folder!r} has no {name}/{local_file.name}"
     try:
         return pd.read_parquet(f"hf://datasets/{hub_file}")
-    except Exception as error:
-        looked = (
-            f"HELPERS_DATASETS={folder!r} has no {name}/{Path(hub_file).name}"
-            if folder
-            else ("HELPERS_DATASETS is not set")
-        )
+    except Exception as error:  # the libraries below raise many kinds of error
         raise DatasetNotFoundError(
-            f"data set {name!r} ({split}): {looked}, and the hub cannot be read ({type(error).__name__}); "
-            "name a local folder in HELPERS_DATASETS or connect to the network"
+            f"data set {name!r} ({split}): {missing}, and the hub cannot be read ({type(error).__name__}); "
+            "set HELPERS_DATASETS to a folder that has it, or connect to the network"
         ) from error
 
 
 def read_sentences(kind: str) -> pd.DataFrame:
-    """Read our own sentences, which come with the project.
+    """Read the sentences that were written for this project.
 
     Args:
-        kind: "review" (columns text, label: 1 positive, 0 negative) or "occupation" (text with one [MASK], occupation).
+        kind: "review" (columns text and label, 1 positive or 0 negative) or "occupation" (columns text, with one
+            [MASK], and occupation).
 
     Raises:
-        ValueError: for another kind.
+        ValueError: the kind is unknown.
     """
     table = pd.read_csv(SENTENCES)
     if kind not in set(table["kind"]):
@@ -107,23 +103,25 @@ def read_sentences(kind: str) -> pd.DataFrame:
 
 
 def load_winobias() -> pd.DataFrame:
-    """Load WinoBias (Zhao et al. 2018, type 1, development part) with the pronoun masked, where it is at hand.
+    """Load WinoBias (Zhao et al. 2018, type 1, development part) from the local folder, with the pronoun masked.
 
     Returns:
-        Columns text (one [MASK]), pronoun, occupation (the pronoun's), stereotype (pro or anti).
+        Columns text (with one [MASK]), pronoun, occupation (to which the pronoun refers), stereotype (pro or anti).
 
     Raises:
-        DatasetNotFoundError: HELPERS_DATASETS names no folder that has it.
+        DatasetNotFoundError: the local folder does not have it.
     """
     folder = Path(os.environ.get("HELPERS_DATASETS", "")) / "winobias"
     rows = []
     for stereotype in ("pro", "anti"):
         path = folder / f"{stereotype}_stereotyped_type1.txt.dev"
         if not path.is_file():
-            raise DatasetNotFoundError(f"data set 'winobias': no {path.name} in a folder that HELPERS_DATASETS names")
+            raise DatasetNotFoundError(
+                f"data set 'winobias': there is no file {str(path)!r}; set HELPERS_DATASETS to a folder that has it"
+            )
         for line in path.read_text().splitlines():
-            occupation, pronoun, *more = re.findall(r"\[(.+?)\]", line)
-            if more:  # a second pronoun would tell the first
+            occupation, pronoun, *other_pronouns = re.findall(r"\[(.+?)\]", line)
+            if other_pronouns:  # they would give away the masked one
                 continue
             text = re.sub(r"^\d+ ", "", line).replace(f"[{pronoun}]", "[MASK]").replace(f"[{occupation}]", occupation)
             rows.append((text, pronoun, occupation.lower().removeprefix("the ").removeprefix("a "), stereotype))
@@ -131,17 +129,22 @@ def load_winobias() -> pd.DataFrame:
 
 
 def load_mnist(split: str) -> LabelledImages:
-    """Load MNIST ("train": 60,000 images, "test": 10,000) as 28 x 28 grey images."""
+    """Load MNIST ("train": 60,000 images, "test": 10,000) as grey images (N, 28, 28)."""
     table = read_table("mnist", split)
-    images = [np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255 for cell in table["image"]]
-    return LabelledImages(np.stack(images), table["label"].to_numpy(dtype=np.int64, copy=True))
+    return LabelledImages(_read_images(table["image"]), table["label"].to_numpy(dtype=np.int64, copy=True))
 
 
 def load_cifar10(split: str) -> LabelledImages:
-    """Load CIFAR10 ("train": 50,000 images, "test": 10,000) as 32 x 32 images, (N, 3, 32, 32)."""
+    """Load CIFAR10 ("train": 50,000 images, "test": 10,000) as colour images (N, 3, 32, 32)."""
     table = read_table("cifar10", split)
-    images = [np.asarray(Image.open(io.BytesIO(cell["bytes"])), dtype=np.float32) / 255 for cell in table["img"]]
-    return LabelledImages(np.stack(images).transpose(0, 3, 1, 2), table["label"].to_numpy(dtype=np.int64, copy=True))
+    images = _read_images(table["img"]).transpose(0, 3, 1, 2)
+    return LabelledImages(images, table["label"].to_numpy(dtype=np.int64, copy=True))
+
+
+def _read_images(column: pd.Series) -> np.ndarray:
+    """Decode a column of image files into one array with values in [0, 1]."""
+    images = (Image.open(io.BytesIO(cell["bytes"])) for cell in column)
+    return np.stack([np.asarray(image, dtype=np.float32) / 255 for image in images])
 
 
 def load_digits(split: str) -> LabelledImages:
@@ -150,24 +153,18 @@ def load_digits(split: str) -> LabelledImages:
     They come with scikit-learn, so nothing is downloaded.
 
     Args:
-        split: "train" (four fifths of each class) or "test" (the rest, never trained on).
-
-    Returns:
-        1,433 or 364 images in scikit-learn's order.
+        split: "train" (four fifths of each class, 1,433 images) or "test" (the other 364).
 
     Raises:
-        ValueError: for another split.
+        ValueError: the split is unknown.
     """
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: must be 'train' or 'test'")
-    from sklearn.datasets import load_digits as bundled_digits
-
-    digits = bundled_digits()
-    seen_before = np.array([np.sum(digits.target[:i] == label) for i, label in enumerate(digits.target)])
-    held_out = seen_before % DIGITS_HELD_OUT == 0
-    chosen = held_out if split == "test" else ~held_out
-    images = np.stack([_enlarge(small) for small in digits.images[chosen] / 16])
-    return LabelledImages(images, digits.target[chosen].astype(np.int64))
+    digits = sklearn.datasets.load_digits()
+    number_in_class = np.array([np.sum(digits.target[:i] == label) for i, label in enumerate(digits.target)])
+    rows = (number_in_class % HELD_OUT_EVERY == 0) == (split == "test")
+    images = np.stack([_enlarge(small) for small in digits.images[rows] / 16])
+    return LabelledImages(images, digits.target[rows].astype(np.int64))
 
 
 def _enlarge(small: np.ndarray) -> np.ndarray:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 
-def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "look at the prose above once more") -> str:
-    """Say how an exercise stands, without ever raising.
+def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the text above again") -> str:
+    """Return whether the answer to an exercise is right, without ever raising an error.
 
     Args:
-        answer: the student's; ``...`` while there is none.
-        is_right: takes the answer, returns something true when it is right.
-        hint: said when it is not.
+        answer: the student's answer; ``...`` as long as there is none.
+        is_right: takes the answer and returns something true if it is right.
+        hint: shown if it is not.
 
     >>> verify(..., lambda a: a == 4)
     'not attempted yet'

@@ -9,6 +9,7 @@ from PIL import Image
 
 from helpers.datasets import (
     DatasetNotFoundError,
+    load_cifar10,
     load_digits,
     load_mnist,
     load_winobias,
@@ -21,8 +22,8 @@ def test_digits_are_split_without_overlap_and_every_class_is_in_both(digits):
     train = load_digits("train")
     assert len(train) + len(digits) == 1797
     held_out = {image.tobytes() for image in digits.images}
-    copies = [image for image in train.images if image.tobytes() in held_out]
-    assert not copies
+    assert len(held_out) == len(digits)
+    assert not any(image.tobytes() in held_out for image in train.images)
     for part in (train, digits):
         assert set(part.labels.tolist()) == set(range(10))
         assert part.images.shape[1:] == (28, 28)
@@ -34,7 +35,7 @@ def test_digits_are_split_without_overlap_and_every_class_is_in_both(digits):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="split='dev'"):
         load_digits("dev")
-    with pytest.raises(ValueError, match="no such data set"):
+    with pytest.raises(ValueError, match="is not a known data set; choose one of cifar10, imdb"):
         read_table("imagenet", "train")
 
 
@@ -51,7 +52,7 @@ def test_a_local_folder_is_read(tmp_path, monkeypatch):
     assert np.allclose(mnist.images, 0.2)
 
 
-def test_when_nothing_is_there_the_error_names_both_ways(tmp_path, monkeypatch):
+def test_a_missing_data_set_is_named_with_both_remedies(tmp_path, monkeypatch):
     def no_network(path):
         raise ConnectionError("no network")
 
@@ -61,7 +62,7 @@ def test_when_nothing_is_there_the_error_names_both_ways(tmp_path, monkeypatch):
         read_table("mnist", "train")
 
 
-def test_our_own_sentences():
+def test_the_sentences_of_the_project_are_complete():
     reviews, occupations = read_sentences("review"), read_sentences("occupation")
     assert len(reviews) == 200
     assert set(reviews["label"]) == {0, 1}
@@ -88,3 +89,30 @@ def test_winobias_masks_its_pronouns(tmp_path, monkeypatch):
     )
     assert table["pronoun"].tolist() == ["he", "she"]
     assert set(table["occupation"]) == {"developer"}
+
+
+def test_cifar10_is_read_with_its_channels_first(tmp_path, monkeypatch):
+    pixels = np.zeros((32, 32, 3), dtype=np.uint8)
+    pixels[:, :, 2] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    (tmp_path / "cifar10").mkdir()
+    table = pd.DataFrame({"img": [{"bytes": buffer.getvalue(), "path": "a.png"}], "label": [3]})
+    table.to_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet")
+    monkeypatch.setenv("HELPERS_DATASETS", str(tmp_path))
+    images = load_cifar10("test").images
+    assert images.shape == (1, 3, 32, 32)
+    assert images[0, 2].min() == 1 > images[0, :2].max() == 0
+
+
+@pytest.mark.parametrize("missing", ["HELPERS_DATASETS is not set", "HELPERS_DATASETS='.*' has no imdb/train"])
+def test_the_reason_says_whether_there_is_a_local_folder(tmp_path, monkeypatch, missing):
+    def no_network(path):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(pd, "read_parquet", no_network)
+    monkeypatch.delenv("HELPERS_DATASETS", raising=False)
+    if "has no" in missing:
+        monkeypatch.setenv("HELPERS_DATASETS", str(tmp_path))
+    with pytest.raises(DatasetNotFoundError, match=missing):
+        read_table("imdb", "train")
