@@ -93,15 +93,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
-        """Name the parts of a point."""
+        """Name the parts of a point, one name per row."""
 
     @abstractmethod
     def bounds(self, point: Float[Tensor, "parts d_model"]) -> Box:
         """Return the feasible box of points with the same parts as this one; it broadcasts against the point."""
-
-    @abstractmethod
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has the model's shape and precision and is finite."""
 
     def reencode(self, points: Float[Tensor, "n parts d_model"]) -> Float[Tensor, "n parts d_model"]:
         """Decode points to raw inputs and encode those again."""
@@ -171,6 +167,10 @@ class Adapter(ABC):
         """Return the class probabilities at a whole point."""
         self.check_point(point)
         return self.whole_map(point)(point).exp()
+
+    def check_point(self, point: Tensor) -> None:
+        """Raise a ValueError unless a point has one row per part, the model's width and precision, and is finite."""
+        self._check_rows(point, len(self.part_names(point)))
 
     def _check_rows(self, point: Tensor, count: int) -> None:
         """Raise a ValueError unless a point has ``count`` rows, the model's width and precision, and is finite."""

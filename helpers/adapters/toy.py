@@ -31,13 +31,8 @@ def waves(point: Float[Tensor, "*plane"]) -> Float[Tensor, "1"]:
     return (x.sin() + y.cos()).reshape(1)
 
 
-def _inside_or_outside(point: Tensor) -> Tensor:
-    score = 1 - paraboloid(point)
-    return torch.cat([logsigmoid(score), logsigmoid(-score)])
-
-
-def _east_or_north(point: Tensor) -> Tensor:
-    score = saddle(point)
+def _two_classes(score: Tensor) -> Tensor:
+    """Return the log-probabilities of a positive and of a negative score."""
     return torch.cat([logsigmoid(score), logsigmoid(-score)])
 
 
@@ -48,8 +43,8 @@ def _three_hills(point: Tensor) -> Tensor:
 
 
 TOYS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
-    "circle": (_inside_or_outside, ["inside", "outside"]),
-    "saddle": (_east_or_north, ["east-west", "north-south"]),
+    "circle": (lambda point: _two_classes(1 - paraboloid(point)), ["inside", "outside"]),
+    "saddle": (lambda point: _two_classes(saddle(point)), ["east-west", "north-south"]),
     "three-hills": (_three_hills, ["hill 0", "hill 1", "hill 2"]),
 }
 
@@ -105,7 +100,3 @@ class ToyAdapter(Adapter):
     def bounds(self, point: Float[Tensor, "2 1"]) -> Box:
         """Return the square from -3 to 3."""
         return Box(torch.tensor(-3.0), torch.tensor(3.0))
-
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has shape (2, 1), is float64 and is finite."""
-        self._check_rows(point, 2)

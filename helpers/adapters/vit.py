@@ -21,7 +21,8 @@ class ViTAdapter(Adapter):
     """A Hugging Face ViT classifier as a map from its patch embeddings to class log-probabilities.
 
     A point has one row per patch: the patch's pixels through the patch embedding, plus the vector of its position. The
-    class token does not depend on the image and is no part of the point.
+    class token does not depend on the image and is no part of the point. The patch embedding is read once: after a change
+    of its weights, create a new adapter.
 
     Source: arXiv 2410.06019, section 4.
     """
@@ -118,10 +119,6 @@ class ViTAdapter(Adapter):
         """Name the patches by row and column, counted from 0 at the top left."""
         rows, columns = self.grid
         return [f"row {row}, column {column}" for row in range(rows) for column in range(columns)]
-
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has a row per patch, the model's width and precision, and is finite."""
-        self._check_rows(point, self.grid[0] * self.grid[1])
 
     def bounds(self, point: Float[Tensor, "parts d_model"]) -> Box:
         """Return the paper's feasible box (d_model,): the range of embeddings of images in [0, 1] at any position.
