@@ -21,8 +21,8 @@ class ViTAdapter(Adapter):
     """A Hugging Face ViT classifier as a map from its patch embeddings to class log-probabilities.
 
     A point has one row per patch: the patch's pixels through the patch embedding, plus the vector of its position. The
-    class token does not depend on the image and is no part of the point. The patch embedding is read once: after a change
-    of its weights, create a new adapter.
+    class token does not depend on the image and is no part of the point. The patch embedding is read once: after a
+    change of its weights, create a new adapter.
 
     Source: arXiv 2410.06019, section 4.
     """
