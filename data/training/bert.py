@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassificat
 from data.training.loop import Optimisation, epoch_order, fit
 from data.training.text import (
     Labelled,
-    load_or_make,
+    load_or_make_tokenizer,
     load_reviews,
     load_sentiment,
     make_bert_tokenizer,
@@ -24,12 +24,12 @@ from data.training.text import (
 
 SEED = 1810
 POSITIONS = 256
-WIDTH, HEADS, LAYERS = 192, 6, 4
+WIDTH, ATTENTION_HEADS, HIDDEN_LAYERS = 192, 6, 4
 BATCH_TOKENS = 4096
-LENGTHS = (32, 64, 128)  # the batches take turns; those of the first length are single sentences
+LENGTHS = (32, 64, 128)  # tokens of a sequence, batch by batch in turn; the shortest are single sentences
 MASKED = 0.15
 FINETUNING_BATCH = 32
-REVIEW = max(LENGTHS)  # tokens to which a review is cut, from its start; positions beyond were never trained
+REVIEW_TOKENS = max(LENGTHS)  # to which a review is cut; positions beyond were never trained
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Corpus:
 
     stream: Tensor
     starts: Tensor
-    enders: Tensor
+    end_tokens: Tensor
 
 
 def make_bert(tokenizer: BertTokenizerFast, vectors: np.ndarray) -> BertForMaskedLM:
@@ -51,8 +51,8 @@ def make_bert(tokenizer: BertTokenizerFast, vectors: np.ndarray) -> BertForMaske
         BertConfig(
             vocab_size=len(tokenizer),
             hidden_size=WIDTH,
-            num_hidden_layers=LAYERS,
-            num_attention_heads=HEADS,
+            num_hidden_layers=HIDDEN_LAYERS,
+            num_attention_heads=ATTENTION_HEADS,
             intermediate_size=4 * WIDTH,
             max_position_embeddings=POSITIONS,
             hidden_dropout_prob=0.0,
@@ -99,10 +99,10 @@ def word_vectors(stream: np.ndarray, vocabulary: int, width: int, spread: float 
 def make_corpus(stream: np.ndarray, tokenizer: BertTokenizerFast) -> Corpus:
     """Find where sentences begin in a stream of reviews, each of which ends with [SEP]."""
     tokens = torch.from_numpy(stream.astype(np.int32))
-    enders = torch.tensor(tokenizer.convert_tokens_to_ids([".", "!", "?"]), dtype=torch.int32)
-    ends = torch.isin(tokens, enders) | (tokens == tokenizer.sep_token_id)
+    end_tokens = torch.tensor(tokenizer.convert_tokens_to_ids([".", "!", "?"]), dtype=torch.int32)
+    ends = torch.isin(tokens, end_tokens) | (tokens == tokenizer.sep_token_id)
     starts = (ends[:-1] & ~ends[1:]).nonzero()[:, 0] + 1
-    return Corpus(tokens, starts[starts < len(tokens) - max(LENGTHS)], enders)
+    return Corpus(tokens, starts[starts < len(tokens) - max(LENGTHS)], end_tokens)
 
 
 def make_batch(corpus: Corpus, tokenizer: BertTokenizerFast, length: int, generator: torch.Generator) -> Tensor:
@@ -111,13 +111,13 @@ def make_batch(corpus: Corpus, tokenizer: BertTokenizerFast, length: int, genera
     first = corpus.starts[torch.randint(len(corpus.starts), (rows, 1), generator=generator)]
     ids = corpus.stream[first + torch.arange(length - 2)].long()
     over = ids == tokenizer.sep_token_id
-    if length == LENGTHS[0]:  # stop behind the first sentence
-        over[:, 1:] |= torch.isin(ids, corpus.enders)[:, :-1]
-    kept = over.long().cumsum(1) == 0
-    count = kept.sum(1)
+    if length == LENGTHS[0]:  # stop after the first sentence
+        over[:, 1:] |= torch.isin(ids, corpus.end_tokens)[:, :-1]
+    inside = over.long().cumsum(1) == 0
+    count = inside.sum(1)
     batch = torch.full((rows, length), tokenizer.pad_token_id)
     batch[:, 0] = tokenizer.cls_token_id
-    batch[:, 1:-1] = torch.where(kept, ids, tokenizer.pad_token_id)
+    batch[:, 1:-1] = torch.where(inside, ids, tokenizer.pad_token_id)
     batch[torch.arange(rows), count + 1] = tokenizer.sep_token_id
     return batch
 
@@ -126,16 +126,16 @@ def mask_tokens(batch: Tensor, tokenizer: BertTokenizerFast, generator: torch.Ge
     """Choose 15% of the words; hide four fifths of them, replace a tenth at random, leave a tenth: (inputs, chosen)."""
     special = torch.tensor(tokenizer.all_special_ids)
     chosen = (torch.rand(batch.shape, generator=generator) < MASKED) & ~torch.isin(batch, special)
-    fate = torch.rand(batch.shape, generator=generator)
-    inputs = batch.masked_fill(chosen & (fate < 0.8), tokenizer.mask_token_id)
-    anything = torch.randint(len(special), len(tokenizer), batch.shape, generator=generator)
-    return torch.where(chosen & (fate >= 0.9), anything, inputs), chosen
+    draw = torch.rand(batch.shape, generator=generator)
+    inputs = batch.masked_fill(chosen & (draw < 0.8), tokenizer.mask_token_id)
+    random_tokens = torch.randint(len(special), len(tokenizer), batch.shape, generator=generator)
+    return torch.where(chosen & (draw >= 0.9), random_tokens, inputs), chosen
 
 
 def train_bert_reviews(work: Path, target: Path, device: str) -> dict[str, float]:
     """Train ``bert-reviews`` and store it with its tokenizer; returns its quality figures."""
     reviews, shared = load_reviews(), work.parent / "text"
-    tokenizer = load_or_make(BertTokenizerFast, make_bert_tokenizer, shared / "bert-tokenizer", reviews.train)
+    tokenizer = load_or_make_tokenizer(BertTokenizerFast, make_bert_tokenizer, shared / "bert-tokenizer", reviews.train)
     end = tokenizer.sep_token_id
     stream = token_stream(tokenizer, reviews.train, shared / "bert-train.npy", end)
     vectors = shared / "bert-vectors.npy"
@@ -178,15 +178,15 @@ def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, corpus
         inputs = batch.masked_fill(chosen, tokenizer.mask_token_id)
         guesses = masked_logits(model, inputs, chosen, tokenizer.pad_token_id).topk(5).indices
         hits.append(guesses == batch[chosen][:, None])
-    found = torch.cat(hits).double()
-    return float(found[:, 0].mean()), float(found.sum(1).mean())
+    correct = torch.cat(hits).double()
+    return float(correct[:, 0].mean()), float(correct.sum(1).mean())
 
 
 def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:
     """Finetune the body of ``bert-reviews`` on reviews and review sentences; returns its quality figures."""
     torch.manual_seed(SEED)
     body = target.parent / "bert-reviews"
-    tokenizer = BertTokenizerFast.from_pretrained(body, truncation_side="left")  # a review says its verdict at its end
+    tokenizer = BertTokenizerFast.from_pretrained(body, truncation_side="left")  # the end tells its sentiment
     model = BertForSequenceClassification.from_pretrained(
         body,
         num_labels=2,
@@ -199,7 +199,7 @@ def train_bert_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     parts = load_sentiment("train").values()
     texts = [text for part in parts for text in part.texts]
     labels = torch.cat([part.labels for part in parts])
-    ids = tokenizer(texts, truncation=True, max_length=REVIEW)["input_ids"]
+    ids = tokenizer(texts, truncation=True, max_length=REVIEW_TOKENS)["input_ids"]
     shuffled = torch.randperm(len(ids), generator=torch.Generator().manual_seed(SEED)).tolist()
     order = sorted(shuffled, key=lambda i: len(ids[i]))  # batches of like length need little padding
     rows = torch.tensor(order[: len(order) // FINETUNING_BATCH * FINETUNING_BATCH]).reshape(-1, FINETUNING_BATCH)
@@ -229,7 +229,7 @@ def sentiment_accuracy(model: BertForSequenceClassification, tokenizer: BertToke
     right = 0
     for batch in (order[i : i + 64] for i in range(0, len(order), 64)):
         texts = [part.texts[i] for i in batch]
-        inputs = tokenizer(texts, truncation=True, max_length=REVIEW, padding=True, return_tensors="pt")
+        inputs = tokenizer(texts, truncation=True, max_length=REVIEW_TOKENS, padding=True, return_tensors="pt")
         with torch.autocast("cpu", torch.bfloat16):
             predicted = model(**inputs).logits.argmax(1)
         right += int((predicted == part.labels[batch]).sum())

@@ -1,4 +1,4 @@
-"""The bundled GPT-2s: two that share a vocabulary and nothing else."""
+"""The bundled GPT-2s: two language models that share only a vocabulary, and a sentiment classifier."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadMo
 from data.training.loop import Optimisation, epoch_order, fit
 from data.training.text import (
     Labelled,
-    load_or_make,
+    load_or_make_tokenizer,
     load_reviews,
     load_sentiment,
     make_gpt2_tokenizer,
@@ -33,7 +33,7 @@ SENTIMENT_SEED = 2011
 
 @dataclass(frozen=True)
 class Recipe:
-    """What sets one GPT-2 apart from the other."""
+    """The shape and the training of a GPT-2."""
 
     width: int
     heads: int
@@ -72,7 +72,7 @@ def make_gpt2(recipe: Recipe, tokenizer: GPT2TokenizerFast) -> GPT2LMHeadModel:
 def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, float]:
     """Train one of ``RECIPES`` on reviews and store it with its tokenizer; returns its quality figures."""
     recipe, reviews, shared = RECIPES[name], load_reviews(), work.parent / "text"
-    tokenizer = load_or_make(GPT2TokenizerFast, make_gpt2_tokenizer, shared / "gpt2-tokenizer", reviews.train)
+    tokenizer = load_or_make_tokenizer(GPT2TokenizerFast, make_gpt2_tokenizer, shared / "gpt2-tokenizer", reviews.train)
     end = tokenizer.eos_token_id
     tokens = token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end)
     stream = torch.from_numpy(tokens.astype(np.int32))

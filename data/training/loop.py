@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
@@ -73,16 +75,7 @@ def fit(
     started, recent = time.perf_counter(), []
     bar = tqdm(range(first, optimisation.steps), initial=first, total=optimisation.steps, desc=folder.name)
     for step in bar:
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-            for group in optimizer.param_groups:
-                group["lr"] = optimisation.lr(step)
-        loss = loss_at(step)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
-        for optimizer in optimizers:
-            optimizer.step()
-        recent.append(loss.detach())
+        recent.append(_take_step(model, optimizers, optimisation, loss_at, step))
         if (step + 1) % optimisation.save_every == 0 or step + 1 == optimisation.steps:
             spent = minutes + (time.perf_counter() - started) / 60
             mean_loss = float(torch.stack(recent).mean())
@@ -95,16 +88,36 @@ def fit(
     return minutes + (time.perf_counter() - started) / 60
 
 
+def _take_step(
+    model: torch.nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    optimisation: Optimisation,
+    loss_at: Callable[[int], torch.Tensor],
+    step: int,
+) -> torch.Tensor:
+    """Update the weights once and return the loss before the update."""
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = optimisation.lr(step)
+    loss = loss_at(step)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
+
+
 def _make_optimizers(
     model: torch.nn.Module, optimisation: Optimisation, hidden: torch.nn.Module | None
 ) -> list[torch.optim.Optimizer]:
     """Build AdamW, with weight decay on the trainable matrices only, and Muon for the hidden ones if there are any."""
     trained = [p for p in model.parameters() if p.requires_grad]
     by_muon = [] if hidden is None else [p for p in hidden.parameters() if p.requires_grad and p.ndim == 2]
-    taken = {id(p) for p in by_muon}
+    muon_parameters = set(by_muon)
     groups = [
         {
-            "params": [p for p in trained if p.ndim > 1 and id(p) not in taken],
+            "params": [p for p in trained if p.ndim > 1 and p not in muon_parameters],
             "weight_decay": optimisation.weight_decay,
         },
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -116,7 +129,14 @@ def _make_optimizers(
     return [adamw, torch.optim.Muon(by_muon, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
 
 
-def _save(model, optimizers, optimisation: Optimisation, folder: Path, step: int, minutes: float) -> None:
+def _save(
+    model: torch.nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    optimisation: Optimisation,
+    folder: Path,
+    step: int,
+    minutes: float,
+) -> None:
     """Write weights and optimiser states in one file, atomically."""
     tensors = {f"model.{name}": p for name, p in model.named_parameters() if p.requires_grad}
     for number, optimizer in enumerate(optimizers):
@@ -129,17 +149,17 @@ def _save(model, optimizers, optimisation: Optimisation, folder: Path, step: int
     os.replace(partial, folder / "checkpoint.safetensors")
 
 
-def _resume(model, optimizers, optimisation: Optimisation, folder: Path) -> tuple[int, float]:
+def _resume(
+    model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], optimisation: Optimisation, folder: Path
+) -> tuple[int, float]:
     """Load the last checkpoint if there is one: (next step, minutes spent)."""
-    from safetensors import safe_open
-
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return 0, 0.0
     with safe_open(path, "pt") as file:
         settings = json.loads(file.metadata()["settings"])
     if settings["optimisation"] != json.loads(json.dumps(asdict(optimisation))):
-        raise ValueError(f"{path} belongs to another recipe ({settings['optimisation']}); delete it to start anew")
+        raise ValueError(f"{path} belongs to another recipe ({settings['optimisation']}); delete it to start again")
     tensors = load_file(path)
     parameters = dict(model.named_parameters())
     with torch.no_grad():
@@ -174,12 +194,7 @@ def epoch_order(step: int, batch: int, size: int, generator_seed: int) -> torch.
     return order[place * batch : (place + 1) * batch]
 
 
-_last_permutation: dict[tuple[int, int], torch.Tensor] = {}
-
-
+@lru_cache(maxsize=1)  # every step of an epoch needs the same permutation
 def _permutation(size: int, seed: int) -> torch.Tensor:
-    """Permute range(size) with a seed, remembering the last permutation."""
-    if (size, seed) not in _last_permutation:
-        _last_permutation.clear()
-        _last_permutation[size, seed] = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-    return _last_permutation[size, seed]
+    """Permute range(size) with a seed."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))

@@ -28,7 +28,8 @@ from helpers.weights import load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
-STITCHED, RANDOM_KERNELS = 2000, 2  # test reviews and random kernels by which stitching is judged
+STITCHING_REVIEWS = 2000  # test reviews on which stitched classifiers are judged
+STITCHING_CONTROLS = 2  # random kernels per stitched classifier
 
 
 def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
@@ -36,7 +37,7 @@ def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
 
     Args:
         name: of a bundled GPT-2.
-        judges: word vectors that the model had no part in, (vocabulary, width).
+        judges: word vectors made without the model, (vocabulary, width).
     """
     w = load_weights(MODELS / name, fold=True)
     space = embedding_space(w)
@@ -46,17 +47,17 @@ def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
         unit = torch.nn.functional.normalize(rows, dim=1)
         control = coherence(noise, space, unit).numpy()
         for layer in range(w.n_layers):
-            found = coherence(w.W_out(layer), space, unit).numpy()
+            values = coherence(w.W_out(layer), space, unit).numpy()
             interval = bootstrap(
-                (found, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=0
+                (values, control), lambda a, b, axis: a.mean(axis) / b.mean(axis), method="percentile", rng=0
             ).confidence_interval
-            ratio = found.mean() / control.mean()
+            ratio = values.mean() / control.mean()
             yield f"{name}, layer {layer}, {judged_by}: {ratio:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
 
 @torch.no_grad()
-def read_back(model: BertForMaskedLM, tokenizer: BertTokenizerFast, texts: list[str]) -> tuple[float, float]:
-    """Share of a text's own tokens that come back from their embeddings: by the head, and by the nearest cosine."""
+def token_recovery(model: BertForMaskedLM, tokenizer: BertTokenizerFast, texts: list[str]) -> tuple[float, float]:
+    """Return the share of tokens recovered from their own embeddings: by the head, and by the nearest cosine."""
     table = torch.nn.functional.normalize(model.get_input_embeddings().weight, dim=1)
     by_head, by_cosine = [], []
     for text in texts:
@@ -65,7 +66,7 @@ def read_back(model: BertForMaskedLM, tokenizer: BertTokenizerFast, texts: list[
         by_head.append((model(input_ids=ids).logits.argmax(-1) == ids)[0, inner])
         embedded: Tensor = model.get_input_embeddings()(ids)
         by_cosine.append(((embedded @ table.T).argmax(-1) == ids)[0, inner])
-    return tuple(float(torch.cat(found).double().mean()) for found in (by_head, by_cosine))
+    return float(torch.cat(by_head).double().mean()), float(torch.cat(by_cosine).double().mean())
 
 
 def load_sentences() -> Labelled:
@@ -75,18 +76,18 @@ def load_sentences() -> Labelled:
 
 
 def bag_of_words_accuracy(train: list[Labelled], test: Labelled) -> float:
-    """Accuracy of a logistic regression on word counts, the yardstick of ``bert-sentiment``, on the same text."""
+    """Accuracy of a logistic regression on word counts, the reference for ``bert-sentiment``, on the same text."""
     texts, labels = [text for part in train for text in part.texts], torch.cat([part.labels for part in train])
     model = make_pipeline(CountVectorizer(min_df=3, binary=True), LogisticRegression(C=0.1, max_iter=300))
     return float(model.fit(texts, labels.numpy()).score(test.texts, test.labels.numpy()))
 
 
 def report_bert() -> Iterator[str]:
-    """Yield what the BERTs' cards say of them beyond what their training printed."""
+    """Yield the quality figures in the cards of the BERTs that their training did not print."""
     tokenizer, sentences = BertTokenizerFast.from_pretrained(MODELS / "bert-reviews"), load_sentences()
     masked = BertForMaskedLM.from_pretrained(MODELS / "bert-reviews", dtype=torch.float32).eval()
-    by_head, by_cosine = read_back(masked, tokenizer, sentences.texts)
-    yield f"bert-reviews reads its own embeddings back: head {by_head:.3f}, nearest cosine {by_cosine:.4f}"
+    by_head, by_cosine = token_recovery(masked, tokenizer, sentences.texts)
+    yield f"bert-reviews recovers tokens from their own embeddings: head {by_head:.3f}, nearest cosine {by_cosine:.4f}"
     if (MODELS / "bert-sentiment" / "config.json").is_file():
         model = BertForSequenceClassification.from_pretrained(MODELS / "bert-sentiment", dtype=torch.float32).eval()
         yield f"bert-sentiment on data/sentences.csv: {sentiment_accuracy(model, tokenizer, sentences):.3f}"
@@ -98,10 +99,10 @@ def report_bert() -> Iterator[str]:
 def report_stitching() -> Iterator[str]:
     """Yield the accuracy on test reviews of ``gpt2-sentiment`` stitched onto ``gpt2-reviews-b``, all depths of both."""
     tokenizer, part = GPT2TokenizerFast.from_pretrained(MODELS / "gpt2-sentiment"), load_sentiment("test")["imdb"]
-    chosen = torch.randperm(len(part.texts), generator=torch.Generator().manual_seed(0))[:STITCHED]
+    chosen = torch.randperm(len(part.texts), generator=torch.Generator().manual_seed(0))[:STITCHING_REVIEWS]
     tokens = last_tokens(tokenizer, [part.texts[i] for i in chosen.tolist()])
     models = load_classifier("gpt2-sentiment"), load_body("gpt2-reviews-b")
-    table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(RANDOM_KERNELS))
+    table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(STITCHING_CONTROLS))
     yield repr(table)
     for keep, (row, controls) in enumerate(zip(table.accuracy, table.random_accuracy.movedim(1, 0), strict=True)):
         shares = ", ".join(f"{share:.1%}" for share in row.tolist())

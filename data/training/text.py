@@ -20,7 +20,7 @@ from helpers.datasets import read_table
 from helpers.resources import COUNTS
 
 VOCABULARY = 8192
-WHOLE_WORDS = 7000  # WordPiece: the commonest words are tokens of their own
+WHOLE_WORDS = 7000  # WordPiece: so many of the most frequent words are tokens of their own
 MIN_FREQUENCY = 30
 HELD_OUT_EVERY = 100  # every hundredth review is held out of pretraining
 END = "<|endoftext|>"
@@ -50,36 +50,35 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def fingerprint(text: str) -> str:
-    """Reduce a text to its letters, so that copies that differ in spacing or punctuation are found."""
+def letters_and_digits(text: str) -> str:
+    """Reduce a text to its lower-case letters and digits, the same for copies with other spacing or punctuation."""
     return re.sub(r"[^a-z0-9]", "", clean(text).lower())
 
 
 def load_reviews() -> Reviews:
     """Load IMDB's training and unlabelled reviews, without copies of test reviews and of one another."""
-    seen = {fingerprint(text) for text in read_table("imdb", "test")["text"]}
-    kept = []
+    excluded = {letters_and_digits(text) for text in read_table("imdb", "test")["text"]}
+    reviews = []
     for split in ("train", "unsupervised"):
         for text in read_table("imdb", split)["text"]:
-            mark = fingerprint(text)
-            if mark not in seen:
-                seen.add(mark)
-                kept.append(clean(text))
-    held_out = kept[::HELD_OUT_EVERY]
-    return Reviews([text for i, text in enumerate(kept) if i % HELD_OUT_EVERY], held_out)
+            letters = letters_and_digits(text)
+            if letters not in excluded:
+                excluded.add(letters)
+                reviews.append(clean(text))
+    return Reviews([text for i, text in enumerate(reviews) if i % HELD_OUT_EVERY], reviews[::HELD_OUT_EVERY])
 
 
 def load_sentiment(split: str) -> dict[str, Labelled]:
-    """Load the labelled reviews and sentences of a split; training texts that a test part holds are left out."""
+    """Load the labelled reviews and sentences of a split, without training texts that are in a test part too."""
     names = ("imdb", "rotten_tomatoes")
     tables = {name: read_table(name, split) for name in names}
-    held = set() if split == "test" else {fingerprint(t) for name in names for t in read_table(name, "test")["text"]}
-    found = {}
+    test_texts = [] if split == "test" else [text for name in names for text in read_table(name, "test")["text"]]
+    excluded = {letters_and_digits(text) for text in test_texts}
+    parts = {}
     for name, table in tables.items():
-        kept = [(clean(t), y) for t, y in zip(table["text"], table["label"], strict=True) if fingerprint(t) not in held]
-        texts, labels = zip(*kept, strict=True)
-        found[name] = Labelled(list(texts), torch.tensor(labels))
-    return found
+        rows = table[~table["text"].map(letters_and_digits).isin(excluded)]
+        parts[name] = Labelled([clean(text) for text in rows["text"]], torch.tensor(rows["label"].tolist()))
+    return parts
 
 
 def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
@@ -100,7 +99,7 @@ def make_gpt2_tokenizer(texts: Iterable[str]) -> GPT2TokenizerFast:
 
 
 def make_bert_tokenizer(texts: Iterable[str]) -> BertTokenizerFast:
-    """Make an uncased WordPiece tokenizer: the commonest words whole, pieces learned from the rarer ones."""
+    """Make an uncased WordPiece tokenizer: the most frequent words whole, pieces learned from the rarer ones."""
     normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
     counts = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
     ranked = [word for word, _ in counts.most_common() if word.isascii()]
@@ -129,15 +128,15 @@ def make_bert_tokenizer(texts: Iterable[str]) -> BertTokenizerFast:
     return BertTokenizerFast(tokenizer_object=tokenizer)
 
 
-def load_or_make(cls: Any, make: Callable[[Iterable[str]], Any], folder: Path, texts: Iterable[str]) -> Any:
+def load_or_make_tokenizer(cls: Any, make: Callable[[Iterable[str]], Any], folder: Path, texts: Iterable[str]) -> Any:
     """Load a tokenizer of a class from a folder, or make it from texts the first time."""
     if not (folder / "tokenizer.json").is_file():
         make(texts).save_pretrained(folder)
     return cls.from_pretrained(folder)
 
 
-def token_stream(tokenizer, texts: list[str], cache: Path, end: int | None = None) -> np.ndarray:
-    """Tokenise texts into one long array (uint16), each text followed by ``end`` if given; kept on disk."""
+def token_stream(tokenizer: Any, texts: list[str], cache: Path, end: int | None = None) -> np.ndarray:
+    """Tokenise texts into one long array (uint16), each text followed by ``end`` if given; cached on disk."""
     if not cache.is_file():
         cache.parent.mkdir(parents=True, exist_ok=True)
         pieces = []

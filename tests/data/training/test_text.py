@@ -30,7 +30,7 @@ def gpt2_tokenizer():
 @pytest.fixture
 def tables(monkeypatch):
     """Stand-ins for the public data sets, with copies of test texts among the training texts."""
-    found = {
+    rows = {
         ("imdb", "train"): [("A fine film.", 1), ("Seen in the TEST part<br />twice!", 0), ("A fine film.", 1)],
         ("imdb", "unsupervised"): [("No label here", -1), ("seen in the test part twice", -1)],
         ("imdb", "test"): [("Seen in the test part, twice", 0)],
@@ -38,7 +38,7 @@ def tables(monkeypatch):
         ("rotten_tomatoes", "test"): [("another line", 1)],
     }
     monkeypatch.setattr(
-        text, "read_table", lambda name, split: pd.DataFrame(found[name, split], columns=["text", "label"])
+        text, "read_table", lambda name, split: pd.DataFrame(rows[name, split], columns=["text", "label"])
     )
 
 
@@ -51,9 +51,9 @@ def test_no_review_of_a_test_part_is_trained_on(tables):
     assert parts["rotten_tomatoes"].labels.tolist() == [1]
 
 
-def test_cleaning_and_fingerprints():
+def test_cleaning_keeps_the_text_and_copies_have_the_same_letters():
     assert text.clean("It’s <br /><br />good &amp; “short”…") == 'It\'s good & "short"...'
-    assert text.fingerprint("It's GOOD") == text.fingerprint("its good<br />")
+    assert text.letters_and_digits("It's GOOD") == text.letters_and_digits("its good<br />")
 
 
 def test_the_bert_tokenizer_keeps_common_words_whole(bert_tokenizer):
@@ -81,7 +81,7 @@ def test_batches_begin_where_sentences_do_and_end_with_sep(bert_tokenizer, tmp_p
         assert set(batch[:, 1].tolist()) <= openers
         assert ((batch == bert_tokenizer.sep_token_id).sum(1) == 1).all()
     singles = bert.make_batch(corpus, bert_tokenizer, bert.LENGTHS[0], torch.Generator().manual_seed(1))
-    stops = torch.isin(singles, corpus.enders.long()).sum(1)
+    stops = torch.isin(singles, corpus.end_tokens.long()).sum(1)
     assert stops.max() == 1
 
 
@@ -123,13 +123,13 @@ def test_our_own_sentences():
 
 
 def test_a_tokenizer_is_made_once(tmp_path, bert_tokenizer):
-    made = []
+    calls = []
 
     def make(texts):
-        made.append(texts)
+        calls.append(texts)
         return bert_tokenizer
 
     for _ in range(2):
-        found = text.load_or_make(type(bert_tokenizer), make, tmp_path / "tokenizer", SENTENCES)
-    assert len(made) == 1
-    assert found.tokenize("The nurse") == ["the", "nurse"]
+        tokenizer = text.load_or_make_tokenizer(type(bert_tokenizer), make, tmp_path / "tokenizer", SENTENCES)
+    assert len(calls) == 1
+    assert tokenizer.tokenize("The nurse") == ["the", "nurse"]
