@@ -36,7 +36,10 @@ WORKER_ENVIRONMENT = {  # one thread, and an allocator that keeps its memory ins
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
 }
-WORKER_DEATHS = 5  # times that the worker of a cell may die before the cell counts as failed
+DASK_OPTIONS = {
+    "distributed.scheduler.allowed-failures": 5,  # workers of a cell that may die before the cell counts as failed
+    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+}
 WORKER_TIMEOUT = 60  # seconds to wait for the first worker of a cluster
 CONNECTION_LOST = "client: the connection to the scheduler is lost; run again to continue from the finished cells"
 
@@ -91,11 +94,7 @@ def run_sweep(
     pending = [cell for cell in grid.cells() if not is_finished(cell, folder, keep_paths)]
     measure = partial(_measure, folder=folder if keep_paths else None)
     if pending:
-        options = {
-            "distributed.scheduler.allowed-failures": WORKER_DEATHS,
-            "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-        }
-        with dask.config.set(options), _connect(client, workers) as connected:
+        with dask.config.set(DASK_OPTIONS), _connect(client, workers) as connected:
             failed = _run_cells(measure, pending, connected, folder, len(grid.cells()))
         if failed:
             raise SweepError(failed, len(pending))
