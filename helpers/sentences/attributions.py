@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from captum.attr import IntegratedGradients
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,6 +30,10 @@ def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) 
         f: the map.
         baseline: where the path of integration begins.
     """
+    from captum.attr import (
+        IntegratedGradients,
+    )  # loads pyplot and takes seconds, which other functions need not wait for
+
     prediction = int(f(f.start).argmax())
     method = IntegratedGradients(lambda points: torch.func.vmap(f)(points)[:, prediction])
     attributions = method.attribute(
