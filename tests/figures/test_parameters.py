@@ -38,6 +38,7 @@ def test_coherence_has_a_panel_per_layer_and_the_controls_in_each(legend_texts):
     for ax, scores in zip(fig.axes, layers, strict=True):
         x, _ = ax.collections[0].get_paths()[0].vertices.T
         assert (x.min(), x.max()) == pytest.approx((float(scores.min()), float(scores.max())))
+        assert same_color(ax.collections[0].get_facecolor()[0][:3], COLOURS[0])
         assert [line.get_linestyle() for line in ax.lines] == ["-", ":"]
         for line, control in zip(ax.lines, controls.values(), strict=True):
             assert line.get_xdata()[[0, -1]] == pytest.approx(control[[0, -1]].numpy())

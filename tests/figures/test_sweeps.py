@@ -33,7 +33,12 @@ def measured():
 @pytest.fixture
 def published():
     return pd.DataFrame(
-        [("mnist", 1.0, "SiMExp", 1.31), ("mnist", 10.0, "SiMExp", 11.9), ("reviews", 1.0, "SiMEC", 0.0)],
+        [
+            ("mnist", 1.0, "SiMExp", 1.31),
+            ("mnist", 10.0, "SiMExp", 11.9),
+            ("mnist", 1.0, "baseline", 5.0),
+            ("reviews", 1.0, "SiMEC", 0.0),
+        ],
         columns=["inputs", "eta", "algorithm", "published"],
     )
 
@@ -50,7 +55,7 @@ def test_means_have_intervals_and_published_values_beside_them(measured, publish
         assert list(point.get_xdata()) == [mean]
         assert same_color(point.get_color(), ALGORITHM_COLOURS[algorithm])
         assert same_color(interval.get_color(), ALGORITHM_COLOURS[algorithm])
-    assert diamonds(left) == [(1.31, 1)], "no row has the multiplier 10"
+    assert diamonds(left) == [(1.31, 1)], "nothing was measured with the multiplier 10 or by the baseline"
     assert diamonds(right) == [(0, 0)]
     assert [list(line.get_xdata()) for line in left.lines].count([1.5, 1.5]) == 1
     assert legend_texts(fig) == ["measured, 95%", "published"]

@@ -188,3 +188,12 @@ def test_passes_add_up_over_algorithms_and_later_points_take_theirs_with_them(wa
     assert walker.path.cost == two
     press(walker, "step", 2)
     assert walker.path.cost == four
+
+
+def test_a_restart_draws_the_same_directions_again(walker):
+    walker.algorithm.value = "SiMExp"
+    press(walker, "step", 2)
+    first = walker.path.points
+    press(walker, "restart")
+    press(walker, "step", 2)
+    assert torch.equal(walker.path.points, first)

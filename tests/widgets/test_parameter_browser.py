@@ -44,6 +44,14 @@ def test_heads_show_pairs_and_the_index_is_kept_in_range(browser, w):
     assert torch.equal(browser.selected, w.vectors("W_O", 3)[5])
 
 
+def test_the_random_control_has_the_norm_of_the_parameter(browser, w):
+    neuron = w.W_out(0)[0]
+    random = torch.randn(w.d_model, generator=torch.Generator().manual_seed(0))
+    control = top_tokens(w, random * neuron.norm() / random.norm(), 12).scores
+    longest = max(control[0], top_tokens(w, neuron, 12).scores[0])
+    assert browser.highest.reference == pytest.approx((control / longest).tolist(), rel=1e-4)
+
+
 def test_the_random_control_is_a_head_whose_sides_differ(browser):
     browser.kind.value = "head: pairs of W_QK"
     spread = browser.highest.reference[0] / browser.highest.reference[-1]

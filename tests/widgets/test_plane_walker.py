@@ -40,6 +40,12 @@ def test_the_naive_walk_drifts_by_pythagoras_and_the_corrected_one_does_not(walk
     assert "point 12 of 12" in walker.status.value
 
 
+def test_the_naive_walk_never_turns_back(walker):
+    press(walker, "step", 60)
+    moves = walker.naive_path.points.diff(dim=0)
+    assert (moves[1:] * moves[:-1]).sum(1).min() > 0
+
+
 @pytest.mark.parametrize("name", ["paraboloid", "saddle", "waves"])
 def test_the_first_steps_have_the_same_direction(walker, name):
     walker.function.value = name
