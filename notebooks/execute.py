@@ -21,21 +21,24 @@ NOTEBOOKS = Path(__file__).resolve().parent
 PICTURES = NOTEBOOKS.parent / "data" / "pictures"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+CELL_TIMEOUT = 600  # seconds; the slowest cell takes about a minute on 2 cores
+ERRORS_ONLY = "--log-level=40"  # the kernel warns about its transport otherwise
+COLOURS = 256  # of a stored picture: a third of the size, without a visible difference
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int = 600) -> NotebookNode:
+def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int = CELL_TIMEOUT) -> NotebookNode:
     """Run every cell from a clean kernel, in place, with a progress bar.
 
     Args:
-        notebook: what to run.
-        folder: the kernel's working folder.
-        title: of the progress bar.
-        timeout: seconds a cell may take.
+        notebook: the notebook; its outputs are replaced.
+        folder: the working folder of the kernel.
+        title: the title of the progress bar.
+        timeout: seconds that a cell may take.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: a cell raised.
-        RuntimeError: a widget or a captured output swallowed an error.
+        nbclient.exceptions.CellExecutionError: a cell raised an error.
+        RuntimeError: there is an error in the output or state of a widget, or text on stderr.
     """
     code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=code_cells, desc=title, unit="cell") as bar:
@@ -43,24 +46,24 @@ def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int 
             notebook,
             timeout=timeout,
             kernel_name="python3",
-            extra_arguments=["--log-level=40"],  # the kernel's warnings about its transport
+            extra_arguments=[ERRORS_ONLY],
             resources={"metadata": {"path": str(folder)}},
             on_cell_complete=lambda cell, cell_index: bar.update(cell.cell_type == "code"),
         )
         client.execute()
-    swallowed = list(find_errors(notebook))
-    if swallowed:
-        raise RuntimeError(f"{title}: errors that no cell raised: " + "; ".join(swallowed))
+    errors = list(find_errors(notebook))
+    if errors:
+        raise RuntimeError(f"{title}: errors that no cell raised: " + "; ".join(errors))
     return notebook
 
 
 def find_errors(notebook: NotebookNode) -> Iterator[str]:
-    """Find errors in outputs and in the widgets' state, where a runner does not look."""
+    """Find errors in outputs and in the state of widgets, which nbclient does not raise."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 yield f"{output.ename}: {output.evalue}"
-            if output.output_type == "stream" and output.name == "stderr" and not _is_bar(output):
+            if output.output_type == "stream" and output.name == "stderr" and not _is_progress_bar(output):
                 yield f"written to stderr: {output.text.strip()[:200]}"
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     for model in state.values():
@@ -71,13 +74,13 @@ def find_errors(notebook: NotebookNode) -> Iterator[str]:
             yield model["state"]["value"]
 
 
-def _is_bar(output: NotebookNode) -> bool:
-    """Say whether an output is a progress bar and nothing else."""
+def _is_progress_bar(output: NotebookNode) -> bool:
+    """Return whether an output is a progress bar and nothing else."""
     return output.output_type == "stream" and not re.sub(r"[^\r\n]*\d+%\|[^\r\n]*", "", output.text).strip()
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Strip what differs from run to run, in place: widget state, times, kernel versions; number the cells 1 to n."""
+    """Remove what differs between runs, in place: widget state, times, kernel versions; number the cells 1 to n."""
     notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     count = 0
     for index, cell in enumerate(notebook.cells):
@@ -88,7 +91,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             continue
         count += 1
         cell.execution_count = count
-        cell.outputs = [output for output in cell.outputs if not _is_bar(output)]
+        cell.outputs = [output for output in cell.outputs if not _is_progress_bar(output)]
         for output in cell.outputs:
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
@@ -98,17 +101,17 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
             if "data" in output and WIDGET_VIEW in output.data:
-                output.data.pop(WIDGET_VIEW)  # the view's model lives in the kernel that is gone
+                output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
                 output.data["text/plain"] = "Run this cell to get the widget; the figure below it shows what it does."
     return notebook
 
 
 def shrink(png: str) -> str:
-    """Store a picture (base64) with at most 256 colours: a third of the size, and nobody sees the difference."""
+    """Reduce a picture (base64) to at most ``COLOURS`` colours."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     buffer = io.BytesIO()
-    # the widest coverage, for the median cut would leave a colour bar with steps
-    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    # maximum coverage, because the median cut gives colour bars visible steps
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -121,10 +124,10 @@ def save_picture(notebook: NotebookNode, path: Path) -> None:
             path.write_bytes(base64.b64decode(pictures[0]))
 
 
-def with_solutions(notebook: NotebookNode) -> NotebookNode:
-    """Add, in a copy, each exercise anew with its solution (the code in the <details> after it) and with its check.
+def add_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy with the solution of each exercise (the code in the <details> after it) and its check at the end.
 
-    They come last: the notebook runs as shipped first, as it does for a student who then solves what is open.
+    The notebook thus runs as shipped first, as it does for a student, and then with the exercises solved.
     """
     solved = nbformat.from_dict(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -133,6 +136,8 @@ def with_solutions(notebook: NotebookNode) -> NotebookNode:
             continue
         texts = "\n".join(after.source for after in notebook.cells[i:] if after.cell_type == "markdown")
         solution = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", texts, re.DOTALL)
+        if solution is None:
+            raise ValueError(f"notebook: the exercise in cell {i} is followed by no solution: {cell.source!r}")
         check = code[code.index(cell) + 1]
         solved.cells += map(nbformat.v4.new_code_cell, (solution.group(1), check.source))
     return solved

@@ -9,7 +9,15 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from notebooks.execute import NOTEBOOKS, WIDGET_STATE, execute, find_errors, with_solutions
+from notebooks.execute import (
+    NOTEBOOKS,
+    WIDGET_STATE,
+    WIDGET_VIEW,
+    add_solutions,
+    execute,
+    find_errors,
+    normalise,
+)
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
@@ -31,7 +39,7 @@ def test_runs_as_shipped_and_then_its_solutions_are_right(path):
     notebook = read(path)
     shipped = len(notebook.cells)
     exercises = sum("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
-    ran = execute(with_solutions(notebook), path.parent, path.name)
+    ran = execute(add_solutions(notebook), path.parent, path.name)
     assert texts(ran.cells[:shipped]).count("not attempted yet") == exercises
     assert "right!" not in texts(ran.cells[:shipped])
     assert texts(ran.cells[shipped:]).count("right!") == exercises
@@ -97,3 +105,32 @@ def test_a_cell_that_raises_and_one_that_warns_are_found():
     broken.cells = [nbformat.v4.new_code_cell(warning)]
     with pytest.raises(RuntimeError, match="careful"):
         execute(broken, NOTEBOOKS)
+
+
+def test_an_exercise_without_a_solution_is_named():
+    notebook = nbformat.v4.new_notebook()
+    exercise = nbformat.v4.new_code_cell("answer = ...", metadata={"tags": ["exercise"]})
+    notebook.cells = [exercise, nbformat.v4.new_code_cell("verify(answer, bool)")]
+    with pytest.raises(ValueError, match=r"cell 0 is followed by no solution: 'answer = \.\.\.'"):
+        add_solutions(notebook)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("<summary>Solution</summary>\n\n```python\nanswer = 1\n```"))
+    assert [cell.source for cell in add_solutions(notebook).cells[3:]] == ["answer = 1\n", "verify(answer, bool)"]
+
+
+def test_normalised_outputs_do_not_depend_on_the_run():
+    def run(count, seconds):
+        bar = nbformat.v4.new_output("stream", name="stderr", text=f"\r50%|#####     | 1/2 [{seconds} s]")
+        result = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=count)
+        widget = {WIDGET_VIEW: {"model_id": f"{count}"}, "text/plain": f"Widget({count})"}
+        view = nbformat.v4.new_output("display_data", data=widget)
+        cell = nbformat.v4.new_code_cell("1 + 2", execution_count=count, outputs=[bar, result, view])
+        cell.metadata = nbformat.NotebookNode(tags=["picture"], execution={"iopub": f"{seconds}"})
+        return nbformat.v4.new_notebook(
+            cells=[cell], metadata={"language_info": {"name": "python", "version": f"3.{count}"}}
+        )
+
+    first, second = normalise(run(4, 0.1)), normalise(run(9, 0.7))
+    assert first == second
+    assert first.cells[0].metadata == {"tags": ["picture"]}
+    assert [output.output_type for output in first.cells[0].outputs] == ["execute_result", "display_data"]
+    assert first.cells[0].outputs[0].execution_count == 1
