@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,8 @@ def _run_cells(
                 reported.add(cell.subject)
     finally:
         if client.status == "running":
-            client.cancel(list(cells))  # those that are left after an error
+            with suppress(OSError):  # an error is on its way already
+                client.cancel(list(cells))  # those that are left after an error
     return failed
 
 
