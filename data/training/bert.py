@@ -170,7 +170,7 @@ def masked_logits(model: BertForMaskedLM, inputs: Tensor, chosen: Tensor, pad: i
 
 @torch.no_grad()
 def masked_accuracy(model: BertForMaskedLM, tokenizer: BertTokenizerFast, corpus: Corpus) -> tuple[float, float]:
-    """Share of held-out words, each hidden by [MASK], that are the first or among the first five guesses."""
+    """Share of held-out words, each hidden by [MASK], that are the first prediction or among the first five."""
     generator, hits = torch.Generator().manual_seed(SEED), []
     for _ in range(30):
         batch = make_batch(corpus, tokenizer, 64, generator)

@@ -14,7 +14,7 @@ from helpers.datasets import CIFAR10_CLASSES, LabelledImages, load_cifar10, load
 
 SEED = 20241006
 BATCH = 128
-DIGITS_COPIES = 3  # the 1,433 digits are seen three times for each time MNIST is
+DIGITS_COPIES = 3  # of the 1,433 digits in an epoch, beside one of MNIST
 
 
 def make_vit(
