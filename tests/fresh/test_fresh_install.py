@@ -1,4 +1,4 @@
-"""What environment.yml lists is enough: a new environment with that and nothing else runs notebook 01.
+"""A new environment with what environment.yml lists, and nothing else, runs notebook 01.
 
 It downloads everything, PyTorch included, and so runs only when asked for: ``make fresh``.
 """
@@ -45,18 +45,20 @@ def clone(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(clone):
     """Run the Python of a new environment in the clone: run(*arguments) -> what it printed."""
-    listed = yaml.safe_load((clone / "environment.yml").read_text())["dependencies"][-1]["pip"]
-    (clone / "listed.txt").write_text("\n".join(listed))  # where conda writes it as well: beside environment.yml
+    requirements = yaml.safe_load((clone / "environment.yml").read_text())["dependencies"][-1]["pip"]
+    (clone / "requirements.txt").write_text("\n".join(requirements))  # beside environment.yml, as conda does
     subprocess.run([sys.executable, "-m", "venv", clone.parent / "env"], check=True)
     python = clone.parent / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER", "IPYTHON"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER", "IPYTHON"))
+    }
 
     def in_clone(*arguments):
-        done = subprocess.run([python, *arguments], cwd=clone, env=ours, capture_output=True, text=True)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-        return done.stdout.strip()
+        result = subprocess.run([python, *arguments], cwd=clone, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+        return result.stdout.strip()
 
-    in_clone("-m", "pip", "install", "--quiet", "--requirement", "listed.txt")
+    in_clone("-m", "pip", "install", "--quiet", "--requirement", "requirements.txt")
     return in_clone
 
 
