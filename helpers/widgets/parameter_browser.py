@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.vocabulary import PairTable, Reading, TokenTable, search_neurons, top_pairs, top_tokens
+from helpers.vocabulary import EmbeddingSpace, NeuronIndex, PairTable, Reading, TokenTable, embedding_space
 from helpers.weights import FactoredMatrix, Weights
 from helpers.widgets.views import ProbabilityBars, StatusLine
 
@@ -35,7 +35,8 @@ class ParameterBrowser(widgets.VBox):
     """Choose a parameter and see the items with the highest and the lowest scores; search neurons by word.
 
     Bars are shares of the longest bar. The mark on each shows the score of a random vector, or a random head, of the
-    same size at that rank. The next cell can use ``selected``, the chosen parameter, and ``table``, its items.
+    same size at that rank. The next cell can use ``selected``, the chosen parameter, and ``table``, its items. The
+    embeddings and the index that searches use are built once per reading; later edits of the weights do not reach them.
 
     Args:
         weights: the model; with layer norms folded in, its parameters are easier to read.
@@ -47,6 +48,8 @@ class ParameterBrowser(widgets.VBox):
         super().__init__()
         self._weights, self._reading, self._seed = weights, reading or Reading(), seed
         self._control_scores: dict[tuple[bool, Reading], Tensor] = {}
+        self._spaces: dict[Reading, EmbeddingSpace] = {}
+        self._indexes: dict[tuple[str, Reading], NeuronIndex] = {}
         self._updates_paused = False
         self._search_parameter = "W_out"  # the kind of the neurons that the search lists
         self._create_parameter_controls()
@@ -125,7 +128,7 @@ class ParameterBrowser(widgets.VBox):
 
     def _search_neurons(self) -> None:
         parameter = "W_in" if PARAMETERS[self.kind.value] == "W_in" else "W_out"
-        table = search_neurons(self._weights, self.word.value.strip(), NEURON_COUNT, parameter, self.reading)
+        table = self._index_neurons(parameter).search(self.word.value.strip(), NEURON_COUNT)
         self._search_parameter = parameter
         self.search_results.options = [
             (f"layer {row.layer}, neuron {row.neuron}: {row.z:.2f} standard deviations", (row.layer, row.neuron))
@@ -183,8 +186,21 @@ class ParameterBrowser(widgets.VBox):
 
     def _read(self, parameter: Tensor | FactoredMatrix) -> TokenTable | PairTable:
         if isinstance(parameter, FactoredMatrix):
-            return top_pairs(self._weights, parameter, BAR_COUNT, self.reading)
-        return top_tokens(self._weights, parameter, BAR_COUNT, self.reading)
+            return self._embed().top_pairs(parameter, BAR_COUNT)
+        return self._embed().top_tokens(parameter, BAR_COUNT)
+
+    def _embed(self) -> EmbeddingSpace:
+        """Return the embedding space of the present reading, built when it is first needed."""
+        if self.reading not in self._spaces:
+            self._spaces[self.reading] = embedding_space(self._weights, self.reading)
+        return self._spaces[self.reading]
+
+    def _index_neurons(self, parameter: str) -> NeuronIndex:
+        """Return the index of all neurons for the present reading, built when it is first needed."""
+        key = parameter, self.reading
+        if key not in self._indexes:
+            self._indexes[key] = NeuronIndex.build(self._weights, self._embed(), parameter)
+        return self._indexes[key]
 
     def _score_random_control(self, parameter: Tensor | FactoredMatrix) -> Tensor:
         """Return the highest scores of a random vector or head with the shape and the norm of a parameter."""
