@@ -113,7 +113,7 @@ class Adapter(ABC):
 
         Args:
             point: whole point.
-            parts: indices of the parts that may move; ``movable(point)`` if None.
+            parts: indices of the parts that may move; ``movable_parts(point)`` if None.
             target: the classes to distinguish, by index or name, or the number of the most probable ones at the
                 point. All other classes become one output, "the rest", which keeps a walk affordable when there are
                 very many classes. ``default_target`` if None.
@@ -123,14 +123,14 @@ class Adapter(ABC):
                 repeated.
         """
         self.check_point(point)
-        chosen = self.movable(point) if parts is None else _check_indices("parts", parts, len(point))
+        chosen = self.movable_parts(point) if parts is None else _check_indices("parts", parts, len(point))
         if not chosen:
             raise ValueError(f"point: none of its {len(point)} parts moves by default; name some in parts")
         classes = self._target_classes(point, self.default_target if target is None else target)
         names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
         return PartsMap(self.whole_map(point), point.detach(), tuple(sorted(chosen)), tuple(names), classes)
 
-    def movable(self, point: Float[Tensor, "parts d_model"]) -> list[int]:
+    def movable_parts(self, point: Float[Tensor, "parts d_model"]) -> list[int]:
         """List the parts of a point that may move by default: all of them."""
         return list(range(len(point)))
 

@@ -30,7 +30,7 @@ class BertAdapter(TextAdapter):
     Source: arXiv 2410.06019, section 4.
     """
 
-    inner = slice(1, -1)
+    text_tokens = slice(1, -1)
     model: BertForSequenceClassification | BertForMaskedLM
 
     @classmethod
@@ -72,7 +72,7 @@ class BertAdapter(TextAdapter):
         words = layer.word_embeddings.weight + layer.token_type_embeddings.weight[0]
         return layer.LayerNorm(words + layer.position_embeddings.weight[position])
 
-    def movable(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
+    def movable_parts(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """List the parts of a point that may move by default: all but special tokens."""
         special = self._special_tokens(point)
         return [i for i in range(len(point)) if i not in special]

@@ -26,17 +26,17 @@ class TextAdapter(Adapter):
     Attributes:
         tokenizer: the model's tokenizer.
         item_names: one name per item of the vocabulary, as it is shown; "…ness" continues a word.
-        longest: largest number of tokens that the model takes.
-        inner: the slice of a text's own tokens among all that the tokenizer returns.
+        max_tokens: largest number of tokens that the model takes.
+        text_tokens: the slice of a text's own tokens among all that the tokenizer returns.
     """
 
-    inner: slice = slice(None)
+    text_tokens: slice = slice(None)
 
     def __init__(self, name: str, model: PreTrainedModel, tokenizer: Any):
         config = model.config
         self.name, self.model, self.tokenizer = name, model, tokenizer
         self.d_model, self.dtype = config.hidden_size, model.dtype
-        self.longest: int = config.max_position_embeddings
+        self.max_tokens: int = config.max_position_embeddings
         self.item_names = token_names(tokenizer, config.vocab_size)
 
     @abstractmethod
@@ -69,8 +69,10 @@ class TextAdapter(Adapter):
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"raw={text!r}: must be a text with at least one word")
         ids = self.tokenizer(text, verbose=False)["input_ids"]
-        if len(ids) > self.longest:
-            raise ValueError(f"raw: has {len(ids)} tokens, {self.name} takes at most {self.longest}; shorten the text")
+        if len(ids) > self.max_tokens:
+            raise ValueError(
+                f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten the text"
+            )
         return ids
 
     def tokens(self, text: str) -> list[str]:
@@ -85,11 +87,11 @@ class TextAdapter(Adapter):
         """Turn points into texts: at each position the token with the nearest embedding."""
         if point.ndim > 2:
             return [self.decode(one) for one in point]
-        return self.tokenizer.decode(self.nearest_ids(point)[self.inner])
+        return self.tokenizer.decode(self.nearest_ids(point)[self.text_tokens])
 
     def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
-        return self._nearest(point).tolist()
+        return self._nearest_tokens(point).tolist()
 
     def ids_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return the token ids of the text whose embeddings a point is.
@@ -98,7 +100,7 @@ class TextAdapter(Adapter):
             ValueError: some rows are no token's embedding, because the point was moved; ``nearest_ids`` names the
                 tokens nearest to such a point.
         """
-        ids = self._nearest(point)
+        ids = self._nearest_tokens(point)
         moved = ((self.embed(ids) - point).abs().amax(-1) > SAME_EMBEDDING).nonzero().flatten().tolist()
         if moved:
             raise ValueError(
@@ -113,10 +115,10 @@ class TextAdapter(Adapter):
 
     def reencode(self, points: Float[Tensor, "n tokens d_model"]) -> Float[Tensor, "n tokens d_model"]:
         """Decode points to the nearest tokens and embed those."""
-        return self.embed(self._nearest(points))
+        return self.embed(self._nearest_tokens(points))
 
     @torch.no_grad()
-    def _nearest(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
+    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
         """Return for each row of points the token whose embedding at that position is nearest by cosine."""
         rows = normalize(points, dim=-1)
         columns = [
@@ -126,9 +128,9 @@ class TextAdapter(Adapter):
 
     def check_point(self, point: Tensor) -> None:
         """Raise a ValueError unless a point has a row per token, the model's width and precision, and is finite."""
-        if point.ndim != 2 or not 1 <= len(point) <= self.longest:
+        if point.ndim != 2 or not 1 <= len(point) <= self.max_tokens:
             raise ValueError(
                 f"point: has shape {tuple(point.shape)}, wanted (tokens, {self.d_model}), one row per token, "
-                f"at most {self.longest}"
+                f"at most {self.max_tokens}"
             )
         self._check_rows(point, len(point))

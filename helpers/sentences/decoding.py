@@ -122,7 +122,7 @@ def _check_decoder(adapter: BertAdapter, decoder: BertAdapter) -> BertMaskedAdap
     """Return the decoder after checking that it is a masked-word model with the embeddings of another model."""
     if not isinstance(decoder, BertMaskedAdapter):
         raise ValueError(f"decoder={decoder.name!r}: has no masked-word head")
-    ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.longest]  # a sample from the whole vocabulary
+    ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.max_tokens]  # a sample from the whole vocabulary
     same_size = (len(adapter.tokenizer), adapter.d_model) == (len(decoder.tokenizer), decoder.d_model)
     if not same_size or not torch.allclose(adapter.embed(ids), decoder.embed(ids), atol=EMBEDDING_TOLERANCE):
         raise ValueError(f"decoder={decoder.name!r}: its embeddings are not those of {adapter.name!r}")

@@ -109,7 +109,7 @@ def predict_substitutions(
     """
     point, ids, vocabulary = adapter.encode(text), adapter.token_ids(text), adapter.whole_words()
     is_end = [i + 1 == len(ids) or not adapter.continues(ids[i + 1]) for i in range(len(ids))]
-    positions = [i for i in adapter.movable(point) if ids[i] in vocabulary and is_end[i]]
+    positions = [i for i in adapter.movable_parts(point) if ids[i] in vocabulary and is_end[i]]
     if not positions:
         raise ValueError(f"text={text!r}: has no word that is one token of the model; use more common words")
     f = adapter.output_map(point, positions, target)
@@ -231,4 +231,4 @@ def _write_text(substitutions: Substitutions, text: tuple[int, ...]) -> str:
     adapter = substitutions.adapter
     tokens = adapter.tokenizer.convert_ids_to_tokens(text)
     marked = [token.upper() if text[i] != substitutions.ids[i] else token for i, token in enumerate(tokens)]
-    return adapter.tokenizer.convert_tokens_to_string(marked[adapter.inner])
+    return adapter.tokenizer.convert_tokens_to_string(marked[adapter.text_tokens])
