@@ -62,13 +62,22 @@ def _sort_by_length(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _select(
     block: Tensor, ids: tuple[Tensor, Tensor], labels: Tensor, threshold: float, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Select the entries of a block above a threshold, or the k largest without one; and their pairs of items."""
+    """Select the entries of a block above a threshold, or at least its k largest without one; and their pairs of items.
+
+    Entries of two items with the same label are left out; without a threshold they are overwritten in the block.
+    """
     if threshold == -torch.inf:
-        block = block.masked_fill(labels[ids[0], None] == labels[ids[1]], -torch.inf)
-        flat = block.flatten().topk(min(k, block.numel())).indices
-        rows, columns = flat // block.shape[1], flat % block.shape[1]
+        block.masked_fill_(labels[ids[0], None] == labels[ids[1]], -torch.inf)
+        chosen = block >= _bound_kth_largest(block, k)
     else:
-        rows, columns = (block > threshold).nonzero(as_tuple=True)
+        chosen = block > threshold
+    rows, columns = chosen.nonzero(as_tuple=True)
     pairs = torch.stack([ids[0][rows], ids[1][columns]], dim=1)
     different = labels[pairs[:, 0]] != labels[pairs[:, 1]]
     return block[rows, columns][different], pairs[different]
+
+
+def _bound_kth_largest(block: Tensor, k: int) -> Tensor:
+    """Return a lower bound of the k-th largest entry: with k rows or more, the k-th largest row maximum, which is fast."""
+    candidates = block.amax(1) if k <= len(block) else block.flatten()
+    return candidates.topk(min(k, len(candidates))).values[-1]
