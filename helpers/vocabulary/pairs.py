@@ -78,6 +78,6 @@ def _select(
 
 
 def _bound_kth_largest(block: Tensor, k: int) -> Tensor:
-    """Return a lower bound of the k-th largest entry: with k rows or more, the k-th largest row maximum, which is fast."""
+    """Return a lower bound of the k-th largest entry: the k-th largest row maximum, where there are k rows."""
     candidates = block.amax(1) if k <= len(block) else block.flatten()
     return candidates.topk(min(k, len(candidates))).values[-1]
