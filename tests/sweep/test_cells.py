@@ -7,7 +7,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from helpers import WalkSettings, simec
+from helpers import WalkSettings, simec, simexp
 from helpers.geometry import PullbackMetric
 from helpers.sweep import Cell, Subject, measure_cell
 from helpers.sweep.cells import choose_parts, measure_walks, walk_cell
@@ -40,19 +40,23 @@ def test_there_is_one_row_per_walk_and_each_algorithm_does_what_it_should(table)
     assert (rows["decoded_at_start"] < 1e-3).all()
 
 
-def test_a_walk_of_a_cell_is_the_walk_of_its_algorithm_alone():
-    cell = Cell(DIGITS, 3, 20, (10,), ("one",), 0, 5)
-    spec = WalkSpec("SiMEC", 10, "one")
+@pytest.mark.parametrize(("algorithm", "walk"), [("SiMEC", simec), ("SiMExp", simexp)])
+def test_a_walk_of_a_cell_is_the_walk_of_its_algorithm_alone_within_the_bounds(algorithm, walk):
+    cell = Cell(DIGITS, 3, 20, (100,), ("one",), 0, 5)
+    spec = WalkSpec(algorithm, 100, "one")
     f, path = walk_cell(cell)[spec]
     adapter, _ = load_subject(DIGITS, 20)
-    settings = WalkSettings(eta=10)
-    alone = simec(f, f.start, 5, adapter.bounds(f.point), settings, cell.generator(spec))
+    bounds = adapter.bounds(f.point)
+    alone = walk(f, f.start, 5, bounds, WalkSettings(eta=100), cell.generator(spec))
     assert torch.allclose(path.points, alone.points, atol=1e-5)
+    assert (path.points == bounds.lower).any(), "steps this long reach the bounds"
+    assert bounds.contains(path.points)
 
 
-def test_corrected_steps_are_no_longer_than_the_mean_step_of_simec(table):
+def test_corrected_steps_are_nearly_as_long_as_the_mean_step_of_simec(table):
     steps = (table["travel"] / table["steps"]).groupby([table["parts"], table["algorithm"]]).mean().unstack()
-    assert (steps["corrected"] <= steps["SiMEC"] * (1 + 1e-3)).all()
+    assert steps["corrected"].div(steps["SiMEC"]).between(0.7, 1 + 1e-3).all()
+    assert steps.loc["q2", "SiMExp"] < 0.6 * steps.loc["q2", "SiMEC"], "the reference makes a difference"
 
 
 def test_one_part_moves_less_than_half_of_them(table):
