@@ -23,6 +23,17 @@ from helpers.resources.display import table_html
 from helpers.vocabulary import Reading, embedding_space
 from helpers.weights import Weights
 
+__all__ = [
+    "FREQUENT_ITEMS",
+    "LayerAlignment",
+    "SharedSpace",
+    "align_layers",
+    "mean_best_correlation",
+    "mean_correlation",
+    "shared_coordinates",
+    "shared_vocabulary",
+]
+
 FREQUENT_ITEMS = Reading(clean=False, ascii_only=False, words_only=False, offensive=True)  # 200 times, if counted
 BLOCK = 4096  # items whose embeddings are multiplied at once, in float64
 RANK_TOLERANCE = 1e-12  # eigenvalues below this fraction of the largest are rounding errors of float64

@@ -19,6 +19,17 @@ from PIL import Image
 
 from helpers.resources import data_folder
 
+__all__ = [
+    "DatasetNotFoundError",
+    "LabelledImages",
+    "load_cifar10",
+    "load_digits",
+    "load_mnist",
+    "load_winobias",
+    "read_sentences",
+    "read_table",
+]
+
 HUB_FILES = {  # the file of a split, on the hub; the local folder has the same file names
     "mnist": "ylecun/mnist/mnist/{split}-00000-of-00001.parquet",
     "cifar10": "uoft-cs/cifar10/plain_text/{split}-00000-of-00001.parquet",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+__all__ = [
+    "verify",
+]
+
 
 def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the text above again") -> str:
     """Return whether the answer to an exercise is right, without ever raising an error.

@@ -22,6 +22,20 @@ from transformers.masking_utils import create_causal_mask
 from helpers.resources import load_model
 from helpers.resources.display import table_html
 
+__all__ = [
+    "MeanStateClassifier",
+    "StitchedClassifier",
+    "StitchingTable",
+    "embedding_kernel",
+    "hidden_states",
+    "last_tokens",
+    "load_body",
+    "load_classifier",
+    "random_kernel",
+    "stitch",
+    "stitching_table",
+]
+
 CONTEXT = 128  # the last tokens of a text that a classifier reads; the bundled models were trained on this length
 BATCH = 100  # texts per batch
 
