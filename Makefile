@@ -18,7 +18,7 @@ help:
 	@echo "make install    set up only: .venv with everything in it"
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
 	@echo "make site       set up, then make web pages of notebooks and documents: site/index.html"
-	@echo "make fresh      set up, then install environment.yml's list anew and run notebook 01 with it; takes minutes"
+	@echo "make fresh      set up, then install environment.yml's list and the wheel, each in a new environment, and try them; takes minutes"
 	@echo "make lint       set up, then check style, types and the order of imports"
 	@echo "make clean      remove what these made"
 

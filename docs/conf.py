@@ -4,12 +4,14 @@ Nothing is run: notebooks are shown with their stored outputs. Nothing is fetche
 MathJax comes with the site, and a widget's place is taken by its picture.
 """
 
+import importlib
 import importlib.resources
 import json
 import re
 import shutil
 import sys
 from pathlib import Path
+from types import FunctionType
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -23,7 +25,16 @@ html_favicon = "icon.svg"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "notebooks/*.ipynb", "docs/*.md", "docs/api/*.md", "data/README.md", "tests/benchmarks/*.md"]
+include_patterns = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "notebooks/*.ipynb",
+    "docs/*.md",
+    "docs/api/*.md",
+    "data/README.md",
+    "tests/benchmarks/*.md",
+]
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
     "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
@@ -36,7 +47,8 @@ CHAPTERS = {
     ],
 }
 
-autodoc_default_options = {"members": True, "imported-members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True, "imported-members": True, "no-value": True}
+autodoc_preserve_defaults = True
 autodoc_member_order = "groupwise"
 autodoc_class_signature = "mixed"
 napoleon_google_docstring = True
@@ -49,6 +61,8 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 nb_render_image_options = {"alt": "Figure drawn by the code above it; the text below it says what it shows."}
 
+html_domain_indices = False
+html_use_index = False
 html_theme = "sphinx_book_theme"
 html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js")]
 mathjax_path = "tex-svg.js"
@@ -79,11 +93,27 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
             f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(paths) + "\n```\n"
             for caption, paths in CHAPTERS.items()
         )
+    if docname.startswith("docs/api/"):
+        source[0] += describe_constants(docname.removeprefix("docs/api/"))
     if docname.startswith("notebooks/"):
         notebook = json.loads(source[0])
         for cell in notebook["cells"]:
             replace_widget(cell)
         source[0] = json.dumps(notebook)
+
+
+def describe_constants(package: str) -> str:
+    """Describe the public constants of a package by the comments beside their definitions, as reStructuredText."""
+    module = importlib.import_module(f"helpers.{package}")
+    names = [name for name in module.__all__ if not isinstance(getattr(module, name), (type, FunctionType))]
+    folder = ROOT / "helpers" / package
+    sources = folder.glob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
+    text = "\n".join(source.read_text() for source in sources)
+    comments = dict(re.findall(r"^([A-Z]\w+)(?:: [^=\n]+)? = [^#\n]+# (.+)$", text, re.MULTILINE))
+    entries = [f".. py:data:: {name}\n\n   {comments[name]}.\n" for name in names]
+    return (
+        "\n".join(["\n```{eval-rst}", f".. py:currentmodule:: helpers.{package}\n", *entries, "```\n"]) if names else ""
+    )
 
 
 def replace_widget(cell: dict) -> None:

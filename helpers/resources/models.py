@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from helpers.resources.locations import data_folder
 
-MODELS = data_folder() / "models"
+MODELS = data_folder() / "models"  # the folder of the bundled models
 COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often each token occurs in its training text
 HUB_TIMEOUT = 10  # seconds to wait for the hub before it counts as unreachable
 

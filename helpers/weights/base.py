@@ -10,7 +10,7 @@ from torch import Tensor
 
 from helpers.weights.factored import FactoredMatrix
 
-KINDS = ("W_in", "W_out", "W_Q", "W_K", "W_V", "W_O")
+KINDS = ("W_in", "W_out", "W_Q", "W_K", "W_V", "W_O")  # of parameter vectors
 RELATED_KINDS = {  # pairs of kinds whose rows of the same number work together
     "feed-forward (key, value)": ("W_in", "W_out"),
     "W_V, W_O": ("W_V", "W_O"),
