@@ -108,7 +108,10 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
 
 def shrink(png: str) -> str:
     """Reduce a picture (base64) to at most ``COLOURS`` colours."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "P":
+        return png  # stored so before
+    picture = picture.convert("RGB")
     buffer = io.BytesIO()
     # maximum coverage, because the median cut gives colour bars visible steps
     picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
@@ -143,20 +146,32 @@ def add_solutions(notebook: NotebookNode) -> NotebookNode:
     return solved
 
 
+def execute_file(path: Path) -> None:
+    """Execute a notebook and store its outputs, and its picture for the README."""
+    started = time.perf_counter()
+    notebook = nbformat.read(path, as_version=4)
+    execute(notebook, path.parent, path.name)
+    nbformat.write(normalise(notebook), path)
+    save_picture(notebook, PICTURES / f"{path.name[:2]}.png")
+    print(
+        f"{path.name}: {time.perf_counter() - started:.0f} s, {path.stat().st_size / 1000:.0f} kB",
+        file=sys.stderr,
+    )
+
+
+def normalise_file(path: Path) -> None:
+    """Strip from a stored notebook what differs from run to run, without running it."""
+    nbformat.write(normalise(nbformat.read(path, as_version=4)), path)
+
+
 def main() -> None:
     """Execute the notebooks named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="python -m notebooks.execute", description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="notebooks; all by default")
-    for path in parser.parse_args().paths or sorted(NOTEBOOKS.glob("*.ipynb")):
-        started = time.perf_counter()
-        notebook = nbformat.read(path, as_version=4)
-        execute(notebook, path.parent, path.name)
-        nbformat.write(normalise(notebook), path)
-        save_picture(notebook, PICTURES / f"{path.name[:2]}.png")
-        print(
-            f"{path.name}: {time.perf_counter() - started:.0f} s, {path.stat().st_size / 1000:.0f} kB",
-            file=sys.stderr,
-        )
+    parser.add_argument("--normalise", action="store_true", help="only strip what differs from run to run")
+    options = parser.parse_args()
+    for path in options.paths or sorted(NOTEBOOKS.glob("*.ipynb")):
+        (normalise_file if options.normalise else execute_file)(path)
 
 
 if __name__ == "__main__":

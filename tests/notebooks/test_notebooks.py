@@ -17,6 +17,7 @@ from notebooks.execute import (
     execute,
     find_errors,
     normalise,
+    normalise_file,
 )
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -80,6 +81,25 @@ def test_stored_outputs_are_small_and_clean(path):
     stored = path.read_text()
     assert not re.search(r"/home/|/root/|/Users/|Warning", stored)
     assert "widget-view+json" not in stored
+
+
+@by_name
+def test_normalising_a_stored_notebook_changes_nothing(path, tmp_path):
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    normalise_file(copy)
+    assert copy.read_text() == path.read_text()
+
+
+def test_normalising_strips_what_differs_from_run_to_run(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", execution_count=7)])
+    notebook.metadata["widgets"] = {WIDGET_STATE: {"state": {}}}
+    notebook.cells[0].metadata["execution"] = {"iopub.execute_input": "2026-01-01"}
+    nbformat.write(notebook, tmp_path / "one.ipynb")
+    normalise_file(tmp_path / "one.ipynb")
+    stored = read(tmp_path / "one.ipynb")
+    assert "widgets" not in stored.metadata
+    assert (stored.cells[0].execution_count, dict(stored.cells[0].metadata)) == (1, {})
 
 
 def test_a_swallowed_error_is_found():
