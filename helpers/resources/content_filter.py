@@ -1,6 +1,7 @@
 """The content filter: slurs, swear words and sexual words, which tables leave out by default.
 
-The words are stored as hash digests, so that nobody has to read them.
+The words are stored as hash digests, so that nobody has to read them. To add a word:
+``hashlib.sha256("word".encode()).hexdigest()[:8]``, with the word in lower case.
 """
 
 from __future__ import annotations
