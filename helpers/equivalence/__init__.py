@@ -6,6 +6,7 @@ Two points are equivalent when a curve along which the map's output does not cha
 """
 
 from helpers.equivalence.baseline import gradient_noise, gradient_noise_steps
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.leave_class import leave_class, leave_class_steps
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings
@@ -15,6 +16,7 @@ from helpers.equivalence.walk_class import walk_class, walk_class_steps
 from helpers.equivalence.walk_state import Step, collect_path, path_of_steps
 
 __all__ = [
+    "EndReason",
     "ExplorationPath",
     "Step",
     "WalkSettings",

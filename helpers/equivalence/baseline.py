@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
 from helpers.equivalence.simec import random_like
-from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
+from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box
 from helpers.geometry.differentiation import SmoothMap
 
@@ -30,7 +31,7 @@ def gradient_noise_steps(
     for _ in range(steps):
         gradient = state.gradient(predicted)
         if not torch.isfinite(gradient).all() or not gradient.any():
-            yield state.stop(NOT_DIFFERENTIABLE)
+            yield state.stop(EndReason.NOT_DIFFERENTIABLE)
             return
         along = gradient / gradient.norm()
         noise = random_like(state.point, generator)
@@ -41,7 +42,7 @@ def gradient_noise_steps(
         yield step
         if step.stopped_because:
             return
-    yield state.stop("all steps made")
+    yield state.stop(EndReason.ALL_STEPS)
 
 
 def gradient_noise(

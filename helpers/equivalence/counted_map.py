@@ -45,6 +45,11 @@ class CountedMap:
         self.backward_passes += len(linearization.outputs)
         return linearization.jacobian()
 
+    def pull_back(self, linearization: Linearization, combinations: Float[Tensor, "m k"]) -> Float[Tensor, "m *point"]:
+        """Differentiate linear combinations of the outputs where the map was linearized, one backward pass each."""
+        self.backward_passes += len(combinations)
+        return linearization.pull_back(combinations)
+
     def gradient(self, linearization: Linearization, output: int) -> Float[Tensor, "*point"]:
         """Differentiate one output where the map was linearized."""
         self.backward_passes += 1

@@ -17,11 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.equivalence.broyden import SecantJacobian
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
 from helpers.equivalence.walk_class import feasible_move
-from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
+from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import RANK_TOLERANCE, Box
 from helpers.geometry.differentiation import SmoothMap
 
@@ -45,24 +46,24 @@ def leave_class_steps(
     flat_steps = 0
     for step_count in range(settings.max_steps + 1):
         if lead(state.outputs, predicted, to) >= settings.margin and int(state.outputs.argmax()) != predicted:
-            yield state.stop("class left")
+            yield state.stop(EndReason.CLASS_LEFT)
             return
         if step_count == settings.max_steps:
-            yield state.stop("max_steps made")
+            yield state.stop(EndReason.MAX_STEPS)
             return
         rows = state.jacobian()
         if rows is None:
-            yield state.stop(NOT_DIFFERENTIABLE)
+            yield state.stop(EndReason.NOT_DIFFERENTIABLE)
             return
         move = shortest_exit(state.point, state.outputs, rows, predicted, to, bounds, settings.margin)
         flat_steps = 0 if rows.any() else flat_steps + 1
         if flat_steps == FLAT_STEPS:
-            yield state.stop("the map is flat here: no output changes")
+            yield state.stop(EndReason.FLAT)
             return
         if flat_steps:  # any direction is as good
             move = random_like(state.point, generator) * longest
         if move is None:
-            yield state.stop("no direction inside the box leads out" if bounds else "no direction leads out")
+            yield state.stop(EndReason.NO_EXIT_IN_BOX if bounds else EndReason.NO_EXIT)
             return
         step = state.move(move * min(1.0, longest / float(move.norm())))
         yield step

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
-from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, Step, WalkState, collect_path
+from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box, PullbackMetric
 from helpers.geometry.differentiation import SmoothMap
 
@@ -71,23 +72,23 @@ def printed_steps(
     for _ in range(steps):
         rows = state.jacobian()
         if rows is None:
-            yield state.stop(NOT_DIFFERENTIABLE)
+            yield state.stop(EndReason.NOT_DIFFERENTIABLE)
             return
         metric = PullbackMetric.from_jacobian(
             state.point, state.outputs, rows, settings.output_metric, settings.rank_tolerance
         )
         if metric.rank == 0:
-            yield state.stop("the map is flat here: no eigenvalue differs from zero")
+            yield state.stop(EndReason.FLAT)
             return
         direction = draw(metric, generator)
         if direction is None:
-            yield state.stop("the kernel is trivial")
+            yield state.stop(EndReason.TRIVIAL_KERNEL)
             return
         step = state.move(settings.eta / math.sqrt(metric.condition) * direction)
         yield step
         if step.stopped_because:
             return
-    yield state.stop("all steps made")
+    yield state.stop(EndReason.ALL_STEPS)
 
 
 def simec(

@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 
 from helpers.equivalence.broyden import SecantJacobian
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
 from helpers.equivalence.simec import random_like
-from helpers.equivalence.walk_state import NOT_DIFFERENTIABLE, NOT_FINITE, Step, WalkState, collect_path
+from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box, check_finite
 from helpers.geometry.differentiation import SmoothMap
 
@@ -163,7 +164,7 @@ class _Stepper:
         refusal = NOT_HELD
         while True:
             if doubtful and not self.exact and not self._take(self.state.point):
-                return self.state.stop(NOT_DIFFERENTIABLE)
+                return self.state.stop(EndReason.NOT_DIFFERENTIABLE)
             proposal = self.propose(self.jacobian, self.state.point)
             if proposal.direction is None:
                 if not self.exact and self._take(self.state.point):  # a mended Jacobian may be wrong about it
@@ -214,7 +215,7 @@ class _Stepper:
             residual = self.wanted - outputs
             error, size = float(residual.abs().max()), float(residual.norm())
             if not math.isfinite(error):
-                return point, outputs, NOT_FINITE
+                return point, outputs, EndReason.NOT_FINITE
             self.jacobian.update(point - before, outputs - said)
             self.exact, before, said = False, point, outputs
             if error <= settings.tolerance:

@@ -10,12 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.equivalence.counted_map import CountedMap
+from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import ROUNDING, Box, Linearization, SmoothMap, check_finite
-
-NOT_FINITE = "the output is not finite"
-NOT_DIFFERENTIABLE = "the Jacobian is not finite"
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class WalkState:
         point = self.clamp(self.point + by)
         outputs, linearization = self._evaluate(point)
         if not torch.isfinite(outputs).all():
-            return self.stop(NOT_FINITE)
+            return self.stop(EndReason.NOT_FINITE)
         step = self.advance(point, outputs)
         self._linearization = linearization
         return step
@@ -143,7 +141,7 @@ def collect_path(steps: Iterable[Step], algorithm: str, settings: WalkSettings, 
     except KeyboardInterrupt:  # the stop button of a notebook keeps what was walked
         if not points:
             raise
-        end = replace(points[-1], stopped_because="interrupted")
+        end = replace(points[-1], stopped_because=EndReason.INTERRUPTED)
     else:
         end = points.pop()
     return path_of_steps(points, end, algorithm, settings, seed)

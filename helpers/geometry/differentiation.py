@@ -55,8 +55,11 @@ class Linearization:
                 f"f: its Jacobian has {count:,} outputs times {entries:,} coordinates and does not fit into memory; "
                 "keep a few outputs and the rest with output_map(point, target=10), or use low_rank_metric"
             )
-        directions = torch.eye(count, dtype=self.outputs.dtype, device=self.outputs.device)
-        chunks = directions.split(chunk_size or backward_batch(self._point))
+        return self.pull_back(torch.eye(count), chunk_size)
+
+    def pull_back(self, combinations: Float[Tensor, "m k"], chunk_size: int | None = None) -> Float[Tensor, "m *point"]:
+        """Differentiate linear combinations of the outputs, by one backward pass each."""
+        chunks = combinations.to(self.outputs).split(chunk_size or backward_batch(self._point))
         return self._checked(torch.cat([self._pull_back_batch(chunk) for chunk in chunks]))
 
     def _pull_back_batch(self, directions: Float[Tensor, "m k"]) -> Float[Tensor, "m *point"]:
