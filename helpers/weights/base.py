@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -16,6 +17,10 @@ RELATED_KINDS = {  # pairs of kinds whose rows of the same number work together
     "W_V, W_O": ("W_V", "W_O"),
     "W_Q, W_K": ("W_Q", "W_K"),
 }
+
+
+Scale = Float[Tensor, " d_model"]  # of a layer norm
+HeadReader = Float[Tensor, "d_model d_head"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,22 +42,16 @@ class LayerWeights:
     W_O: Float[Tensor, "n_heads d_head d_model"]
     W_in: Float[Tensor, "d_mlp d_model"]
     W_out: Float[Tensor, "d_mlp d_model"]
-    attention_scale: Float[Tensor, " d_model"] | None = None
-    mlp_scale: Float[Tensor, " d_model"] | None = None
+    attention_scale: Scale | None = None
+    mlp_scale: Scale | None = None
 
-    def fold_layer_norms(self, final_scale: Float[Tensor, " d_model"] | None) -> LayerWeights:
+    def fold_layer_norms(self, final_scale: Scale | None) -> LayerWeights:
         """Multiply the scales of the layer norms into what reads after them, the final scale into what is written."""
-        ones = self.W_in.new_ones(self.W_in.shape[1])
+        ones = torch.ones_like(self.W_in[0])
         scales = (self.attention_scale, self.mlp_scale, final_scale)
         attention, mlp, final = (ones if scale is None else scale for scale in scales)
-        return LayerWeights(
-            W_Q=self.W_Q * attention[:, None],
-            W_K=self.W_K * attention[:, None],
-            W_V=self.W_V * attention[:, None],
-            W_O=self.W_O * final,
-            W_in=self.W_in * mlp,
-            W_out=self.W_out * final,
-        )
+        W_Q, W_K, W_V = (matrix * attention[:, None] for matrix in (self.W_Q, self.W_K, self.W_V))
+        return LayerWeights(W_Q, W_K, W_V, self.W_O * final, self.W_in * mlp, self.W_out * final)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,7 +78,7 @@ class Weights:
     W_E: Float[Tensor, "d_vocab d_model"]
     layers: tuple[LayerWeights, ...]
     classifier: Float[Tensor, "labels d_model"] | None = None
-    final_scale: Float[Tensor, " d_model"] | None = None
+    final_scale: Scale | None = None
     counts: Int[Tensor, " d_vocab"] | None = None
     folded: bool = False
 
@@ -121,21 +120,21 @@ class Weights:
         """Feed-forward values of a layer, one row per neuron."""
         return self._layer(layer).W_out
 
-    def W_Q(self, layer: int, head: int) -> Float[Tensor, "d_model d_head"]:  # noqa: N802
+    def W_Q(self, layer: int, head: int) -> HeadReader:  # noqa: N802
         """Query matrix of a head."""
-        return self._layer(layer).W_Q[self._check_head(head)]
+        return _pick("head", head, self._layer(layer).W_Q)
 
-    def W_K(self, layer: int, head: int) -> Float[Tensor, "d_model d_head"]:  # noqa: N802
+    def W_K(self, layer: int, head: int) -> HeadReader:  # noqa: N802
         """Key matrix of a head."""
-        return self._layer(layer).W_K[self._check_head(head)]
+        return _pick("head", head, self._layer(layer).W_K)
 
-    def W_V(self, layer: int, head: int) -> Float[Tensor, "d_model d_head"]:  # noqa: N802
+    def W_V(self, layer: int, head: int) -> HeadReader:  # noqa: N802
         """Value matrix of a head."""
-        return self._layer(layer).W_V[self._check_head(head)]
+        return _pick("head", head, self._layer(layer).W_V)
 
     def W_O(self, layer: int, head: int) -> Float[Tensor, "d_head d_model"]:  # noqa: N802
         """Output matrix of a head."""
-        return self._layer(layer).W_O[self._check_head(head)]
+        return _pick("head", head, self._layer(layer).W_O)
 
     def W_OV(self, layer: int, head: int) -> FactoredMatrix:  # noqa: N802
         """W_V W_O of a head, (d_model, d_model): what it writes (columns) where it attends to something (rows)."""
@@ -151,12 +150,8 @@ class Weights:
         Neurons for W_in and W_out; for W_Q, W_K, W_V and W_O the subheads of one head after the other. Row
         h * d_head + i of W_V belongs together with the same row of W_O, and so for W_Q and W_K.
 
-        Args:
-            kind: one of ``KINDS``.
-            layer: 0 is the lowest.
-
         Raises:
-            ValueError: another kind, or no such layer.
+            ValueError: a kind that is not in ``KINDS``, or no such layer.
         """
         if kind not in KINDS:
             raise ValueError(f"kind={kind!r}: must be one of {', '.join(KINDS)}")
@@ -177,14 +172,7 @@ class Weights:
         return replace(self, layers=layers, folded=True)
 
     def _layer(self, layer: int) -> LayerWeights:
-        if not 0 <= layer < self.n_layers:
-            raise ValueError(f"layer={layer}: must be between 0 and {self.n_layers - 1}")
-        return self.layers[layer]
-
-    def _check_head(self, head: int) -> int:
-        if not 0 <= head < self.n_heads:
-            raise ValueError(f"head={head}: must be between 0 and {self.n_heads - 1}")
-        return head
+        return _pick("layer", layer, self.layers)
 
     def __repr__(self) -> str:
         return (
@@ -192,3 +180,9 @@ class Weights:
             f"a layer, width {self.d_model}, {len(self.W_E):,} vocabulary items"
             f"{', layer norms folded in' if self.folded else ''})"
         )
+
+
+def _pick(name: str, index: int, items: Any) -> Any:
+    if not 0 <= index < len(items):
+        raise ValueError(f"{name}={index}: must be between 0 and {len(items) - 1}")
+    return items[index]

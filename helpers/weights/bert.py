@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor
 from transformers import BertForMaskedLM, BertForSequenceClassification
 
 from helpers.weights.base import LayerWeights
@@ -28,18 +26,16 @@ def name_parameters(model: Any) -> dict[str, Any]:
 
 
 def _name_layer(block: Any, n_heads: int) -> LayerWeights:
-    """Name the parameters of one ``BertLayer``."""
-    attention, output = block.attention.self, block.attention.output.dense
-    width = output.weight.shape[0]
-
-    def split_heads(matrix: Float[Tensor, "d_model d_model"]) -> Float[Tensor, "n_heads d_model d_head"]:
-        return matrix.view(n_heads, -1, width).transpose(1, 2)
-
+    attention = block.attention.self
+    query, key, value = (
+        part.weight.unflatten(0, (n_heads, -1)).transpose(1, 2)
+        for part in (attention.query, attention.key, attention.value)
+    )
     return LayerWeights(
-        W_Q=split_heads(attention.query.weight),
-        W_K=split_heads(attention.key.weight),
-        W_V=split_heads(attention.value.weight),
-        W_O=output.weight.T.view(n_heads, -1, width),
+        W_Q=query,
+        W_K=key,
+        W_V=value,
+        W_O=block.attention.output.dense.weight.T.unflatten(0, (n_heads, -1)),
         W_in=block.intermediate.dense.weight,
         W_out=block.output.dense.weight.T,
     )

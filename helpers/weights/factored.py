@@ -57,10 +57,6 @@ class FactoredMatrix:
         """Multiply a vector (m,) or a matrix (p, m) by this matrix."""
         return (other @ self.left) @ self.right.T
 
-    def between(self, rows: Float[Tensor, "p m"], columns: Float[Tensor, "q n"]) -> FactoredMatrix:
-        """Return rows @ matrix @ columns.T, (p, q), as a factored matrix."""
-        return FactoredMatrix(rows @ self.left, columns @ self.right)
-
     def to_dense(self) -> Float[Tensor, "m n"]:
         """Multiply the factors."""
         return self.left @ self.right.T

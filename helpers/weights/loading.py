@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
 from safetensors.torch import load_file
-from torch import Tensor
 from transformers import AutoTokenizer
 
 from helpers.resources import COUNTS, load_config, load_model, load_pretrained, resolve
@@ -23,7 +21,7 @@ def load_weights(name: str | Path, device: str | torch.device = "cpu", fold: boo
     Args:
         name: bundled name, local folder or hub id of a GPT-2 or BERT with tied embeddings.
         device: "cpu", "cuda" or "mps".
-        fold: True for a copy with the scales of the layer norms multiplied in; False for views of the parameters.
+        fold: multiply in the scales of the layer norms; the default is to return views of the parameters.
 
     Raises:
         ModelNotFoundError: there is no such model, or the hub cannot be reached.
@@ -32,17 +30,11 @@ def load_weights(name: str | Path, device: str | torch.device = "cpu", fold: boo
     config, head = load_config(name, {kind: family.MODEL_CLASSES for kind, family in FAMILIES.items()})
     if not config.tie_word_embeddings:
         raise ValueError(f"name={str(name)!r}: its embeddings are not tied, so they do not turn its states into words")
-    family = FAMILIES[config.model_type]
+    family, counts = FAMILIES[config.model_type], Path(resolve(name)) / COUNTS
     weights = Weights(
         name=str(name),
         tokenizer=load_pretrained(AutoTokenizer, name),
-        counts=_read_token_counts(Path(resolve(name))),
+        counts=load_file(counts)["counts"] if counts.is_file() else None,
         **family.name_parameters(load_model(family.MODEL_CLASSES[head], name, device)),
     )
     return weights.fold_layer_norms() if fold else weights
-
-
-def _read_token_counts(folder: Path) -> Int[Tensor, " d_vocab"] | None:
-    """Read how often each token occurs in the training text, if a file beside the model says so."""
-    path = folder / COUNTS
-    return load_file(path)["counts"] if path.is_file() else None

@@ -27,8 +27,6 @@ def test_everything_equals_the_dense_matrix(m, n, r, seed):
     assert torch.allclose((matrix @ other).to_dense(), dense @ other.to_dense())
     assert torch.allclose(matrix @ other.to_dense(), dense @ other.to_dense())
     assert torch.allclose(other.to_dense().T @ matrix.T, other.to_dense().T @ dense.T)
-    rows, columns = torch.randn(3, m, generator=g, dtype=dense.dtype), torch.randn(2, n, generator=g, dtype=dense.dtype)
-    assert torch.allclose(matrix.between(rows, columns).to_dense(), rows @ dense @ columns.T)
     assert torch.allclose(matrix.balance().to_dense(), dense)
     assert float(matrix.norm()) == pytest.approx(float(dense.norm()))
 
