@@ -10,11 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.space import EmbeddingSpace, embedding_space
+from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space
 from helpers.vocabulary.tables import PairTable
 from helpers.weights import Weights
 
 TOP = 10  # items per vector by which its coherence is judged
+
+Vectors = Float[Tensor, "n d_model"]
+Judge = Float[Tensor, "items width"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,12 +38,7 @@ class NeuronIndex:
 
     @classmethod
     def build(cls, w: Weights, space: EmbeddingSpace, kind: str = "W_out") -> NeuronIndex:
-        """Divide every neuron by the standard deviation of its scores over the items, from a Gram matrix.
-
-        Args:
-            w: the model.
-            space: the items that can be searched for, from ``embedding_space(w, reading)``.
-            kind: "W_out" (values) or "W_in" (keys).
+        """Index the neurons of a model by their values ("W_out") or keys ("W_in") for the items of a space.
 
         Raises:
             ValueError: another kind.
@@ -48,17 +46,16 @@ class NeuronIndex:
         if kind not in ("W_in", "W_out"):
             raise ValueError(f"kind={kind!r}: must be W_in (keys) or W_out (values)")
         vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
+        # The standard deviation of a neuron's scores over the items follows from the covariance of the items.
         factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
         spread = (vectors @ factor).norm(dim=1).clamp(min=1e-30)
         return cls(vectors / spread[:, None], vectors @ space.rows.mean(0) / spread, space, w.d_mlp)
 
     def search(self, word: str, k: int = 20) -> pd.DataFrame:
         """List the k neurons with the highest z-scores for a word; see ``search_neurons``."""
-        if not 1 <= k <= len(self.units):
-            raise ValueError(f"k={k}: must be between 1 and {len(self.units):,}")
+        check_k(k, len(self.units))
         scores, neurons = (self.units @ self.space.rows[self.space.find(word)] - self.means).topk(k)
-        layers, places = (neurons // self.d_mlp).tolist(), (neurons % self.d_mlp).tolist()
-        return pd.DataFrame({"layer": layers, "neuron": places, "z": scores.tolist()})
+        return pd.DataFrame({"layer": neurons // self.d_mlp, "neuron": neurons % self.d_mlp, "z": scores.tolist()})
 
 
 def search_neurons(
@@ -78,21 +75,16 @@ def search_neurons(
     return NeuronIndex.build(w, embedding_space(w, reading), kind).search(word, k)
 
 
-def shuffle_coordinates(vectors: Float[Tensor, "n d_model"], generator: torch.Generator) -> Float[Tensor, "n d_model"]:
+def shuffle_coordinates(vectors: Vectors, generator: torch.Generator) -> Vectors:
     """Permute the coordinates of each vector separately: a control with the same numbers and no meaning."""
     order = torch.rand(vectors.shape, generator=generator).argsort(dim=1)
     return vectors.gather(1, order.to(vectors.device))
 
 
-def coherence(
-    vectors: Float[Tensor, "n d_model"], space: EmbeddingSpace, judge: Float[Tensor, "items width"]
-) -> Float[Tensor, " n"]:
+def coherence(vectors: Vectors, space: EmbeddingSpace, judge: Judge) -> Float[Tensor, " n"]:
     """Return how alike in meaning the ten top items of each vector are: their mean cosine over all pairs.
 
-    Args:
-        vectors: the vectors to be read.
-        space: what they are read with.
-        judge: unit rows for the same items from another source: another model's clean rows, or other word vectors.
+    The judge has unit rows for the same items from another source: another model's clean rows, or other word vectors.
 
     Raises:
         ValueError: the judge has another number of items.
@@ -103,7 +95,7 @@ def coherence(
     return (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
 
 
-def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Float[Tensor, "items width"]) -> Float[Tensor, " k"]:
+def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Judge) -> Float[Tensor, " k"]:
     """Return the cosine of the two items of every pair in the judge's embeddings; see ``coherence``."""
     lefts, rights = ([space.find(name) for name in side] for side in (table.lefts, table.rights))
     return (judge[lefts] * judge[rights]).sum(1)

@@ -21,10 +21,7 @@ def find_largest_pairs(
     A block is skipped if the product of its longest rows (Cauchy-Schwarz) does not exceed the k-th largest entry so
     far. Entries whose row and column have the same label do not count.
 
-    Args:
-        scores: the matrix; balanced factors (``balance``) rule out more blocks.
-        labels: one number per item.
-        k: number of entries, at most as many as count.
+    Balanced factors (``balance``) rule out more blocks.
 
     Returns:
         The entries, largest first; their rows and columns; the share of all entries that was computed.
@@ -62,10 +59,7 @@ def _sort_by_length(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _select(
     block: Tensor, ids: tuple[Tensor, Tensor], labels: Tensor, threshold: float, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Select the entries of a block above a threshold, or at least its k largest without one; and their pairs of items.
-
-    Entries of two items with the same label are left out; without a threshold they are overwritten in the block.
-    """
+    """Select entries above a threshold, or at least the k largest, and their pairs of items with different labels."""
     if threshold == -torch.inf:
         block.masked_fill_(labels[ids[0], None] == labels[ids[1]], -torch.inf)
         chosen = block >= _bound_kth_largest(block, k)

@@ -17,6 +17,9 @@ from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.tables import PairTable, TokenTable
 from helpers.weights import FactoredMatrix, Weights
 
+Rows = Float[Tensor, "items d_model"]
+Vector = Float[Tensor, " d_model"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EmbeddingSpace:
@@ -31,7 +34,7 @@ class EmbeddingSpace:
         note: how the rows were made, for tables.
     """
 
-    rows: Float[Tensor, "items d_model"]
+    rows: Rows
     ids: Int[Tensor, " items"]
     names: list[str]
     note: str
@@ -52,16 +55,14 @@ class EmbeddingSpace:
             raise ValueError(f"word={word!r}: is none of the {len(self):,} items that this reading lists")
         return self._row_of[word]
 
-    def top_tokens(self, vector: Float[Tensor, " d_model"], k: int = 20) -> TokenTable:
+    def top_tokens(self, vector: Vector, k: int = 20) -> TokenTable:
         """Read a hidden vector as the k items with the highest scores; its opposite reads as the lowest.
 
         Raises:
             ValueError: a vector of another shape, or k not between 1 and the number of items.
         """
-        width = self.rows.shape[1]
-        if tuple(vector.shape) != (width,):
-            raise ValueError(f"vector: has shape {tuple(vector.shape)}, wanted ({width},)")
-        _check_k(k, len(self))
+        _check_shape("vector", vector.shape, self.rows.shape[1:])
+        check_k(k, len(self))
         scores, rows = (self.rows @ vector.detach().to(self.rows)).topk(k)
         return TokenTable([self.names[row] for row in rows.tolist()], self.ids[rows.cpu()], scores.cpu(), self.note)
 
@@ -73,11 +74,9 @@ class EmbeddingSpace:
         Raises:
             ValueError: a matrix of another shape, or k not between 1 and the number of pairs.
         """
-        width = self.rows.shape[1]
-        if matrix.shape != (width, width):
-            raise ValueError(f"matrix: has shape {matrix.shape}, wanted ({width}, {width})")
-        _check_k(k, len(self) ** 2 - int(torch.bincount(self.labels).square().sum()))
-        form = matrix.between(self.rows, self.rows).balance()
+        _check_shape("matrix", matrix.shape, 2 * self.rows.shape[1:])
+        check_k(k, len(self) ** 2 - int(torch.bincount(self.labels).square().sum()))
+        form = FactoredMatrix(self.rows @ matrix.left, self.rows @ matrix.right).balance()
         scores, pairs, searched = find_largest_pairs(form, self.labels, k)
         lefts, rights = ([self.names[row] for row in side.tolist()] for side in pairs.T)
         return PairTable(lefts, rights, scores.cpu(), self.note, searched)
@@ -86,7 +85,7 @@ class EmbeddingSpace:
     def labels(self) -> Int[Tensor, " items"]:
         """One number per item, the same for items that differ only in case."""
         lower = [name.lower() for name in self.names]
-        numbers = {name: i for i, name in enumerate(dict.fromkeys(lower))}
+        numbers = {name: i for i, name in enumerate(lower)}
         return torch.tensor([numbers[name] for name in lower], device=self.rows.device)
 
     @functools.cached_property
@@ -110,9 +109,7 @@ def embedding_space(w: Weights, reading: Reading | None = None) -> EmbeddingSpac
     return EmbeddingSpace(rows, ids, names, reading.describe(w, len(ids)))
 
 
-def top_tokens(
-    w: Weights, vector: Float[Tensor, " d_model"], k: int = 20, reading: Reading | None = None
-) -> TokenTable:
+def top_tokens(w: Weights, vector: Vector, k: int = 20, reading: Reading | None = None) -> TokenTable:
     """Read one hidden vector; see ``EmbeddingSpace.top_tokens``, which is faster for many vectors."""
     return embedding_space(w, reading).top_tokens(vector, k)
 
@@ -122,9 +119,7 @@ def top_pairs(w: Weights, matrix: FactoredMatrix, k: int = 500, reading: Reading
     return embedding_space(w, reading).top_pairs(matrix, k)
 
 
-def clean_rows(
-    rows: Float[Tensor, "items d_model"], log_frequency: Float[Tensor, " items"]
-) -> Float[Tensor, "items d_model"]:
+def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:
     """Centre embeddings, remove the direction that follows log-frequency, and give each row unit length."""
     rows = rows - rows.mean(0)
     direction = rows.T @ (log_frequency - log_frequency.mean())
@@ -133,12 +128,18 @@ def clean_rows(
 
 
 def _log_frequency(w: Weights) -> Float[Tensor, " d_vocab"]:
-    """Return each item's log-frequency; without counts, minus the log of its rank in the vocabulary (Zipf's law)."""
     if w.counts is not None:
         return w.counts.clamp(min=1).double().log()
+    # Zipf's law: the log-frequency falls with the logarithm of the rank in the vocabulary.
     return -torch.arange(1, len(w.W_E) + 1, dtype=torch.float64).log()
 
 
-def _check_k(k: int, largest: int) -> None:
+def _check_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if tuple(shape) != tuple(wanted):
+        raise ValueError(f"{name}: has shape {tuple(shape)}, wanted {tuple(wanted)}")
+
+
+def check_k(k: int, largest: int) -> None:
+    """Raise a ValueError unless k is between 1 and the largest number there can be."""
     if not 1 <= k <= largest:
         raise ValueError(f"k={k}: must be between 1 and {largest:,}")
