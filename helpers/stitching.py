@@ -5,8 +5,9 @@ Source: arXiv 2209.02535, section 5.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from scipy.stats import binomtest, mannwhitneyu
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import GPT2ForSequenceClassification, GPT2Model
 from transformers.masking_utils import create_causal_mask
@@ -39,13 +41,11 @@ __all__ = [
 CONTEXT = 128  # the last tokens of a text that a classifier reads; the bundled models were trained on this length
 BATCH = 100  # texts per batch
 
-
 Tokens = Int[Tensor, "texts tokens"]  # token ids, or their mask: 1 where there is a token
 States = Float[Tensor, "texts tokens width"]
 Logits = Float[Tensor, "texts labels"]
 Kernel = Float[Tensor, "d_b d_a"]  # maps states of model B to states of model A: x @ kernel
-Accuracies = Float[Tensor, "keeps transplants"]
-ControlAccuracies = Float[Tensor, "controls keeps transplants"]
+Accuracies = Float[Tensor, "*controls keeps transplants"]  # no controls for the kernel of the embeddings
 
 
 class MeanStateClassifier(torch.nn.Module):
@@ -101,10 +101,7 @@ def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> li
 def _run_layers(body: GPT2Model, layers: Iterable[torch.nn.Module], states: States, mask: Tokens) -> list[States]:
     """Run layers with the causal mask that the body makes itself: the states before the first and after each."""
     causal = create_causal_mask(config=body.config, inputs_embeds=states, attention_mask=mask, past_key_values=None)
-    outputs = [states]
-    for layer in layers:
-        outputs.append(layer(outputs[-1], attention_mask=causal))
-    return outputs
+    return list(accumulate(layers, lambda inputs, layer: layer(inputs, attention_mask=causal), initial=states))
 
 
 def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> MeanStateClassifier:
@@ -127,23 +124,18 @@ def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model
 
 def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tokens, Tokens]:
     """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask."""
-    endings = [tokens[-most:] for tokens in tokenizer(list(texts), verbose=False)["input_ids"]]
-    ids = torch.full((len(endings), max(map(len, endings))), tokenizer.eos_token_id)
-    mask = torch.zeros_like(ids)
-    for row, tokens in enumerate(endings):
-        ids[row, : len(tokens)], mask[row, : len(tokens)] = torch.tensor(tokens), 1
-    return ids, mask
+    tokens = tokenizer(list(texts), verbose=False)["input_ids"]
+    endings = [torch.tensor(text[-most:], dtype=torch.long) for text in tokens]
+    ids = pad_sequence(endings, batch_first=True, padding_value=tokenizer.eos_token_id)
+    return ids, pad_sequence([torch.ones_like(ending) for ending in endings], batch_first=True)
 
 
 def embedding_kernel(
     classifier: MeanStateClassifier, base: GPT2Model, shuffle: torch.Generator | None = None
 ) -> Kernel:
-    """Return E_B E_A^+, the least-squares map from the base's embeddings to the classifier's.
+    """Return E_B E_A^+, the least-squares map from the base's embeddings (model B) to the classifier's (model A).
 
-    Args:
-        classifier: the donor, model A.
-        base: model B.
-        shuffle: permute the base's words, for a control: both models' embeddings, but no shared words.
+    With a generator, the base's words are permuted, for a control: both models' embeddings, but no shared words.
 
     Raises:
         ValueError: the models have vocabularies of different sizes.
@@ -163,17 +155,13 @@ def random_kernel(kernel: Kernel, generator: torch.Generator) -> Kernel:
 
 
 def stitch(
-    classifier: MeanStateClassifier,
-    base: GPT2Model,
-    keep: int,
-    transplant: int,
-    kernel: Kernel | None = None,
+    classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Kernel | None = None
 ) -> StitchedClassifier:
     """Put the last layers and the head of a classifier on the first layers of another model.
 
     Args:
-        classifier: the donor, model A.
-        base: model B, which was not trained on the task.
+        classifier: the donor.
+        base: the other model, which was not trained on the task.
         keep: number of the base's layers that run first; 0 for its embeddings alone.
         transplant: number of the classifier's last layers that run after them; 0 for its head alone.
         kernel: the map between their hidden states; ``embedding_kernel`` by default.
@@ -212,12 +200,12 @@ class StitchingTable:
     """
 
     accuracy: Accuracies
-    random_accuracy: ControlAccuracies
-    shuffled_accuracy: ControlAccuracies
+    random_accuracy: Accuracies
+    shuffled_accuracy: Accuracies
     at_median: Accuracies
     area: Accuracies
-    random_area: ControlAccuracies
-    shuffled_area: ControlAccuracies
+    random_area: Accuracies
+    shuffled_area: Accuracies
     donor_accuracy: float
     donor_area: float
     chance: float
@@ -256,18 +244,22 @@ def stitching_table(
 ) -> StitchingTable:
     """Classify texts by every stitched classifier, for all numbers of layers kept and transplanted.
 
+    The same kernels are used for all numbers of layers.
+
     Args:
         classifier: the donor.
         base: the other model.
         tokens: ids and mask, from ``last_tokens``.
         labels: 0 or 1.
-        seeds: of the random kernels; the same kernels are used for all numbers of layers.
+        seeds: of the random kernels.
         shuffles: seeds of the kernels of the base's shuffled words.
 
     Raises:
         ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
     """
-    _check_labels(labels, classifier.score.out_features)
+    given, classes = sorted(set(labels.tolist())), classifier.score.out_features
+    if given != [0, 1] or classes != 2:
+        raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
     kernel = embedding_kernel(classifier, base)
     random_kernels = [random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds]
     shuffled_kernels = [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
@@ -290,21 +282,18 @@ def stitching_table(
     )
 
 
-def _check_labels(labels: Tensor, classes: int) -> None:
-    given = sorted(set(labels.tolist()))
-    if given != [0, 1] or classes != 2:
-        raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
-
-
 @torch.no_grad()
 def _log_odds(
     classifier: MeanStateClassifier, base: GPT2Model, tokens: tuple[Tensor, Tensor], kernels: Sequence[Tensor]
 ) -> tuple[Float[Tensor, "kernels keeps transplants n"], Float[Tensor, " n"]]:
     """Return the log-odds of class 1 by every stitched classifier and by the donor; the base runs once per text."""
-    keeps, transplants = len(base.h) + 1, len(classifier.body.h) + 1
-    odds = torch.empty(len(kernels), keeps, transplants, len(tokens[0]))
-    donor_odds = torch.empty(len(tokens[0]))
-    for rows, ids, mask in _split_batches(*tokens):
+    all_ids, all_mask = tokens
+    lengths, transplants = all_mask.sum(1), len(classifier.body.h) + 1
+    odds = torch.empty(len(kernels), len(base.h) + 1, transplants, len(all_ids))
+    donor_odds = torch.empty(len(all_ids))
+    batches = lengths.argsort().split(BATCH)  # texts of similar length, each batch as wide as its longest text
+    for rows in tqdm(batches, desc="stitching", unit=" batch", delay=2, leave=False):
+        ids, mask = (part[rows, : lengths[rows].max()] for part in tokens)
         donor_odds[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
         for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):
             for number, kernel in enumerate(kernels):
@@ -322,10 +311,3 @@ def _area(odds: Float[Tensor, "*models n"], positive: Bool[Tensor, " n"]) -> Flo
     """Return areas under ROC curves, from the U statistic of Mann and Whitney."""
     statistic = mannwhitneyu(odds[..., positive].numpy(), odds[..., ~positive].numpy(), axis=-1).statistic
     return torch.as_tensor(statistic) / float(positive.sum() * (~positive).sum())
-
-
-def _split_batches(ids: Tensor, mask: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Split texts into batches of similar length, each as wide as its longest text: rows, ids and mask."""
-    for rows in tqdm(mask.sum(1).argsort().split(BATCH), desc="stitching", unit=" batch", delay=2, leave=False):
-        longest = int(mask[rows].sum(1).max())
-        yield rows, ids[rows, :longest], mask[rows, :longest]
