@@ -25,10 +25,7 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
     """Draw alignments as heat maps: one row per method, one column per kind of parameter; matched layers are framed.
 
     The shades of each map run from its lowest score to its highest. If some scores are negative, they run from red
-    over white at zero to blue.
-
-    Args:
-        rows: name of the method -> one alignment per kind, in the same order of kinds.
+    over white at zero to blue. The kinds have the same order in every row.
     """
     columns = max(len(row) for row in rows.values())
     size = (0.7 + 1.5 * columns, 0.4 + 1.55 * len(rows))
@@ -36,13 +33,9 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
     for axes, (name, row) in zip(grid, rows.items(), strict=True):
         for ax, alignment in zip(axes, row, strict=True):
             _draw_scores(ax, alignment)
+            ax.set(title=alignment.kind if ax in grid[0] else "", xlabel="layer of B" if ax in grid[-1] else "")
         axes[0].set_ylabel(f"{name}\nlayer of A")
-        for ax in axes[1:]:
-            ax.set_yticks([])
-    for ax, alignment in zip(grid[0], next(iter(rows.values())), strict=True):
-        ax.set_title(alignment.kind)
-    for ax in grid[-1]:
-        ax.set_xlabel("layer of B")
+        plt.setp(axes[1:], yticks=[])
     return fig
 
 
@@ -69,16 +62,15 @@ def draw_stitching(table: StitchingTable) -> Figure:
     Grey points are random kernels, grey crosses are kernels of shuffled words; horizontal lines are the accuracy of
     the donor and of chance.
     """
-    layers, transplants = range(table.accuracy.shape[0]), table.accuracy.shape[1]
-    fig, axes = create_panels(transplants, (0.6 + 1.75 * transplants, 2.7))
-    for transplant, ax in enumerate(axes):
+    layers, transplants = range(table.accuracy.shape[0]), range(table.accuracy.shape[1])
+    fig, axes = create_panels(map("transplant {}".format, transplants), (0.6 + 1.75 * len(transplants), 2.7))
+    for transplant, ax in zip(transplants, axes, strict=True):
         curve = table.accuracy[:, transplant].numpy()
         ends = np.array([table.interval(share) for share in curve]).T
         ax.errorbar(layers, curve, abs(ends - curve), color=COLOURS[0], marker="o", markersize=4, capsize=2, zorder=3)
         _draw_controls(ax, table.random_accuracy[:, :, transplant].numpy(), table.donor_accuracy, table.chance)
-        for control in table.shuffled_accuracy[:, :, transplant].numpy():
-            ax.plot(layers, control, "x", color="0.5", markersize=4, zorder=1)
-        ax.set(title=f"transplant {transplant}", xlabel="layers kept", xticks=layers)
+        ax.plot(layers, table.shuffled_accuracy[:, :, transplant].T, "x", color="0.5", markersize=4, zorder=1)
+        ax.set(xlabel="layers kept", xticks=layers)
     axes[0].set_ylabel("accuracy")
     _name_lines(axes[-1], {"donor": table.donor_accuracy, "chance": table.chance})
     return fig

@@ -13,19 +13,17 @@ from torch import Tensor
 
 from helpers.figures.style import COLOURS, styled
 
+Images = Sequence[np.ndarray]  # (H, W) or (C, H, W) each
+
 
 @styled
 def draw_images(
-    images: Sequence[np.ndarray],
-    titles: Sequence[str],
-    signed: bool = False,
-    columns: int | None = None,
-    size: float = 1.15,
+    images: Images, titles: Sequence[str], signed: bool = False, columns: int | None = None, size: float = 1.15
 ) -> Figure:
     """Draw images in a grid, each with its title.
 
     Args:
-        images: (H, W) or (C, H, W); values in [0, 1], or of both signs when ``signed``.
+        images: values in [0, 1], or of both signs when ``signed``.
         titles: one per image.
         signed: use a diverging colour scale for each image: blue below zero, red above.
         columns: number of images per row; all images in one row if None.
@@ -43,25 +41,18 @@ def draw_images(
 
 
 def _show_image(ax: Axes, image: np.ndarray, signed: bool = False) -> None:
-    """Show one image (H, W) or (C, H, W) on axes without ticks."""
-    image = np.asarray(image)
-    pixels = image.transpose(1, 2, 0) if image.ndim == 3 else image
-    if signed:
-        limit = float(np.abs(pixels).max()) or 1.0
-        ax.imshow(pixels, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    else:
-        ax.imshow(pixels, cmap="gray", vmin=0, vmax=1)
+    pixels = np.moveaxis(image, 0, -1) if np.ndim(image) == 3 else image
+    limit = float(np.abs(pixels).max()) or 1.0
+    ax.imshow(pixels, **({"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"vmin": 0, "vmax": 1}))
     ax.set(xticks=[], yticks=[])
 
 
 @styled
 def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]) -> Figure:
-    """Draw an image beside the importance of its patches.
+    """Draw an image with values in [0, 1] beside the importance of its patches.
 
-    Args:
-        image: (H, W) or (C, H, W), values in [0, 1].
-        importance: for each patch, the largest pullback length of a unit move of that patch, (rows * columns,).
-        grid: rows and columns of patches.
+    The importance (rows * columns,) of a patch is the largest pullback length of a unit move of it; the grid gives the
+    numbers of rows and columns.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), width_ratios=[1, 1.25])
     _show_image(left, image)
@@ -73,16 +64,10 @@ def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]
 
 
 @styled
-def draw_walk_images(
-    images: Sequence[np.ndarray], outputs: Tensor, class_names: Sequence[str], titles: Sequence[str]
-) -> Figure:
+def draw_walk_images(images: Images, outputs: Tensor, class_names: Sequence[str], titles: Sequence[str]) -> Figure:
     """Draw some images along a walk, each above its class probabilities.
 
-    Args:
-        images: the images at some points of the walk, (H, W) or (C, H, W).
-        outputs: the class log-probabilities at these points, (len(images), k).
-        class_names: one name per output.
-        titles: one per image.
+    The outputs are the log-probabilities of the classes (k), one row per image: (len(images), k).
     """
     size = (1.45 * len(images), 2.9)
     fig, axes = plt.subplots(2, len(images), figsize=size, height_ratios=[1.4, 1], sharey="row", squeeze=False)
@@ -91,8 +76,8 @@ def draw_walk_images(
         ax.set_title(title, fontsize=8)
     for ax, log_probabilities in zip(axes[1], outputs, strict=True):
         ax.bar(range(len(class_names)), log_probabilities.exp().tolist(), color=COLOURS[0])
-        ax.set(ylim=(0, 1), xticks=range(len(class_names)))
-        ax.set_xticklabels(class_names, fontsize=7)
+        ax.set_xticks(range(len(class_names)), class_names, fontsize=7)
+        ax.set_ylim(0, 1)
         ax.tick_params(length=0)
     axes[1, 0].set_ylabel("probability")
     return fig

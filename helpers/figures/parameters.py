@@ -21,39 +21,34 @@ NAME_HEIGHT, NAME_WIDTH = 0.045, 0.14
 
 @styled
 def draw_top_items(tables: Mapping[str, pd.DataFrame], count: int = 12, quantity: str = "score") -> Figure:
-    """Draw the items with the highest scores for vectors and matrices, one panel each: a bar per token or pair.
+    """Draw the highest scores of vectors and matrices, one panel per table: a bar per token or pair, on one scale.
 
-    Args:
-        tables: title -> columns token and score, or left, right and score; the highest score first.
-        count: number of rows to draw per table.
-        quantity: what the scores are; all panels have the same scale.
+    Tables have the columns token and score, or left, right and score; the highest score comes first. The quantity says
+    what the scores are.
     """
-    fig, axes = create_panels(len(tables), (2.4 * len(tables), 0.7 + 0.19 * count), sharex=True, sharey=False)
-    for ax, (title, table), colour in zip(axes, tables.items(), COLOURS * 3, strict=False):
+    fig, axes = create_panels(tables, (2.4 * len(tables), 0.7 + 0.19 * count), sharex=True, sharey=False)
+    for ax, table, colour in zip(axes, tables.values(), COLOURS * 3, strict=False):
         top = table.head(count)
         names = top["token"] if "token" in top else top["left"] + " → " + top["right"]
         ax.barh(range(len(top)), top["score"], color=colour, height=0.75)
         ax.set_yticks(range(len(top)), names)
-        ax.set(ylim=(len(top) - 0.4, -0.6), title=title, xlabel=quantity)
+        ax.set(ylim=(len(top) - 0.4, -0.6), xlabel=quantity)
         ax.tick_params(axis="y", length=0)
     return fig
 
 
 @styled
 def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], quantity: str = "coherence") -> Figure:
-    """Draw the distribution of a score over the vectors of each layer, and in grey the distributions of controls.
+    """Draw the distribution of a score (N,) over the vectors of each layer, and in grey those of one or two controls.
 
-    Args:
-        layers: the scores of each layer's vectors, (N,) each, the lowest layer first.
-        controls: name -> scores (N,); at most two.
-        quantity: what the score is.
+    The lowest layer comes first; the quantity says what the score is.
     """
-    fig, axes = create_panels(len(layers), (2.1 * len(layers) + 0.4, 2.3), sharex=True)
-    for number, (ax, scores) in enumerate(zip(axes, layers, strict=True)):
+    fig, axes = create_panels(map("layer {}".format, range(len(layers))), (2.1 * len(layers) + 0.4, 2.3), sharex=True)
+    for ax, scores in zip(axes, layers, strict=True):
         sns.kdeplot(x=scores.numpy(), ax=ax, fill=True, color=COLOURS[0], linewidth=1, label="the layer's", cut=0)
         for (name, control), dashes in zip(controls.items(), ("-", ":"), strict=False):
             sns.kdeplot(x=control.numpy(), ax=ax, color="0.35", linestyle=dashes, linewidth=1.2, label=name, cut=0)
-        ax.set(title=f"layer {number}", xlabel="", yticks=[], ylabel="vectors" if number == 0 else "")
+        ax.set(xlabel="", yticks=[], ylabel="vectors" if ax is axes[0] else "")
     fig.supxlabel(quantity, fontsize=9)
     axes[-1].legend(loc="upper right", fontsize=8)
     return fig
@@ -63,19 +58,17 @@ def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], qua
 def draw_layers_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str, control: str = "shuffled") -> Figure:
     """Draw a measure per layer beside its control, one panel per kind; bars are 95% intervals of the difference.
 
-    Args:
-        tables: name -> columns layer, value, control, difference, low and high, as ``helpers.measures`` returns them.
-        quantity: what is measured.
-        control: what the control is.
+    The tables are those that ``helpers.measures`` returns, with columns layer, value, control, difference, low and
+    high. The quantity says what is measured, ``control`` what the control is.
     """
-    fig, axes = create_panels(len(tables), (2.4 * len(tables) + 0.4, 2.4))
+    fig, axes = create_panels(tables, (2.4 * len(tables) + 0.4, 2.4))
     measured: dict[str, Any] = {"color": COLOURS[0], "marker": "o"}
     compared: dict[str, Any] = {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "s"}
-    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+    for ax, table in zip(axes, tables.values(), strict=True):
         ends = np.abs(np.stack([table["low"], table["high"]]) - table["difference"].to_numpy())
         ax.errorbar(table["layer"], table["value"], yerr=ends, markersize=4, capsize=3, **measured)
         ax.plot(table["layer"], table["control"], markersize=4, **compared)
-        ax.set(title=name, xlabel="layer", xticks=table["layer"])
+        ax.set(xlabel="layer", xticks=table["layer"])
     largest = max((table["value"] + table["high"] - table["difference"]).max() for table in tables.values())
     axes[0].set(ylabel=quantity, ylim=(0, 1.05 * largest))
     handles = [plt.Line2D([], [], label="as they are", **measured), plt.Line2D([], [], label=control, **compared)]
@@ -106,13 +99,7 @@ def draw_curves(
 
 @styled
 def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[str]) -> Figure:
-    """Draw tokens in the plane, with one colour and one marker per group.
-
-    Args:
-        places: positions (N, 2).
-        names: the tokens, N of them.
-        groups: the group of each token.
-    """
+    """Draw tokens at their places in the plane (N, 2), with one colour and one marker per group of tokens."""
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
     for group, colour, marker in zip(dict.fromkeys(groups), COLOURS, MARKERS, strict=False):
         members = [index for index, name in enumerate(groups) if name == group]
@@ -122,8 +109,7 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
             offset, align = _place_name(places, index)
             point = (places[index, 0], places[index, 1])
             ax.annotate(names[index], point, offset, textcoords="offset points", fontsize=8, color=colour, ha=align)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    ax.set_axis_off()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
 
@@ -141,12 +127,9 @@ def _place_name(places: np.ndarray, index: int) -> tuple[tuple[int, int], str]:
 
 @styled
 def draw_heads(values: Tensor, controls: Tensor, quantity: str) -> Figure:
-    """Draw one number per attention head as a map, the last layer on top, and beside it the numbers of control heads.
+    """Draw one number per attention head (n_layers, n_heads) as a map, the last layer on top, beside controls (N,).
 
-    Args:
-        values: (n_layers, n_heads).
-        controls: the numbers of random heads, (N,).
-        quantity: what the number is.
+    The controls are the numbers of random heads; the quantity says what the number is.
     """
     limit = float(values.abs().max())
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 0.9 + 0.35 * len(values)), width_ratios=[1.7, 1])

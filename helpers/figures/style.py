@@ -54,21 +54,15 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def style_walks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Choose the colour and the line style of each walk from its name.
+    """Choose the arguments ``color`` and ``linestyle`` of ``Axes.plot`` for each walk of a figure from its name.
 
     A walk has the colour of the algorithm that its name begins with; the case of letters does not matter. Walks of
     the same colour differ by their line style. A name that begins with no algorithm gets one of the other colours.
-
-    Args:
-        names: the names of all walks of one figure.
-
-    Returns:
-        name -> the arguments ``color`` and ``linestyle`` of ``Axes.plot``.
     """
     others, uses, styles = itertools.cycle(OTHER_COLOURS), Counter[Any](), {}
     for name in names:
-        algorithms = [algorithm for algorithm in ALGORITHM_COLOURS if name.lower().startswith(algorithm.lower())]
-        colour = ALGORITHM_COLOURS[algorithms[0]] if algorithms else next(others)
+        colours = (c for algorithm, c in ALGORITHM_COLOURS.items() if name.lower().startswith(algorithm.lower()))
+        colour = next(colours, None) or next(others)
         styles[name] = {"color": colour, "linestyle": DASHES[uses[colour] % len(DASHES)]}
         uses[colour] += 1
     return styles
@@ -79,7 +73,10 @@ def get_axes(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
     return (cast(Figure, ax.figure), ax) if ax is not None else plt.subplots(figsize=size)
 
 
-def create_panels(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a new figure of ``size`` inches and its axes, side by side on one vertical scale."""
-    fig, axes = plt.subplots(1, count, figsize=size, squeeze=False, **{"sharey": True, **options})
+def create_panels(titles: Iterable[str], size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
+    """Return a new figure of ``size`` inches and its axes, one per title, side by side on one vertical scale."""
+    names = list(titles)
+    fig, axes = plt.subplots(1, len(names), figsize=size, squeeze=False, **{"sharey": True, **options})
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name)
     return fig, list(axes[0])

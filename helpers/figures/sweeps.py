@@ -35,17 +35,16 @@ def draw_algorithm_means(
         reference: where to draw a vertical grey line.
         scale: of the horizontal axis: "linear", "log", or "symlog", which is logarithmic above 1.
     """
-    names = list(dict.fromkeys(measured["inputs"]))
-    rows = [(eta, algorithm) for eta in sorted(set(measured["eta"])) for algorithm in ALGORITHMS]
-    rows = [row for row in rows if ((measured["eta"] == row[0]) & (measured["algorithm"] == row[1])).any()]
-    fig, axes = create_panels(len(names), (1.2 + 1.75 * len(names), 0.9 + 0.22 * len(rows)), sharex=True)
+    names = measured["inputs"].unique()
+    pairs = set(zip(measured["eta"], measured["algorithm"], strict=True))
+    rows = sorted(pairs, key=lambda row: (row[0], ALGORITHMS.index(row[1])))
+    fig, axes = create_panels(names, (1.2 + 1.75 * len(names), 0.9 + 0.22 * len(rows)), sharex=True)
     for ax, name in zip(axes, names, strict=True):
         _draw_measured(ax, measured[measured["inputs"] == name], rows)
         if published is not None:
             _draw_published(ax, published[published["inputs"] == name], rows)
         if reference is not None:
             ax.axvline(reference, color=CONTROL_COLOUR, linewidth=1.0, zorder=0)
-        ax.set_title(name)
         ax.grid(axis="x", color="0.92", zorder=-1)
         _set_scale(ax, scale)
     axes[0].set_yticks(range(len(rows)), [f"{algorithm}, η = {eta:g}" for eta, algorithm in rows])
@@ -74,10 +73,7 @@ def _draw_published(ax: Axes, published: pd.DataFrame, rows: Sequence[tuple[floa
 
 def _set_scale(ax: Axes, scale: str) -> None:
     """Set the scale of the horizontal axis."""
-    if scale == "symlog":
-        ax.set_xscale(scale, linthresh=1, linscale=0.7)
-    if scale == "log":
-        ax.set_xscale(scale)
+    ax.set_xscale(scale, **({"linthresh": 1, "linscale": 0.7} if scale == "symlog" else {}))
     if scale != "linear":
         _use_plain_numbers(ax.xaxis)
 
@@ -89,7 +85,6 @@ def _use_plain_numbers(axis: Axis) -> None:
 
 
 def _create_diamond(x: Sequence[float] = (), y: Sequence[float] = ()) -> plt.Line2D:
-    """Return the hollow diamond of a published value."""
     return plt.Line2D(x, y, linestyle="", marker="D", markersize=5, markerfacecolor="white", color="black")
 
 
@@ -97,21 +92,19 @@ def _create_diamond(x: Sequence[float] = (), y: Sequence[float] = ()) -> plt.Lin
 def draw_mean_probability(results: pd.DataFrame) -> Figure:
     """Draw the probability of the first predicted class along walks, one panel per data set.
 
-    Lines are means over inputs, bands their 95% intervals by bootstrap.
-
-    Args:
-        results: one row per walk, with columns inputs, input, algorithm and own_at_0, own_at_5, ... own_at_100.
+    Lines are means over inputs, bands their 95% intervals by bootstrap. The results have one row per walk, with columns
+    inputs, input, algorithm and own_at_0, own_at_5, ... own_at_100.
     """
-    names = list(dict.fromkeys(results["inputs"]))
+    names = results["inputs"].unique()
     percents = {name: int(name.removeprefix("own_at_")) for name in results if name.startswith("own_at_")}
     means = results.groupby(["inputs", "algorithm", "input"])[list(percents)].mean().rename(columns=percents)
     points = means.melt(var_name="percent", value_name="probability", ignore_index=False).reset_index()
     columns = {"x": "percent", "y": "probability", "hue": "algorithm"}
     style = {"palette": {name: ALGORITHM_COLOURS[name] for name in ALGORITHMS}, "legend": False, "linewidth": 1.6}
-    fig, axes = create_panels(len(names), (max(4.4, 0.6 + 1.8 * len(names)), 2.3))
+    fig, axes = create_panels(names, (max(4.4, 0.6 + 1.8 * len(names)), 2.3))
     for ax, name in zip(axes, names, strict=True):
         sns.lineplot(points[points["inputs"] == name], ax=ax, n_boot=200, seed=0, **columns, **style)
-        ax.set(title=name, ylim=(0, 1.03), xlabel=None, ylabel="probability of the first class")
+        ax.set(ylim=(0, 1.03), xlabel=None, ylabel="probability of the first class")
     fig.supxlabel("steps made, % (bands: 95%, over inputs)", fontsize=9)
     handles = [plt.Line2D([], [], color=ALGORITHM_COLOURS[name]) for name in ALGORITHMS]
     fig.legend(handles, ALGORITHMS, loc="outside upper center", ncols=len(handles), fontsize=8)
@@ -122,19 +115,18 @@ def draw_mean_probability(results: pd.DataFrame) -> Figure:
 def draw_drift_distribution(results: pd.DataFrame, tolerance: float) -> Figure:
     """Draw the share of walks with at most a given drift: one line per algorithm, one panel per step multiplier.
 
-    Args:
-        results: one row per walk, with columns eta, algorithm and drift (nats).
-        tolerance: a drift at which to draw a dotted line, in nats.
+    The results have one row per walk, with columns eta, algorithm and drift (nats). A dotted line marks the tolerance
+    (nats).
     """
     etas = sorted(set(results["eta"]))
-    fig, axes = create_panels(len(etas), (3.1 * len(etas), 2.5), sharex=True)
+    fig, axes = create_panels(map("η = {:g}".format, etas), (3.1 * len(etas), 2.5), sharex=True)
     for ax, eta in zip(axes, etas, strict=True):
         for name in ALGORITHMS:
             walks = results[(results["eta"] == eta) & (results["algorithm"] == name)]
             style = {"color": ALGORITHM_COLOURS[name], "linewidth": 1.8, "label": name}
             sns.ecdfplot(walks, x="drift", ax=ax, log_scale=True, **style)
         ax.axvline(tolerance, color="black", linestyle=":", linewidth=1.2, zorder=3, label="tolerance")
-        ax.set(title=f"η = {eta:g}", xlabel="largest drift of the walk, nats", ylabel="share of walks")
+        ax.set(xlabel="largest drift of the walk, nats", ylabel="share of walks")
     axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return fig
 
@@ -149,14 +141,14 @@ def draw_volume_over_travel(ratios: pd.DataFrame, published: pd.DataFrame, steps
         steps: the published ratio of step lengths, one for all data sets.
     """
     volumes = dict(published[["inputs", "published"]].itertuples(index=False))
-    fig, axes = create_panels(len(volumes), (0.6 + 1.9 * len(volumes), 2.7), sharex=True)
+    fig, axes = create_panels(volumes, (0.6 + 1.9 * len(volumes), 2.7), sharex=True)
     ends = np.array([ratios["travel"].min() / 2, 2 * steps])
     for ax, (name, volume) in zip(axes, volumes.items(), strict=True):
         pairs = ratios[ratios["inputs"] == name]
         ax.plot(ends, ends, color=CONTROL_COLOUR, linewidth=1.0, zorder=0)
         ax.plot(pairs["travel"], pairs["volume"], "o", color=ALGORITHM_COLOURS["SiMExp"], ms=3, alpha=0.4, mew=0)
         ax.add_line(_create_diamond([steps], [volume]))
-        ax.set(title=name, xscale="log", yscale="log")
+        ax.set(xscale="log", yscale="log")
         _use_plain_numbers(ax.xaxis)
         _use_plain_numbers(ax.yaxis)
     axes[0].set_ylabel("volume, times that of SiMEC")

@@ -15,11 +15,9 @@ from helpers.figures.style import COLOURS, create_panels, styled
 
 @styled
 def draw_tokens(tokens: Sequence[str], scores: Mapping[str, Tensor]) -> Figure:
-    """Draw a text once per score; the higher the score of a token, the darker its background.
+    """Draw a text once per score (tokens,); the higher the score of a token, the darker its background.
 
-    Args:
-        tokens: the tokens of the text.
-        scores: name -> (tokens,), on any scale; each score is divided by its largest value.
+    The scores may have any scale; each is divided by its largest value.
     """
     widths = np.array([max(len(token), 2) + 1.5 for token in tokens])
     edges = np.concatenate([[0], widths.cumsum()])
@@ -43,13 +41,8 @@ def draw_tokens(tokens: Sequence[str], scores: Mapping[str, Tensor]) -> Figure:
 def draw_predicted_against_verified(predicted: Tensor, verified: Tensor, names: Sequence[str], quantity: str) -> Figure:
     """Draw verified changes over predicted changes, one point per word.
 
-    Four words are named: those with the smallest and the largest verified change, and those at its 5% and 95% ranks.
-
-    Args:
-        predicted: predicted changes, (N,).
-        verified: changes that the model itself computes, (N,).
-        names: the words, N of them.
-        quantity: what changes, with its unit.
+    Verified changes (N,) are those that the model itself computes. Four words are named: those with the smallest and
+    the largest verified change, and those at its 5% and 95% ranks. The quantity says what changes, with its unit.
     """
     fig, ax = plt.subplots(figsize=(4.6, 3.2))
     ax.scatter(predicted, verified, s=12, color=COLOURS[0], alpha=0.6, linewidth=0)
@@ -58,8 +51,7 @@ def draw_predicted_against_verified(predicted: Tensor, verified: Tensor, names: 
     order = verified.argsort().tolist()
     for index in [order[0], order[len(order) // 20], order[-1], order[-len(order) // 20]]:
         point = float(predicted[index]), float(verified[index])
-        right = point[0] > float(predicted.median())
-        offset, align = ((-5, 0), "right") if right else ((5, 0), "left")
+        offset, align = ((-5, 0), "right") if point[0] > predicted.median() else ((5, 0), "left")
         ax.annotate(names[index], point, offset, textcoords="offset points", ha=align, va="center", fontsize=8)
     ax.set(xlabel=f"predicted {quantity}", ylabel=f"verified {quantity}")
     return fig
@@ -69,36 +61,27 @@ def draw_predicted_against_verified(predicted: Tensor, verified: Tensor, names: 
 def draw_substitution_map(
     tokens: Sequence[str], words: Sequence[str], panels: Mapping[str, Tensor], quantity: str
 ) -> Figure:
-    """Draw the effects of substituting words (columns) for tokens (rows), all panels on one colour scale.
+    """Draw the effects of substituting words (columns) for tokens (rows), one panel per method, on one colour scale.
 
-    Args:
-        tokens: the tokens that are replaced, P of them.
-        words: the words that replace them, W of them.
-        panels: name of the method -> effects (P, W), of both signs.
-        quantity: label of the colour bar.
+    The effects of each method have the shape (tokens, words) and may have both signs.
     """
     limit = max(float(values.abs().max()) for values in panels.values())
     size = (1.2 + len(panels) * (0.3 + 0.24 * len(words)), 1.1 + 0.22 * len(tokens))
-    fig, axes = create_panels(len(panels), size)
-    for ax, (name, values) in zip(axes, panels.items(), strict=True):
+    fig, axes = create_panels(panels, size)
+    for ax, values in zip(axes, panels.values(), strict=True):
         image = ax.imshow(values.numpy(), cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         ax.set_xticks(range(len(words)), words, rotation=90)
         ax.set_yticks(range(len(tokens)), tokens)
         ax.tick_params(length=0)
-        ax.set_title(name)
     fig.colorbar(image, ax=axes, label=quantity)
     return fig
 
 
 @styled
 def draw_bars(values: pd.Series, quantity: str, axis: str = "", controls: Collection[str] = ()) -> Figure:
-    """Draw one horizontal bar per name: blue above zero, orange below zero, grey for controls.
+    """Draw one horizontal bar per name: blue above zero, orange below zero, grey if the name is that of a control.
 
-    Args:
-        values: one number per name.
-        quantity: what the numbers are.
-        axis: what the names are.
-        controls: the names of bars that are controls.
+    The quantity says what the numbers are, the axis what the names are.
     """
     fig, ax = plt.subplots(figsize=(4.6, 0.6 + 0.17 * len(values)))
     colours = ["0.6" if name in controls else COLOURS[0] if value > 0 else COLOURS[1] for name, value in values.items()]

@@ -127,20 +127,17 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
 
 @styled
 def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 6) -> Figure:
-    """Draw the class probabilities along walks, one panel per walk.
+    """Draw the class probabilities along walks from one start, one panel per walk.
 
-    Args:
-        paths: name -> walk; all walks have the same start.
-        class_names: one name per output.
-        most: how many classes to draw: those with the largest probability at any point of any walk.
+    Only the ``most`` classes with the largest probability at any point of any walk are drawn.
     """
     peaks = torch.stack([path.outputs.exp().amax(0) for path in paths.values()]).amax(0)
     classes = sorted(peaks.argsort(descending=True)[:most].tolist())
-    fig, axes = create_panels(len(paths), (2.7 * len(paths), 2.6))
-    for ax, (name, path) in zip(axes, paths.items(), strict=True):
+    fig, axes = create_panels(paths, (2.7 * len(paths), 2.6))
+    for ax, path in zip(axes, paths.values(), strict=True):
         for k in classes:
             ax.plot(path.outputs[:, k].exp(), ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
-        ax.set(title=name, xlabel="step", ylim=(-0.02, 1.02))
+        ax.set(xlabel="step", ylim=(-0.02, 1.02))
     axes[0].set_ylabel("probability")
     title = "class" if len(classes) == len(peaks) else f"class\n({len(classes)} of {len(peaks)})"
     fig.legend(*axes[0].get_legend_handles_labels(), title=title, loc="outside right center")
@@ -149,13 +146,9 @@ def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequen
 
 @styled
 def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[str]) -> Figure:
-    """Draw walks projected onto their first two singular directions, one panel per walk.
+    """Draw walks from one start projected onto their first two singular directions, one panel per walk.
 
     The marker shows the predicted class and the colour the step; a ring marks the start.
-
-    Args:
-        paths: name -> walk; all walks have the same start.
-        class_names: one name per output.
 
     Source: the projection figure of arXiv 2410.06019.
     """
@@ -163,10 +156,10 @@ def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[
     moves = {name: (path.points - origin).flatten(1).double() for name, path in paths.items()}
     _, _, directions = torch.linalg.svd(torch.cat(list(moves.values())), full_matrices=False)
     predicted = sorted({int(k) for path in paths.values() for k in path.classes})
-    fig, axes = create_panels(len(paths), (3.2 * len(paths), 3.0), sharex=True)
+    fig, axes = create_panels(paths, (3.2 * len(paths), 3.0), sharex=True)
     for ax, (name, path) in zip(axes, paths.items(), strict=True):
         _draw_projected_points(ax, (moves[name] @ directions[:2].T).numpy(), path.classes.numpy())
-        ax.set(title=name, xlabel="1st singular direction")
+        ax.set_xlabel("1st singular direction")
     axes[0].set_ylabel("2nd singular direction")
     fig.colorbar(axes[-1].collections[-1], ax=axes[-1], label="step")
     handles = [plt.Line2D([], [], ls="", marker=MARKERS[k % 10], color="0.4", label=class_names[k]) for k in predicted]

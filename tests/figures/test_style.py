@@ -67,10 +67,10 @@ def test_given_axes_are_used_and_others_are_created():
 
 
 def test_panels_share_their_vertical_scale_unless_told_otherwise():
-    _, (left, right) = create_panels(2, (4, 2))
+    _, (left, right) = create_panels("ab", (4, 2))
     left.set_ylim(0, 7)
     assert right.get_ylim() == (0, 7)
-    _, (left, right) = create_panels(2, (4, 2), sharey=False)
+    _, (left, right) = create_panels("ab", (4, 2), sharey=False)
     left.set_ylim(0, 7)
     assert right.get_ylim() != (0, 7)
     plt.close("all")
