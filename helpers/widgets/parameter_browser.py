@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.vocabulary import EmbeddingSpace, NeuronIndex, PairTable, Reading, TokenTable, embedding_space
+from helpers.vocabulary import NeuronIndex, PairTable, Reading, TokenTable, embedding_space
 from helpers.weights import FactoredMatrix, Weights
 from helpers.widgets.views import ProbabilityBars, StatusLine
 
@@ -28,7 +27,6 @@ PARAMETERS = {  # label of the control -> name of the parameter
     "subhead: row of W_O": "W_O",
 }
 LABELS = {parameter: label for label, parameter in PARAMETERS.items()}
-HEAD_MATRICES, NEURON_VECTORS = ("W_OV", "W_QK"), ("W_in", "W_out")
 
 
 class ParameterBrowser(widgets.VBox):
@@ -47,10 +45,9 @@ class ParameterBrowser(widgets.VBox):
     def __init__(self, weights: Weights, reading: Reading | None = None, seed: int = 0):
         super().__init__()
         self._weights, self._reading, self._seed = weights, reading or Reading(), seed
-        self._control_scores: dict[tuple[bool, Reading], Tensor] = {}
-        self._spaces: dict[Reading, EmbeddingSpace] = {}
-        self._indexes: dict[tuple[str, Reading], NeuronIndex] = {}
-        self._updates_paused = False
+        self._space = cache(lambda reading: embedding_space(weights, reading))
+        self._neurons = cache(lambda kind, reading: NeuronIndex.build(weights, self._space(reading), kind))
+        self._control = cache(self._score_control)
         self._search_parameter = "W_out"  # the kind of the neurons that the search lists
         self._create_parameter_controls()
         self._create_search_controls()
@@ -61,38 +58,27 @@ class ParameterBrowser(widgets.VBox):
         self._update()
 
     def _create_parameter_controls(self) -> None:
-        narrow, label = {"width": "200px"}, LABELS["W_out"]
-        self.kind = widgets.Dropdown(
-            options=list(PARAMETERS), value=label, description="what", layout={"width": "280px"}
-        )
+        narrow, wide, start = {"width": "200px"}, {"width": "280px"}, LABELS["W_out"]
+        self.kind = widgets.Dropdown(options=list(PARAMETERS), value=start, description="what", layout=wide)
         self.layer = widgets.BoundedIntText(0, 0, self._weights.n_layers - 1, description="layer", layout=narrow)
         self.index = widgets.BoundedIntText(0, 0, self._weights.d_mlp - 1, description="neuron", layout=narrow)
-        self.words_only = widgets.Checkbox(
-            self._reading.words_only, description="beginnings of words only", indent=False
-        )
-        self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings", indent=False)
+        self.words_only = widgets.Checkbox(self._reading.words_only, description="beginnings of words only")
+        self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings")
+        self.words_only.indent = self.clean.indent = False
         self.kind.observe(self._update_index_range, "value")
         for control in (self.layer, self.index, self.words_only, self.clean):
             control.observe(self._update, "value")
 
     def _create_search_controls(self) -> None:
-        self.word = widgets.Text(
-            placeholder="a word, then Enter",
-            description="promotes",
-            continuous_update=False,
-            layout={"width": "240px"},
-        )
-        self.search_results = widgets.Select(
-            options=[], description="neurons", layout={"width": "420px", "height": "110px"}
-        )
+        self.word = widgets.Text(description="promotes", placeholder="a word, then Enter", continuous_update=False)
+        self.word.layout = {"width": "240px"}
+        self.search_results = widgets.Select(description="neurons", layout={"width": "420px", "height": "110px"})
         self.word.observe(lambda _: self.search(), "value")
         self.search_results.observe(self._show_search_result, "value")
 
     def _place_controls(self) -> None:
-        columns = [
-            widgets.VBox([widgets.HTML(f"<b>{title}</b>"), bars])
-            for title, bars in (("highest", self.highest), ("lowest", self.lowest))
-        ]
+        sides = {"highest": self.highest, "lowest": self.lowest}
+        columns = [widgets.VBox([widgets.HTML(f"<b>{title}</b>"), bars]) for title, bars in sides.items()]
         self.children = [
             widgets.HBox([self.kind, self.layer, self.index]),
             widgets.HBox([self.words_only, self.clean]),
@@ -106,7 +92,7 @@ class ParameterBrowser(widgets.VBox):
     def selected(self) -> Tensor | FactoredMatrix:
         """The chosen parameter: a vector (d_model,) or the matrix of a head."""
         parameter, layer, index = PARAMETERS[self.kind.value], self.layer.value, self.index.value
-        if parameter in HEAD_MATRICES:
+        if parameter in ("W_OV", "W_QK"):
             return getattr(self._weights, parameter)(layer, index)
         return self._weights.vectors(parameter, layer)[index].detach()
 
@@ -128,7 +114,7 @@ class ParameterBrowser(widgets.VBox):
 
     def _search_neurons(self) -> None:
         parameter = "W_in" if PARAMETERS[self.kind.value] == "W_in" else "W_out"
-        table = self._index_neurons(parameter).search(self.word.value.strip(), NEURON_COUNT)
+        table = self._neurons(parameter, self.reading).search(self.word.value.strip(), NEURON_COUNT)
         self._search_parameter = parameter
         self.search_results.options = [
             (f"layer {row.layer}, neuron {row.neuron}: {row.z:.2f} standard deviations", (row.layer, row.neuron))
@@ -137,46 +123,32 @@ class ParameterBrowser(widgets.VBox):
         self.search_results.index = None
 
     def _show_search_result(self, change: Any) -> None:
-        """Show the neuron that the reader picked from the search results."""
-        if change.new is None:
-            return
-        with self._pause_updates():
+        if change.new is not None:
             self.kind.value = LABELS[self._search_parameter]
             self.layer.value, self.index.value = change.new
-        self._update()
 
     def _update_index_range(self, _: Any = None) -> None:
         """Set the range of the index to that of the chosen kind of parameter."""
-        parameter, weights = PARAMETERS[self.kind.value], self._weights
-        if parameter in HEAD_MATRICES:
-            name, count = "head", weights.n_heads
-        elif parameter in NEURON_VECTORS:
-            name, count = "neuron", weights.d_mlp
-        else:
-            name, count = "subhead", weights.n_heads * weights.d_head
-        with self._pause_updates():
-            self.index.description, self.index.max = name, count - 1
-        self._update()
-
-    @contextmanager
-    def _pause_updates(self) -> Iterator[None]:
-        """Let several controls change before the bars are computed."""
-        paused_before, self._updates_paused = self._updates_paused, True
-        try:
-            yield
-        finally:
-            self._updates_paused = paused_before
+        weights, index = self._weights, self.index.value
+        counts = {"neuron": weights.d_mlp, "head": weights.n_heads, "subhead": weights.n_heads * weights.d_head}
+        name = self.kind.value.split(":")[0]
+        self.index.description, self.index.max = name, counts[name] - 1
+        if self.index.value == index:  # otherwise its change has updated the bars
+            self._update()
 
     def _update(self, _: Any = None) -> None:
         """Show the parameter that the controls name."""
-        if not self._updates_paused and self.status.run(self._update_bars):
+        if self.status.run(self._update_bars):
             index = f"{self.index.description} {self.index.value}"
             self.status.show(f"{self.kind.value}, layer {self.layer.value}, {index}")
 
     def _update_bars(self) -> None:
-        control = self._score_random_control(self.selected).tolist()
-        for bars, parameter in ((self.highest, self.selected), (self.lowest, -self.selected)):
-            table = self._read(parameter)
+        parameter = self.selected
+        factors = (parameter.left, parameter.right) if isinstance(parameter, FactoredMatrix) else (parameter,)
+        unit_control = self._control(tuple(factor.shape for factor in factors), self.reading)
+        control = (unit_control * parameter.norm()).tolist()
+        for bars, signed in ((self.highest, parameter), (self.lowest, -parameter)):
+            table = self._read(signed)
             scores = table.scores.tolist()
             longest = max(scores[0], control[0], 1e-30)
             with bars.hold_sync():
@@ -185,41 +157,20 @@ class ParameterBrowser(widgets.VBox):
                 bars.reference = [max(score, 0.0) / longest for score in control]
 
     def _read(self, parameter: Tensor | FactoredMatrix) -> TokenTable | PairTable:
+        space = self._space(self.reading)
         if isinstance(parameter, FactoredMatrix):
-            return self._embed().top_pairs(parameter, BAR_COUNT)
-        return self._embed().top_tokens(parameter, BAR_COUNT)
+            return space.top_pairs(parameter, BAR_COUNT)
+        return space.top_tokens(parameter, BAR_COUNT)
 
-    def _embed(self) -> EmbeddingSpace:
-        """Return the embedding space of the present reading, built when it is first needed."""
-        if self.reading not in self._spaces:
-            self._spaces[self.reading] = embedding_space(self._weights, self.reading)
-        return self._spaces[self.reading]
-
-    def _index_neurons(self, parameter: str) -> NeuronIndex:
-        """Return the index of all neurons for the present reading, built when it is first needed."""
-        key = parameter, self.reading
-        if key not in self._indexes:
-            self._indexes[key] = NeuronIndex.build(self._weights, self._embed(), parameter)
-        return self._indexes[key]
-
-    def _score_random_control(self, parameter: Tensor | FactoredMatrix) -> Tensor:
-        """Return the highest scores of a random vector or head with the shape and the norm of a parameter."""
-        key = isinstance(parameter, FactoredMatrix), self.reading
-        if key not in self._control_scores:
-            random = self._draw_control(parameter)
-            self._control_scores[key] = self._read(random).scores / random.norm()
-        return self._control_scores[key] * parameter.norm()
-
-    def _draw_control(self, parameter: Tensor | FactoredMatrix) -> Tensor | FactoredMatrix:
+    def _score_control(self, shapes: tuple[torch.Size, ...], _: Reading) -> Tensor:
+        """Return the highest scores of a random vector, or of a head with random factors, divided by its norm."""
         generator = torch.Generator().manual_seed(self._seed)
-        if isinstance(parameter, FactoredMatrix):
-            left, right = (torch.randn(side.shape, generator=generator) for side in (parameter.left, parameter.right))
-            return FactoredMatrix(left, right)
-        return torch.randn(parameter.shape, generator=generator)
+        factors = [torch.randn(shape, generator=generator) for shape in shapes]
+        random = factors[0] if len(factors) == 1 else FactoredMatrix(*factors)
+        return self._read(random).scores / random.norm()
 
 
 def _name_items(table: TokenTable | PairTable) -> list[str]:
-    """Return the tokens of a table, or its pairs with an arrow between left and right."""
     if isinstance(table, TokenTable):
         return list(table.tokens)
     return [f"{left} → {right}" for left, right in zip(table.lefts, table.rights, strict=True)]

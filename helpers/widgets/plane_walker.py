@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import ipywidgets as widgets
 import numpy as np
@@ -13,24 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, walk_class_steps
 from helpers.geometry import PullbackMetric, SmoothMap, check_finite, drift
-from helpers.widgets.step_controls import UNLIMITED, StepControls, WalkPoint, add_passes
+from helpers.widgets.step_controls import UNLIMITED, StepControls, WalkPoint, add_passes, first_step
 from helpers.widgets.views import Plane
 
 STEP_LENGTHS = {"short (0.1)": 0.1, "medium (0.3)": 0.3, "long (0.8)": 0.8}  # in units of the plane
 LEVEL_COUNT = 12  # level curves drawn, at most
 GRID_POINTS = 81  # per side of the grid on which level curves are computed
-
-
-@dataclass(frozen=True)
-class PlanePoint(WalkPoint):
-    """The points of both walks after the same number of steps of the same lengths.
-
-    Attributes:
-        step: the corrected walk's.
-        naive: the naive walk's.
-    """
-
-    naive: Step = field(kw_only=True)
 
 
 class PlaneWalker(StepControls):
@@ -75,7 +63,7 @@ class PlaneWalker(StepControls):
     @property
     def naive_path(self) -> ExplorationPath:
         """The naive walk up to its last point, points (T+1, 2)."""
-        return self._assemble_path([point.naive for point in self._points], "naive" if self._points[1:] else "")
+        return self._assemble_path([point.details for point in self._points], "naive" if self._points[1:] else "")
 
     @property
     def _map(self) -> SmoothMap:
@@ -83,11 +71,9 @@ class PlaneWalker(StepControls):
 
     def restart(self) -> None:
         """Go back to the start and discard all other points."""
-        point = torch.tensor(self.view.start, dtype=torch.float64)
-        with torch.no_grad():
-            start = Step(point, self._map(point), 0.0, 1, 0)
+        start = first_step(self._map, torch.tensor(self.view.start, dtype=torch.float64))
         check_finite(start.outputs, "outputs")
-        self._points = [PlanePoint(start, naive=start)]
+        self._points = [WalkPoint(start, details=start)]
         self.view.level = compute_level_curves(self._heights, self.view.span, [float(start.outputs[0])])
         super().restart()
 
@@ -109,29 +95,27 @@ class PlaneWalker(StepControls):
         generator = torch.Generator().manual_seed(self._seed)
         return walk_class_steps(self._map, point, UNLIMITED, None, None, self._settings, generator, reference)
 
-    def _create_point(self, step: Step) -> PlanePoint:
-        return PlanePoint(step, "walk_class", naive=self._make_naive_step(step))
-
-    def _make_naive_step(self, corrected: Step) -> Step:
-        """Step straight along the kernel, as far as the corrected walk, at first in the direction of its first step."""
-        last = self._points[-1].naive
-        previous = self._points[-2].naive.point if len(self._points) > 1 else None
-        heading = corrected.point - last.point if previous is None else last.point - previous
-        kernel_part = PullbackMetric.at(self._map, last.point).project_to_kernel(heading)
-        move = corrected.size * kernel_part / kernel_part.norm().clamp(min=1e-30)  # zero where the kernel is trivial
+    def _create_point(self, step: Step) -> WalkPoint:
+        """Store beside the corrected step a naive one: straight along the kernel, equally long, and onwards."""
+        naive = [point.details for point in self._points]
+        last = naive[-1].point
+        heading = last - naive[-2].point if len(naive) > 1 else step.point - last  # at first as the corrected step
+        kernel_part = PullbackMetric.at(self._map, last).project_to_kernel(heading)
+        move = step.size * kernel_part / kernel_part.norm().clamp(min=1e-30)  # zero where the kernel is trivial
         with torch.no_grad():
-            outputs = self._map(last.point + move)
-        return add_passes(Step(last.point + move, outputs, float(move.norm()), 2, len(outputs)), last)
+            outputs = self._map(last + move)
+        naive_step = Step(last + move, outputs, float(move.norm()), 2, len(outputs))
+        return WalkPoint(step, "walk_class", add_passes(naive_step, naive[-1]))
 
-    def _show_point(self, index: int) -> str:
-        points, start = self._points[: index + 1], self._points[0].step
-        drifts = [float(drift(step.outputs, start.outputs)) for step in (points[-1].naive, points[-1].step)]
+    def _show_points(self, points: list[WalkPoint]) -> str:
+        both, start = (points[-1].details, points[-1].step), points[0].step.outputs
+        drifts = [float(drift(step.outputs, start)) for step in both]
         with self.view.hold_sync():
-            self.view.naive = [point.naive.point.tolist() for point in points]
+            self.view.naive = [point.details.point.tolist() for point in points]
             self.view.corrected = [point.step.point.tolist() for point in points]
             self.view.drifts = drifts
         return (
-            f"point {index} of {len(self._points) - 1}: each has travelled {sum(p.step.size for p in points):.3g}\n"
+            f"each has travelled {sum(point.step.size for point in points):.3g}\n"
             f"drift: naive {drifts[0]:.2g}, corrected {drifts[1]:.2g}"
         )
 

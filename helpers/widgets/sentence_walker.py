@@ -21,7 +21,7 @@ class SentenceWalker(ModelWalker):
     darker the background of a token, the more the outputs depend on it at this point. Its adapter is a BERT.
     """
 
-    part_kind, start_name = "tokens", "the sentence"
+    part_kind, start_name, view_box = "tokens", "the sentence", widgets.VBox
     _adapter: BertAdapter
 
     def _create_view(self, raw: str) -> TokenStrip:
@@ -29,20 +29,15 @@ class SentenceWalker(ModelWalker):
         fixed = sorted(set(range(len(self._start_tokens))) - set(self._map.parts))
         return TokenStrip(fixed=fixed, label="tokens of the sentence; chosen ones may move")
 
-    def _place_view(self, view: widgets.DOMWidget, bars: widgets.DOMWidget) -> widgets.Box:
-        return widgets.VBox([view, bars], layout={"grid_gap": "12px"})
-
     def _compute_view_traits(self, point: Tensor) -> dict[str, Any]:
-        tokens = list(self._start_tokens)
-        movable = [index for index in range(len(point)) if index not in self.view.fixed]
-        nearest_tokens = self._adapter.part_names(point)
-        for index in movable:
-            tokens[index] = nearest_tokens[index]
+        nearest, start = self._adapter.part_names(point), self._start_tokens
+        tokens = [start[i] if i in self.view.fixed else name for i, name in enumerate(nearest)]
+        movable = [i for i in range(len(point)) if i not in self.view.fixed]
         f = self._adapter.output_map(point, movable, self._map.target)
         norms = torch.zeros(len(point), dtype=torch.float64)
         norms[movable] = PullbackMetric.at(f, f.start, FisherRao()).part_norms().cpu()
         return {
             "tokens": tokens,
-            "changed": [token != start for token, start in zip(tokens, self._start_tokens, strict=True)],
+            "changed": [token != before for token, before in zip(tokens, start, strict=True)],
             "shades": (norms / norms.max().clamp(min=1e-30)).tolist(),
         }

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets as widgets
+import torch
+from torch import Tensor
 
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, path_of_steps
+from helpers.geometry import SmoothMap
 from helpers.widgets.views import StatusLine
 
 UNLIMITED = 10**9  # steps or travel of a walk that goes on as long as the reader asks for steps
@@ -28,10 +31,12 @@ class WalkPoint:
     Attributes:
         step: the point and its outputs; its passes are those since the start of all walks in the widget.
         algorithm: the algorithm that made the step to this point; empty for the start.
+        details: what a subclass shows besides: the traits of its view, or the step of a second walk.
     """
 
     step: Step
     algorithm: str = ""
+    details: Any = None
 
 
 class StepControls(widgets.VBox):
@@ -40,17 +45,13 @@ class StepControls(widgets.VBox):
     Only a step computes, whether the button or play asks for it. If a step fails, or the kernel is interrupted, the
     widget shows the error and keeps the points.
 
-    A subclass stores the start in ``_points`` and implements ``_start_walk``, ``_create_point`` and ``_show_point``.
-
-    Args:
-        settings: of the walks.
-        seed: of the random directions.
+    A subclass stores the start in ``_points`` and implements ``_start_walk``, ``_create_point`` and ``_show_points``.
     """
 
     def __init__(self, settings: WalkSettings, seed: int) -> None:
         super().__init__()
         self._settings, self._seed = settings, seed
-        self._points: list[Any] = []
+        self._points: list[WalkPoint] = []
         self._steps: Iterator[Step] | None = None  # the walk in progress
         self._stop_reason: str | None = None
         self.slider = widgets.IntSlider(description="point", min=0, max=1, disabled=True, layout={"width": "320px"})
@@ -71,8 +72,8 @@ class StepControls(widgets.VBox):
         """Compute what the widget stores about a new step."""
         raise NotImplementedError
 
-    def _show_point(self, index: int) -> str:
-        """Show a stored point without computing, and return the text of the status line."""
+    def _show_points(self, points: list[WalkPoint]) -> str:
+        """Show the last of these points without computing, and return a description for the status line."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -93,27 +94,23 @@ class StepControls(widgets.VBox):
         self._discard_later_points()
 
     def _append_step(self) -> None:
+        last = self._points[-1]
         if self._steps is None:
-            last, self._stop_reason = self._points[-1].step, None
-            self._steps = (add_passes(step, last) for step in self._start_walk())
+            self._stop_reason = None
+            self._steps = (add_passes(step, last.step) for step in self._start_walk())
             next(self._steps)  # the start, which is stored already
         step = next(self._steps)
         if step.stopped_because:
-            self._record_end(step)
+            forward, backward = step.forward_passes, step.backward_passes  # with those of the last attempt
+            repeated = replace(last.step, forward_passes=forward, backward_passes=backward)
+            self._points[-1], self._stop_reason = replace(last, step=repeated), step.stopped_because
+            self._end_walk()
+            self.status.show(f"the walk stopped: {self._stop_reason}")
             return
         self._points.append(self._create_point(step))
         self._update_slider()
-        if self.slider.value == self.slider.max:
-            self._show_selected_point()  # the slider does not move, so it does not notify its observer
         self.slider.value = self.slider.max
-
-    def _record_end(self, end: Step) -> None:
-        """Store why the walk stopped and the passes that its last attempt took."""
-        last, passes = self._points[-1], (end.forward_passes, end.backward_passes)
-        step = replace(last.step, forward_passes=passes[0], backward_passes=passes[1])
-        self._points[-1], self._stop_reason = replace(last, step=step), end.stopped_because
-        self._end_walk()
-        self.status.show(f"the walk stopped: {self._stop_reason}")
+        self._show_selected_point()  # for a slider that was there already and notified nobody
 
     def _end_walk(self) -> None:
         self._steps, self.play.playing = None, False
@@ -130,7 +127,8 @@ class StepControls(widgets.VBox):
         self.slider.max, self.slider.disabled = max(1, last), last == 0
 
     def _show_selected_point(self, _: Any = None) -> None:
-        self.status.show(self._show_point(min(self.slider.value, len(self._points) - 1)))
+        index, last = min(self.slider.value, len(self._points) - 1), len(self._points) - 1
+        self.status.show(f"point {index} of {last}: {self._show_points(self._points[: index + 1])}")
 
     def _assemble_path(self, steps: list[Step], algorithm: str) -> ExplorationPath:
         end = replace(steps[-1], stopped_because=self._stop_reason)
@@ -145,6 +143,12 @@ class StepControls(widgets.VBox):
         """Place below each other: the view, the step controls, more rows of controls, and the status line."""
         first_row = [self.buttons["back"], self.buttons["step"], self.play, self.slider]
         self.children = [view, *(widgets.HBox(row) for row in (first_row, *rows)), self.status]
+
+
+@torch.no_grad()
+def first_step(f: SmoothMap, point: Tensor) -> Step:
+    """Evaluate a map at the start of a walk."""
+    return Step(point, f(point), size=0.0, forward_passes=1, backward_passes=0)
 
 
 def add_passes(step: Step, previous: Step) -> Step:

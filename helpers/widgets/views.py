@@ -21,26 +21,37 @@ from helpers.figures.style import ALGORITHM_COLOURS
 FOLDER = Path(__file__).parent
 
 
-class PatchGrid(anywidget.AnyWidget):
+class View(anywidget.AnyWidget):
+    """A view whose script and style are the files of this package with the given name.
+
+    Attributes:
+        label: the name of the view for screen readers.
+    """
+
+    label = traitlets.Unicode("").tag(sync=True)
+
+    def __init_subclass__(cls, files: str = "", **options: Any) -> None:
+        if files:  # anywidget makes subclasses too, which inherit theirs
+            cls._esm, cls._css = FOLDER / f"{files}.js", FOLDER / f"{files}.css"
+        super().__init_subclass__(**options)
+
+
+class PatchGrid(View, files="patch_grid"):
     """An image under a grid of patches; a click, or arrow keys and space, choose patches.
 
     Attributes:
         picture: the image, PNG bytes.
         rows, columns: size of the grid.
         selected: indices of the chosen patches, row by row.
-        label: the name of the grid for screen readers.
     """
 
-    _esm = FOLDER / "patch_grid.js"
-    _css = FOLDER / "patch_grid.css"
     picture = traitlets.Bytes(b"").tag(sync=True)
     rows = traitlets.Int(1).tag(sync=True)
     columns = traitlets.Int(1).tag(sync=True)
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
-    label = traitlets.Unicode("").tag(sync=True)
 
 
-class TokenStrip(anywidget.AnyWidget):
+class TokenStrip(View, files="token_strip"):
     """A sentence of tokens; a click, or arrow keys and space, choose tokens.
 
     Attributes:
@@ -49,38 +60,31 @@ class TokenStrip(anywidget.AnyWidget):
         shades: how dark the background of each token is, 0 to 1.
         fixed: indices of tokens that cannot be chosen.
         selected: indices of the chosen tokens.
-        label: the name of the sentence for screen readers.
     """
 
-    _esm = FOLDER / "token_strip.js"
-    _css = FOLDER / "token_strip.css"
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     changed = traitlets.List(traitlets.Bool()).tag(sync=True)
     shades = traitlets.List(traitlets.Float()).tag(sync=True)
     fixed = traitlets.List(traitlets.Int()).tag(sync=True)
     selected = traitlets.List(traitlets.Int()).tag(sync=True)
-    label = traitlets.Unicode("").tag(sync=True)
 
 
-class ProbabilityBars(anywidget.AnyWidget):
+class ProbabilityBars(View, files="probability_bars"):
     """Bars for class probabilities or other shares, each with a mark at a reference value.
 
     Attributes:
         names: the classes, or other names, one per bar.
         values: the probabilities, or other numbers between 0 and 1.
         reference: the values to compare with: probabilities at the start, or a control.
-        label: the name of the list for screen readers.
     """
 
-    _esm = FOLDER / "probability_bars.js"
-    _css = FOLDER / "probability_bars.css"
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     values = traitlets.List(traitlets.Float()).tag(sync=True)
     reference = traitlets.List(traitlets.Float()).tag(sync=True)
     label = traitlets.Unicode("class probabilities").tag(sync=True)
 
 
-class Plane(anywidget.AnyWidget):
+class Plane(View, files="plane"):
     """A plane with level curves and two walks over it; a click, or arrow keys and Enter, choose the start.
 
     Attributes:
@@ -91,11 +95,8 @@ class Plane(anywidget.AnyWidget):
         naive, corrected: the points [x, y] of the walks.
         drifts: the drift of the naive walk and that of the corrected walk.
         colours: name of a walk -> its colour as hexadecimal RGB.
-        label: the name of the plane for screen readers.
     """
 
-    _esm = FOLDER / "plane.js"
-    _css = FOLDER / "plane.css"
     span = traitlets.Float(2.0).tag(sync=True)
     contours: traitlets.List[Any] = traitlets.List().tag(sync=True)
     level: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -104,10 +105,9 @@ class Plane(anywidget.AnyWidget):
     corrected: traitlets.List[Any] = traitlets.List().tag(sync=True)
     drifts = traitlets.List(traitlets.Float()).tag(sync=True)
     colours = traitlets.Dict({name: to_hex(ALGORITHM_COLOURS[name]) for name in ("naive", "corrected")}).tag(sync=True)
-    label = traitlets.Unicode("").tag(sync=True)
 
 
-class StatusLine(anywidget.AnyWidget):
+class StatusLine(View, files="status_line"):
     """Two lines of text that screen readers speak, under a bar that runs while the kernel computes.
 
     It also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard
@@ -120,8 +120,6 @@ class StatusLine(anywidget.AnyWidget):
         names: CSS selector -> name for screen readers, for elements of the box that holds the status line.
     """
 
-    _esm = FOLDER / "status_line.js"
-    _css = FOLDER / "status_line.css"
     value = traitlets.Unicode("").tag(sync=True)
     is_error = traitlets.Bool(False).tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
@@ -133,14 +131,9 @@ class StatusLine(anywidget.AnyWidget):
             self.value, self.is_error = text, is_error
 
     def run(self, action: Callable[[], None], failure: str = "") -> bool:
-        """Run an action; show its error here, because an exception in a callback of a widget would be lost.
+        """Run an action and return whether it succeeded; its error is shown here, after the text ``failure``.
 
-        Args:
-            action: what to run; the bar is shown meanwhile.
-            failure: what to write before the message of an error.
-
-        Returns:
-            Whether the action ended without an error or an interrupt.
+        An exception in a callback of a widget would be lost otherwise. The bar is shown meanwhile.
         """
         self.busy = True
         try:
