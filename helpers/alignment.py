@@ -39,6 +39,10 @@ BLOCK = 4096  # items whose embeddings are multiplied at once, in float64
 RANK_TOLERANCE = 1e-12  # eigenvalues below this fraction of the largest are rounding errors of float64
 
 Correlations = Float[Tensor, "n_a n_b"]
+RowsA = Float[Tensor, "items d_a"]
+RowsB = Float[Tensor, "items d_b"]
+Scores = Float[Tensor, "layers_a layers_b"]
+Matching = tuple[tuple[int, int], ...]  # pairs of a layer of A and a layer of B
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +82,13 @@ def shared_vocabulary(
     Raises:
         ValueError: the vocabularies differ.
     """
-    _check_vocabularies(w_a, w_b)
+    a, b = w_a.tokenizer.get_vocab(), w_b.tokenizer.get_vocab()
+    if a != b or len(w_a.W_E) != len(w_b.W_E):
+        same = sum(b.get(token) == i for token, i in a.items())
+        raise ValueError(
+            f"w_b: {w_b.name} has {len(w_b.W_E):,} items, {same:,} of them {w_a.name}'s with the same number; "
+            f"wanted the same vocabulary of {len(w_a.W_E):,}"
+        )
     space_a, space_b = embedding_space(w_a, reading), embedding_space(w_b, reading)
     rows_a = space_a.rows[torch.isin(space_a.ids, space_b.ids).to(space_a.rows.device)]
     rows_b = space_b.rows[torch.isin(space_b.ids, space_a.ids).to(space_b.rows.device)]
@@ -121,11 +131,11 @@ class LayerAlignment:
     """
 
     kind: str
-    scores: Float[Tensor, "layers_a layers_b"]
+    scores: Scores
     note: str
 
     @cached_property
-    def matching(self) -> tuple[tuple[int, int], ...]:
+    def matching(self) -> Matching:
         """Pairs (layer of A, layer of B) with the largest sum of scores, each layer used at most once."""
         return _match(self.scores)
 
@@ -143,7 +153,7 @@ class LayerAlignment:
         without_a_pair = [self.scores.index_put(tuple(map(torch.tensor, pair)), -penalty) for pair in self.matching]
         return self._mean_score(self.matching) - max(self._mean_score(_match(scores)) for scores in without_a_pair)
 
-    def _mean_score(self, pairs: tuple[tuple[int, int], ...]) -> float:
+    def _mean_score(self, pairs: Matching) -> float:
         return sum(float(self.scores[pair]) for pair in pairs) / len(pairs)
 
     def remove_layer_means(self) -> LayerAlignment:
@@ -189,27 +199,22 @@ def align_layers(
     space = space or shared_vocabulary(w_a, w_b)
     units_b = [_normalize(w_b.vectors(kind, layer).detach(), space.factor_b) for layer in range(w_b.n_layers)]
     scores = torch.empty(w_a.n_layers, w_b.n_layers)
-    with tqdm(total=scores.numel(), desc=f"aligning {kind}", unit=" pairs", delay=2, leave=False) as bar:
-        for a in range(w_a.n_layers):
-            projected = _normalize(w_a.vectors(kind, a).detach(), space.factor_a) @ space.cross
-            for b, units in enumerate(units_b):
-                scores[a, b] = statistic(projected @ units.T)
-                bar.update()
+    for a in tqdm(range(w_a.n_layers), desc=f"aligning {kind}", unit=" layers", delay=2, leave=False):
+        projected = _normalize(w_a.vectors(kind, a).detach(), space.factor_a) @ space.cross
+        for b, units in enumerate(units_b):
+            scores[a, b] = statistic(projected @ units.T)
     name = getattr(statistic, "__name__", repr(statistic)).replace("_", " ")
     return LayerAlignment(kind, scores, f"{name}, A {w_a.name} and B {w_b.name} over {space.note}")
 
 
-def _compare_rows(rows_a: Float[Tensor, "items d_a"], rows_b: Float[Tensor, "items d_b"], note: str) -> SharedSpace:
-    """Build the shared space from two models' rows for the same items."""
+def _compare_rows(rows_a: RowsA, rows_b: RowsB, note: str) -> SharedSpace:
     factor_a, inverse_a = _factor_gram(_multiply_centred(rows_a, rows_a))
     factor_b, inverse_b = _factor_gram(_multiply_centred(rows_b, rows_b))
     cross = inverse_a.T @ _multiply_centred(rows_a, rows_b) @ inverse_b
     return SharedSpace(factor_a.to(rows_a), factor_b.to(rows_b), cross.to(rows_a), note)
 
 
-def _multiply_centred(
-    rows_a: Float[Tensor, "items d_a"], rows_b: Float[Tensor, "items d_b"]
-) -> Float[Tensor, "d_a d_b"]:
+def _multiply_centred(rows_a: RowsA, rows_b: RowsB) -> Float[Tensor, "d_a d_b"]:
     """Multiply the transpose of A by B, both minus their column means, block by block in float64 on the CPU."""
     product = torch.zeros(rows_a.shape[1], rows_b.shape[1], dtype=torch.float64)
     for block_a, block_b in zip(rows_a.split(BLOCK), rows_b.split(BLOCK), strict=True):
@@ -227,20 +232,9 @@ def _factor_gram(gram: Float[Tensor, "d d"]) -> tuple[Float[Tensor, "d r"], Floa
 
 
 def _normalize(vectors: Float[Tensor, "n d"], factor: Float[Tensor, "d r"]) -> Float[Tensor, "n r"]:
-    """Multiply vectors by a factor and give each unit length."""
     return torch.nn.functional.normalize(vectors @ factor, dim=1)
 
 
-def _match(scores: Float[Tensor, "layers_a layers_b"]) -> tuple[tuple[int, int], ...]:
+def _match(scores: Scores) -> Matching:
     rows, columns = linear_sum_assignment(scores.cpu(), maximize=True)
     return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
-
-
-def _check_vocabularies(w_a: Weights, w_b: Weights) -> None:
-    a, b = w_a.tokenizer.get_vocab(), w_b.tokenizer.get_vocab()
-    if a != b or len(w_a.W_E) != len(w_b.W_E):
-        same = sum(b.get(token) == i for token, i in a.items())
-        raise ValueError(
-            f"w_b: {w_b.name} has {len(w_b.W_E):,} items, {same:,} of them {w_a.name}'s with the same number; "
-            f"wanted the same vocabulary of {len(w_a.W_E):,}"
-        )
