@@ -24,39 +24,28 @@ def pullback_importance(f: PartsMap) -> Float[Tensor, " parts"]:
 def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) -> Float[Tensor, " parts"]:
     """Return the size of captum's integrated gradients, summed over the coordinates of each part.
 
-    What is attributed is the log-probability of the class that the model predicts at the start.
-
-    Args:
-        f: the map.
-        baseline: where the path of integration begins.
+    What is attributed is the log-probability of the class that the model predicts at the start. The path of
+    integration begins at the baseline.
     """
-    from captum.attr import (
-        IntegratedGradients,
-    )  # loads pyplot and takes seconds, which other functions need not wait for
+    # Captum loads pyplot and takes seconds, which other functions need not wait for.
+    from captum.attr import IntegratedGradients
 
     prediction = int(f(f.start).argmax())
     method = IntegratedGradients(lambda points: torch.func.vmap(f)(points)[:, prediction])
-    attributions = method.attribute(
-        f.start[None], baseline[None], n_steps=INTEGRATION_STEPS, internal_batch_size=INTEGRATION_STEPS
-    )
-    return attributions[0].sum(-1).abs().detach()
+    steps = {"n_steps": INTEGRATION_STEPS, "internal_batch_size": INTEGRATION_STEPS}
+    return method.attribute(f.start[None], baseline[None], **steps)[0].sum(-1).abs().detach()
 
 
 def mask_baseline(adapter: BertAdapter, f: PartsMap) -> Float[Tensor, "parts d_model"]:
     """Return the embeddings of [MASK] at the positions that may move."""
-    masks = adapter.embed([adapter.tokenizer.mask_token_id] * len(f.point))
-    return masks[list(f.parts)]
+    return adapter.embed([adapter.tokenizer.mask_token_id] * len(f.point))[list(f.parts)]
 
 
 def deletion_curve(adapter: BertAdapter, f: PartsMap, importance: Float[Tensor, " parts"]) -> Float[Tensor, " parts+1"]:
     """Return the probability of the first prediction as tokens are replaced by [MASK], the most important first.
 
-    The sooner it falls, the better the importance; a good importance has a small mean.
-
-    Args:
-        adapter: the model.
-        f: its map at the point of a text.
-        importance: one number per part that may move.
+    The sooner it falls, the better the importance; a good importance has a small mean. The importance is one number per
+    part of the map that may move.
 
     Raises:
         ValueError: the map was not taken at the point of a text.

@@ -48,8 +48,7 @@ class DecodedWalk:
     @property
     def gaps(self) -> Float[Tensor, " R"]:
         """Total variation between both predictions: the Wasserstein-1 distance if all classes are at distance one."""
-        pairs = zip(self.walk_outputs, self.text_outputs, strict=True)
-        return torch.stack([total_variation(walk, text) for walk, text in pairs])
+        return torch.func.vmap(total_variation)(self.walk_outputs, self.text_outputs)
 
     @property
     def change_counts(self) -> list[int]:
@@ -57,10 +56,8 @@ class DecodedWalk:
         return [sum(a != b for a, b in zip(text, self.original_tokens, strict=True)) for text in self.tokens]
 
     def __repr__(self) -> str:
-        return (
-            f"DecodedWalk(by {self.method}, {len(self.tokens)} points, "
-            f"{self.recovery_rate:.0%} of the original tokens recovered)"
-        )
+        recovered = f"{self.recovery_rate:.0%} of the original tokens recovered"
+        return f"DecodedWalk(by {self.method}, {len(self.tokens)} points, {recovered})"
 
     def _repr_html_(self) -> str:
         """Show one row per point: the probability of the first prediction, and the tokens, changed ones in bold."""
@@ -105,36 +102,24 @@ def decode_by_head(
 ) -> DecodedWalk:
     """Decode a walk as the paper does: by the most probable words of a masked-word model of the same embeddings.
 
-    Args:
-        adapter: the model that was walked on.
-        f: its map at the point of a text, on which the walk was made.
-        path: the walk.
-        decoder: the masked-word model.
-        count: number of points to decode, evenly spaced along the walk.
+    The other arguments are those of ``decode_by_embedding``.
 
     Raises:
         ValueError: as in ``decode_by_embedding``; the decoder has no masked-word head or other embeddings.
     """
-    return _decode(adapter, f, path, count, f"the head of {decoder.name}", _check_decoder(adapter, decoder).likely_ids)
-
-
-def _check_decoder(adapter: BertAdapter, decoder: BertAdapter) -> BertMaskedAdapter:
-    """Return the decoder after checking that it is a masked-word model with the embeddings of another model."""
     if not isinstance(decoder, BertMaskedAdapter):
         raise ValueError(f"decoder={decoder.name!r}: has no masked-word head")
     ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.max_tokens]  # a sample from the whole vocabulary
     same_size = (len(adapter.tokenizer), adapter.d_model) == (len(decoder.tokenizer), decoder.d_model)
     if not same_size or not torch.allclose(adapter.embed(ids), decoder.embed(ids), atol=EMBEDDING_TOLERANCE):
         raise ValueError(f"decoder={decoder.name!r}: its embeddings are not those of {adapter.name!r}")
-    return decoder
+    return _decode(adapter, f, path, count, f"the head of {decoder.name}", decoder.likely_ids)
 
 
 def _check_path(f: PartsMap, path: ExplorationPath) -> None:
-    """Raise a ValueError unless a walk begins at the point of a map and has the map's outputs."""
-    if path.points.shape[1:] != f.start.shape:
-        raise ValueError(
-            f"path: has points of shape {tuple(path.points.shape[1:])}, the map takes {tuple(f.start.shape)}"
-        )
+    shape, wanted = tuple(path.points.shape[1:]), tuple(f.start.shape)
+    if shape != wanted:
+        raise ValueError(f"path: has points of shape {shape}, the map takes {wanted}")
     same_start = torch.allclose(path.points[0].to(f.start), f.start, atol=SAME_EMBEDDING)
     if not same_start or path.outputs.shape[1] != len(f.names):
         raise ValueError("path: was walked on another map; give the map on which the walk was made")

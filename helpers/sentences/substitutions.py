@@ -97,12 +97,8 @@ def predict_substitutions(
 ) -> Substitutions:
     """Predict the effect of every word of the vocabulary at every position of a text.
 
-    Positions are the text's whole words; the words substituted are whole words of letters that are not offensive.
-
-    Args:
-        adapter: the model.
-        text: the text to change.
-        target: the classes to distinguish, as in ``adapter.output_map``.
+    Positions are the text's whole words; the words substituted are whole words of letters that are not offensive. The
+    target are the classes to distinguish, as in ``adapter.output_map``.
 
     Raises:
         ValueError: a text that the model cannot take, or that contains no whole word.
@@ -122,42 +118,33 @@ def predict_substitutions(
 def equivalent_words(substitutions: Substitutions, tolerance: float = TOLERANCE, candidates: int = 60) -> pd.DataFrame:
     """List words that hardly change the model's output at their position, all of them verified.
 
-    At each position, those of the nearest words by embedding with the smallest predicted change are run through the
-    model. The words within the tolerance are listed, the nearest first.
-
-    Args:
-        substitutions: from ``predict_substitutions``.
-        tolerance: largest total variation of the model's output.
-        candidates: number of words that are run through the model at each position.
+    At each position, the ``candidates`` of the nearest words by embedding with the smallest predicted change are run
+    through the model. Those whose total variation is within the tolerance are listed, the nearest first.
     """
-    tables = []
+    words = []
     for row, norms in enumerate(substitutions.norms):
         near = substitutions.nearest(row)
-        smallest = norms[near].argsort()[:candidates].sort().values
-        tables.append(_tabulate_words(substitutions, row, near[smallest]))
-    table = pd.concat(tables, ignore_index=True)
-    return table[table["verified"] <= tolerance].reset_index(drop=True)
+        words.append(near[norms[near].argsort()[:candidates].sort().values])
+    return _tabulate_words(substitutions, words).query("verified <= @tolerance").reset_index(drop=True)
 
 
 def influential_words(substitutions: Substitutions, candidates: int = 20) -> pd.DataFrame:
     """List the words that are predicted to change the output most, the largest verified change first.
 
-    Args:
-        substitutions: from ``predict_substitutions``.
-        candidates: number of words that are run through the model and listed at each position.
+    At each position, ``candidates`` words are run through the model and listed.
     """
     largest = substitutions.norms.argsort(dim=1, descending=True)[:, :candidates]
-    tables = [_tabulate_words(substitutions, row, words) for row, words in enumerate(largest)]
-    return pd.concat(tables).sort_values("verified", ascending=False, ignore_index=True)
+    table = _tabulate_words(substitutions, list(largest))
+    return table.sort_values("verified", ascending=False, ignore_index=True)
 
 
-def _tabulate_words(substitutions: Substitutions, row: int, words: Tensor) -> pd.DataFrame:
-    """Tabulate words at a position: predicted and verified total variation, and the prediction of the model."""
-    before, position = substitutions.outputs, substitutions.f.parts[row]
-    predicted = (before + substitutions.changes[row, words]).log_softmax(-1)
-    verified = substitutions.verify(row, words)
-    return pd.DataFrame(
-        {
+def _tabulate_words(substitutions: Substitutions, words_per_row: Sequence[Tensor]) -> pd.DataFrame:
+    """Tabulate some words at each position: predicted and verified total variation, and the model's prediction."""
+    before, tables = substitutions.outputs, []
+    for row, words in enumerate(words_per_row):
+        predicted = (before + substitutions.changes[row, words]).log_softmax(-1)
+        verified, position = substitutions.verify(row, words), substitutions.f.parts[row]
+        columns = {
             "position": position,
             "token": substitutions.token(position),
             "word": [substitutions.name(int(word)) for word in words],
@@ -166,7 +153,8 @@ def _tabulate_words(substitutions: Substitutions, row: int, words: Tensor) -> pd
             "verified": total_variation(verified, before).tolist(),
             "prediction": [substitutions.f.names[i] for i in verified.argmax(1)],
         }
-    )
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def prediction_quality(substitutions: Substitutions, count: int = NEAREST) -> pd.DataFrame:
@@ -195,11 +183,8 @@ def equivalent_sentences(
 ) -> pd.DataFrame:
     """Reword a text by a beam search over positions; every listed sentence was run through the model.
 
-    Args:
-        substitutions: from ``predict_substitutions``.
-        max_substitutions: largest number of words that differ.
-        beam: sentences that are extended after each substitution: those with the most similar words.
-        tolerance: largest total variation of the model's output.
+    The output stays within the tolerance (total variation). After each substitution, the ``beam`` sentences with the
+    most similar words are extended.
 
     Returns:
         One row per sentence: number of substitutions, verified total variation, the text with new words in capitals.
