@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,9 +38,8 @@ def resolve(name: str | Path) -> str:
         ValueError: the name is empty.
     """
     if not str(name).strip():
-        raise ValueError(
-            f"name={name!r}: is empty; give a bundled model ({', '.join(bundled_models())}), a folder or a hub id"
-        )
+        names = ", ".join(bundled_models())
+        raise ValueError(f"name={name!r}: is empty; give a bundled model ({names}), a folder or a hub id")
     bundled = MODELS / str(name)
     return str(bundled if (bundled / "config.json").is_file() else name)
 
@@ -48,13 +47,8 @@ def resolve(name: str | Path) -> str:
 def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
     """Load a model, configuration, tokenizer or processor by bundled name, local folder or hub id.
 
-    Only safetensors weights are read, and no code that comes with a model is run. A copy in the hub's local cache
-    is used without asking the hub for a newer one.
-
-    Args:
-        cls: a transformers class with ``from_pretrained``.
-        name: bundled name, folder or hub id.
-        options: further arguments of ``from_pretrained``.
+    The class is one of transformers; the options are further arguments of its ``from_pretrained``. No code that comes
+    with a model is run. A copy in the hub's local cache is used without asking the hub for a newer one.
 
     Raises:
         ModelNotFoundError: no such model exists, it cannot be read, or the hub cannot be reached; the message is
@@ -78,11 +72,9 @@ def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
 @contextmanager
 def _hidden_progress_bars() -> Iterator[None]:
     """Hide the progress bars of transformers while a model is read; the hub's download bars stay."""
-
-    def hide(factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return transformers_logging.EmptyTqdm(*args, **kwargs)
-
-    previous_hook = transformers_logging.set_tqdm_hook(hide)
+    previous_hook = transformers_logging.set_tqdm_hook(
+        lambda factory, args, kwargs: transformers_logging.EmptyTqdm(*args, **kwargs)
+    )
     try:
         yield
     finally:
@@ -113,10 +105,8 @@ def _first_line(error: Exception) -> str:
 def load_config(name: str | Path, supported: Mapping[str, Collection[str]]) -> tuple[PretrainedConfig, str]:
     """Load a model's configuration and check that its architecture is a supported one.
 
-    Args:
-        name: bundled name, folder or hub id.
-        supported: names of the model classes per model type, such as {"bert": ["BertForMaskedLM"]}; an empty
-            collection accepts every class of that type.
+    ``supported`` has the names of model classes per model type, such as {"bert": ["BertForMaskedLM"]}; an empty
+    collection accepts every class of that type.
 
     Returns:
         The configuration, and the name of the model's class ("" where the configuration names none).
@@ -143,11 +133,8 @@ def load_model(
 ) -> AnyModel:
     """Load a model in evaluation mode, frozen, with attention that can be differentiated in batches.
 
-    Args:
-        cls: a transformers class with ``from_pretrained``.
-        name: bundled name, folder or hub id.
-        device: "cpu", "cuda" or "mps".
-        dtype: torch.float32, or torch.float64 where the device supports it.
+    Only safetensors weights are read. The device is "cpu", "cuda" or "mps", the precision torch.float32, or
+    torch.float64 where the device supports it.
 
     Raises:
         ModelNotFoundError: no such model exists, or it lacks some of the weights of the class.
@@ -159,13 +146,12 @@ def load_model(
     model, report = load_pretrained(cls, name, output_loading_info=True, **options)
     missing = sorted({*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])})
     if missing:
-        raise ModelNotFoundError(
-            f"{str(name)!r} is no complete {cls.__name__}: it has no weights for {', '.join(missing)}"
-        )
+        names = ", ".join(missing)
+        raise ModelNotFoundError(f"{str(name)!r} is no complete {cls.__name__}: it has no weights for {names}")
     return model.to(device).eval().requires_grad_(False)
 
 
 def label_names(config: PretrainedConfig) -> list[str]:
     """List the names of a classifier's labels in the order of its outputs."""
-    labels = config.id2label or {}
-    return [str(label) for _, label in sorted((int(index), label) for index, label in labels.items())]
+    labels = {int(index): str(label) for index, label in (config.id2label or {}).items()}
+    return [labels[index] for index in sorted(labels)]

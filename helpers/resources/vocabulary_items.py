@@ -23,7 +23,6 @@ def token_names(tokenizer: Any, count: int) -> list[str]:
 
 
 def _display_name(raw: str, is_wordpiece: bool) -> str:
-    """Write an item without its tokenizer's marks, with an ellipsis if it continues a word."""
     if is_wordpiece:
         return "…" + raw.removeprefix(CONTINUATION) if raw.startswith(CONTINUATION) else raw
     return raw[1:] if raw.startswith(WORD_STARTS) else "…" + raw
