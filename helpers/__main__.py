@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from packaging.requirements import Requirement
+from safetensors import SafetensorError, safe_open
 
 from helpers.resources import MODELS, bundled_models
 
@@ -32,19 +32,12 @@ NOTEBOOKS_BY_MODEL = {
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check.
-
-    Attributes:
-        name: what was checked.
-        problem: what is wrong; empty if nothing is.
-        remedy: what to do about it.
-        required: whether the notebooks need it.
-    """
+    """The result of one check."""
 
     name: str
-    problem: str = ""
+    problem: str = ""  # empty if nothing is wrong
     remedy: str = ""
-    required: bool = True
+    required: bool = True  # whether the notebooks need it
 
     def __str__(self) -> str:
         if not self.problem:
@@ -59,23 +52,20 @@ def check_installation() -> Iterator[Finding]:
     except importlib.metadata.PackageNotFoundError:
         yield Finding(DISTRIBUTION, "is not installed", INSTALL)
         return
-    python = ".".join(map(str, sys.version_info[:3]))
-    versions = metadata["Requires-Python"]
-    problem = "" if Requirement(f"python{versions}").specifier.contains(python) else f"must be {versions}"
-    yield Finding(f"Python {python}", problem, "choose another version: make install PYTHON=python3.12")
+    python = Requirement(f"Python{metadata['Requires-Python']}")
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield _check_version(python, version, "choose another version: make install PYTHON=python3.12")
     for requirement in map(Requirement, metadata.get_all("Requires-Dist") or []):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _check_package(requirement)
+            try:
+                yield _check_version(requirement, importlib.metadata.version(requirement.name), INSTALL)
+            except importlib.metadata.PackageNotFoundError:
+                yield Finding(requirement.name, "is not installed", INSTALL)
 
 
-def _check_package(requirement: Requirement) -> Finding:
-    """Check the version of one package."""
-    try:
-        version = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(requirement.name, "is not installed", INSTALL)
+def _check_version(requirement: Requirement, version: str, remedy: str) -> Finding:
     fits = requirement.specifier.contains(version.split("+")[0])  # PyTorch appends "+cpu"
-    return Finding(f"{requirement.name} {version}", "" if fits else f"must be {requirement.specifier}", INSTALL)
+    return Finding(f"{requirement.name} {version}", "" if fits else f"must be {requirement.specifier}", remedy)
 
 
 def check_kernel() -> Iterator[Finding]:
@@ -92,9 +82,8 @@ def check_kernel() -> Iterator[Finding]:
 
 def check_models() -> Iterator[Finding]:
     """Check that the bundled models are complete."""
-    names = bundled_models()
     for name, notebooks in NOTEBOOKS_BY_MODEL.items():
-        complete = name in names and is_complete(MODELS / name / "model.safetensors")
+        complete = name in bundled_models() and is_complete(MODELS / name / "model.safetensors")
         problem = "" if complete else f"missing or truncated; needed by notebooks {notebooks}"
         yield Finding(f"model {name}", problem, REINSTALL)
 
@@ -102,12 +91,9 @@ def check_models() -> Iterator[Finding]:
 def is_complete(path: Path) -> bool:
     """Return whether a safetensors file exists and is as long as its header says."""
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        return path.stat().st_size == 8 + length + max(ends)
-    except (OSError, ValueError):
+        with safe_open(path, "np"):
+            return True
+    except (OSError, SafetensorError):
         return False
 
 
@@ -124,12 +110,9 @@ def check_machine() -> Iterator[Finding]:
     yield Finding("folder of data sets", problem, remedy, required=False)
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (check_installation, check_kernel, check_models, check_machine)
-
-
 def main() -> int:
     """Print the result of every check; the exit status is 1 if a notebook would not run."""
-    findings = [finding for check in CHECKS for finding in check()]
+    findings = [*check_installation(), *check_kernel(), *check_models(), *check_machine()]
     print(*findings, sep="\n")
     failed = sum(bool(finding.problem) and finding.required for finding in findings)
     print(f"\n{f'{failed} problems to solve' if failed else 'all is ready'}: {len(findings)} checks")

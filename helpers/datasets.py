@@ -1,6 +1,6 @@
 """Data sets: from a local folder, from the hub, bundled with scikit-learn, or written for this project.
 
-To read local copies, set the environment variable ``HELPERS_DATASETS`` to a folder with one sub-folder per data set
+To read local copies, set ``HELPERS_DATASETS`` to a folder with one sub-folder per data set
 (``mnist/train-00000-of-00001.parquet`` and so on). Without it, the same files are read from the Hugging Face hub.
 """
 
@@ -82,17 +82,16 @@ def read_table(name: str, split: str) -> pd.DataFrame:
         raise ValueError(f"name={name!r}: is not a known data set; choose one of {', '.join(sorted(HUB_FILES))}")
     hub_file = HUB_FILES[name].format(split=split)
     folder = os.environ.get("HELPERS_DATASETS")
-    missing = "HELPERS_DATASETS is not set"
-    if folder:
-        local_file = Path(folder) / name / Path(hub_file).name
-        if local_file.is_file():
-            return pd.read_parquet(local_file)
-        missing = f"HELPERS_DATASETS={folder!r} has no {name}/{local_file.name}"
+    local_file = Path(folder or "") / name / Path(hub_file).name
+    if folder and local_file.is_file():
+        return pd.read_parquet(local_file)
     try:
         return pd.read_parquet(f"hf://datasets/{hub_file}")
     except Exception as error:  # the libraries below raise many kinds of error
+        missing = f"={folder!r} has no {name}/{local_file.name}" if folder else " is not set"
         raise DatasetNotFoundError(
-            f"data set {name!r} ({split}): {missing}, and the hub cannot be read ({type(error).__name__}); "
+            f"data set {name!r} ({split}): HELPERS_DATASETS{missing}, "
+            f"and the hub cannot be read ({type(error).__name__}); "
             "set HELPERS_DATASETS to a folder that has it, or connect to the network"
         ) from error
 
@@ -132,30 +131,29 @@ def load_winobias() -> pd.DataFrame:
             )
         for line in path.read_text().splitlines():
             occupation, pronoun, *other_pronouns = re.findall(r"\[(.+?)\]", line)
-            if other_pronouns:  # they would give away the masked one
-                continue
             text = re.sub(r"^\d+ ", "", line).replace(f"[{pronoun}]", "[MASK]").replace(f"[{occupation}]", occupation)
-            rows.append((text, pronoun, occupation.lower().removeprefix("the ").removeprefix("a "), stereotype))
+            if not other_pronouns:  # they would give away the masked one
+                rows.append((text, pronoun, re.sub("^(the|a) ", "", occupation.lower()), stereotype))
     return pd.DataFrame(rows, columns=["text", "pronoun", "occupation", "stereotype"])
 
 
 def load_mnist(split: str) -> LabelledImages:
     """Load MNIST ("train": 60,000 images, "test": 10,000) as grey images (N, 28, 28)."""
-    table = read_table("mnist", split)
-    return LabelledImages(_read_images(table["image"]), table["label"].to_numpy(dtype=np.int64, copy=True))
+    return _load_images("mnist", split, "image")
 
 
 def load_cifar10(split: str) -> LabelledImages:
     """Load CIFAR10 ("train": 50,000 images, "test": 10,000) as colour images (N, 3, 32, 32)."""
-    table = read_table("cifar10", split)
-    images = _read_images(table["img"]).transpose(0, 3, 1, 2)
-    return LabelledImages(images, table["label"].to_numpy(dtype=np.int64, copy=True))
+    return _load_images("cifar10", split, "img")
 
 
-def _read_images(column: pd.Series) -> np.ndarray:
-    """Decode a column of image files into one array with values in [0, 1]."""
-    images = (Image.open(io.BytesIO(cell["bytes"])) for cell in column)
-    return np.stack([np.asarray(image, dtype=np.float32) / 255 for image in images])
+def _load_images(name: str, split: str, column: str) -> LabelledImages:
+    """Decode the image files in a column of a table into one array, with the channels first."""
+    table = read_table(name, split)
+    files = (io.BytesIO(cell["bytes"]) for cell in table[column])
+    images = np.stack([np.asarray(Image.open(file), dtype=np.float32) / 255 for file in files])
+    channels_first = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images
+    return LabelledImages(channels_first, table["label"].to_numpy(dtype=np.int64, copy=True))
 
 
 def load_digits(split: str) -> LabelledImages:
@@ -172,7 +170,7 @@ def load_digits(split: str) -> LabelledImages:
     if split not in ("train", "test"):
         raise ValueError(f"split={split!r}: must be 'train' or 'test'")
     digits = sklearn.datasets.load_digits()
-    number_in_class = np.array([np.sum(digits.target[:i] == label) for i, label in enumerate(digits.target)])
+    number_in_class = pd.Series(digits.target).groupby(digits.target).cumcount().to_numpy()
     rows = (number_in_class % HELD_OUT_EVERY == 0) == (split == "test")
     images = np.stack([_enlarge(small) for small in digits.images[rows] / 16])
     return LabelledImages(images, digits.target[rows].astype(np.int64))
