@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,31 +18,31 @@ from helpers.adapters import Trace
 from helpers.vocabulary import Reading, embedding_space
 from helpers.weights import Weights
 
+ACTIVATIONS = {"W_in": "neurons", "W_out": "neurons", "W_V": "subheads", "W_O": "subheads"}  # kind -> field of a trace
 N_ACTIVE = 5  # parameters that count as active for a hidden state: those of the largest absolute activation
 CHUNK = 512  # vectors projected at once, to bound the memory
 N_SHUFFLES = 5  # permutations of the partners over which a control is averaged
 RESAMPLES = 2000  # of the bootstrap; the ends of an interval then vary by about 2% of its width
 
 
-@torch.no_grad()
-def top_items(vectors: Float[Tensor, "n d_model"], rows: Float[Tensor, "items d_model"], k: int) -> Int[Tensor, "n k"]:
-    """Return the rows of the k items with the largest absolute scores for each vector.
+Vectors = Float[Tensor, "n d_model"]
+Rows = Float[Tensor, "items d_model"]  # of an embedding space
+Items = Int[Tensor, "n k"]  # numbers of rows, k different ones per vector
 
-    Args:
-        vectors: hidden vectors or parameters.
-        rows: the rows of an embedding space.
-        k: number of items.
-    """
+
+@torch.no_grad()
+def top_items(vectors: Vectors, rows: Rows, k: int) -> Items:
+    """Return the k items with the largest absolute scores for each hidden vector or parameter."""
     return torch.cat([(chunk @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
 
 
-def jaccard(a: Int[Tensor, "n k"], b: Int[Tensor, "n k"], count: int) -> Float[Tensor, " n"]:
+def jaccard(a: Items, b: Items, count: int) -> Float[Tensor, " n"]:
     """Return the Jaccard similarity of the sets a[i] and b[i] of indices below ``count``."""
     in_a, in_b = _membership(a, count), _membership(b, count)
     return (in_a & in_b).sum(1) / (in_a | in_b).sum(1)
 
 
-def top_item_recall(states: Int[Tensor, "n k"], active: Int[Tensor, "n active k"], count: int) -> Float[Tensor, " n"]:
+def top_item_recall(states: Items, active: Int[Tensor, "n active k"], count: int) -> Float[Tensor, " n"]:
     """R_k: return the share of each state's top items that are top items of any parameter active in it.
 
     Args:
@@ -52,7 +53,7 @@ def top_item_recall(states: Int[Tensor, "n k"], active: Int[Tensor, "n active k"
     return _membership(active.flatten(1), count).gather(1, states).double().mean(1)
 
 
-def _membership(sets: Int[Tensor, "n k"], count: int) -> Bool[Tensor, "n count"]:
+def _membership(sets: Items, count: int) -> Bool[Tensor, "n count"]:
     """Turn sets of indices into indicator vectors."""
     return torch.zeros(len(sets), count, dtype=torch.bool, device=sets.device).scatter_(1, sets, True)
 
@@ -63,12 +64,7 @@ def keep_largest(scores: Float[Tensor, "n items"], k: int) -> Float[Tensor, "n i
     return torch.zeros_like(scores).scatter(1, largest, scores.gather(1, largest))
 
 
-def compare_inner_products(
-    vectors: Float[Tensor, "n d_model"],
-    rows: Float[Tensor, "items d_model"],
-    inverse_rows: Float[Tensor, "items d_model"],
-    k: int,
-) -> float:
+def compare_inner_products(vectors: Vectors, rows: Rows, inverse_rows: Rows, k: int) -> float:
     """Measure how well inner products survive projection to the items if k entries of each vector are kept.
 
     Args:
@@ -91,11 +87,9 @@ def mean_interval(values: Float[Tensor, " n"], seed: int = 0) -> tuple[float, fl
     numbers = values.double().cpu().numpy()
     if len(numbers) == 1:
         return float(numbers[0]), float("nan"), float("nan")
-    result = bootstrap(
-        (numbers,), lambda sample, axis: sample.mean(axis), n_resamples=RESAMPLES, method="percentile", rng=seed
-    )
-    interval = result.confidence_interval
-    return float(numbers.mean()), float(interval.low), float(interval.high)
+    result = bootstrap((numbers,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=seed)
+    low, high = result.confidence_interval
+    return float(numbers.mean()), float(low), float(high)
 
 
 def compare_partners(
@@ -144,35 +138,27 @@ def compare_active_parameters(
     Raises:
         ValueError: another kind, no final layer norm, or fewer than two tokens in all.
     """
-    lengths = _check_traces(traces, kind)
+    if kind not in ACTIVATIONS:
+        raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
+    lengths = [trace.states.shape[1] for trace in traces]
+    if sum(lengths) < 2:
+        raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
     if w.final_scale is None:
         raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
     space, generator, rows = embedding_space(w), torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
-        activations = torch.cat([(t.neurons if kind in ("W_in", "W_out") else t.subheads)[layer] for t in traces])
+        activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])
         active = activations.abs().topk(N_ACTIVE, dim=1).indices
         state_items = top_items((states - states.mean(1, keepdim=True)) * w.final_scale, space.rows, k)
         parameter_items = top_items(w.vectors(kind, layer), space.rows, k)[active]
         shift = torch.randint(1, len(states), (len(states),), generator=generator)
         other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]
+        recalls = (top_item_recall(state_items, items, len(space)) for items in (parameter_items, other_items))
         # States of one text are not independent, so they are averaged before the bootstrap.
-        values, controls = (
-            torch.stack([text.mean() for text in top_item_recall(state_items, items, len(space)).split(lengths)])
-            for items in (parameter_items, other_items)
-        )
+        values, controls = (torch.stack([text.mean() for text in recall.split(lengths)]) for recall in recalls)
         rows.append(compare_with_control(layer, values, controls, seed))
     return pd.DataFrame(rows)
-
-
-def _check_traces(traces: Sequence[Trace], kind: str) -> list[int]:
-    """Check the arguments of ``compare_active_parameters`` and return the number of tokens of each text."""
-    if kind not in ("W_in", "W_out", "W_V", "W_O"):
-        raise ValueError(f"kind={kind!r}: must be W_in, W_out, W_V or W_O")
-    lengths = [trace.states.shape[1] for trace in traces]
-    if sum(lengths) < 2:
-        raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
-    return lengths
 
 
 def compare_with_control(
