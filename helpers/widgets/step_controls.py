@@ -26,17 +26,11 @@ ACCESSIBLE_NAMES = {  # CSS selector -> name for screen readers, for elements th
 
 @dataclass(frozen=True)
 class WalkPoint:
-    """One point of a walk, stored so that the slider can show it without computing.
+    """One point of a walk, stored so that the slider can show it without computing."""
 
-    Attributes:
-        step: the point and its outputs; its passes are those since the start of all walks in the widget.
-        algorithm: the algorithm that made the step to this point; empty for the start.
-        details: what a subclass shows besides: the traits of its view, or the step of a second walk.
-    """
-
-    step: Step
-    algorithm: str = ""
-    details: Any = None
+    step: Step  # its passes are those since the start of all walks in the widget
+    algorithm: str = ""  # that made the step to this point
+    details: Any = None  # what a subclass shows besides: the traits of its view, or the step of a second walk
 
 
 class StepControls(widgets.VBox):

@@ -22,13 +22,9 @@ FOLDER = Path(__file__).parent
 
 
 class View(anywidget.AnyWidget):
-    """A view whose script and style are the files of this package with the given name.
+    """A view whose script and style are the files of this package with the given name."""
 
-    Attributes:
-        label: the name of the view for screen readers.
-    """
-
-    label = traitlets.Unicode("").tag(sync=True)
+    label = traitlets.Unicode("").tag(sync=True)  # the name of the view for screen readers
 
     def __init_subclass__(cls, files: str = "", **options: Any) -> None:
         if files:  # anywidget makes subclasses too, which inherit theirs
@@ -37,73 +33,43 @@ class View(anywidget.AnyWidget):
 
 
 class PatchGrid(View, files="patch_grid"):
-    """An image under a grid of patches; a click, or arrow keys and space, choose patches.
+    """An image under a grid of patches; a click, or arrow keys and space, choose patches."""
 
-    Attributes:
-        picture: the image, PNG bytes.
-        rows, columns: size of the grid.
-        selected: indices of the chosen patches, row by row.
-    """
-
-    picture = traitlets.Bytes(b"").tag(sync=True)
+    picture = traitlets.Bytes(b"").tag(sync=True)  # PNG
     rows = traitlets.Int(1).tag(sync=True)
     columns = traitlets.Int(1).tag(sync=True)
-    selected = traitlets.List(traitlets.Int()).tag(sync=True)
+    selected = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of the chosen patches, row by row
 
 
 class TokenStrip(View, files="token_strip"):
-    """A sentence of tokens; a click, or arrow keys and space, choose tokens.
-
-    Attributes:
-        tokens: the texts of the tokens.
-        changed: for each token, whether it differs from the sentence at the start.
-        shades: how dark the background of each token is, 0 to 1.
-        fixed: indices of tokens that cannot be chosen.
-        selected: indices of the chosen tokens.
-    """
+    """A sentence of tokens; a click, or arrow keys and space, choose tokens."""
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    changed = traitlets.List(traitlets.Bool()).tag(sync=True)
-    shades = traitlets.List(traitlets.Float()).tag(sync=True)
-    fixed = traitlets.List(traitlets.Int()).tag(sync=True)
-    selected = traitlets.List(traitlets.Int()).tag(sync=True)
+    changed = traitlets.List(traitlets.Bool()).tag(sync=True)  # per token: does it differ from the start's?
+    shades = traitlets.List(traitlets.Float()).tag(sync=True)  # per token: how dark its background is, 0 to 1
+    fixed = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of tokens that cannot be chosen
+    selected = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of the chosen tokens
 
 
 class ProbabilityBars(View, files="probability_bars"):
-    """Bars for class probabilities or other shares, each with a mark at a reference value.
+    """Bars for class probabilities or other shares, each with a mark at a reference value."""
 
-    Attributes:
-        names: the classes, or other names, one per bar.
-        values: the probabilities, or other numbers between 0 and 1.
-        reference: the values to compare with: probabilities at the start, or a control.
-    """
-
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    values = traitlets.List(traitlets.Float()).tag(sync=True)
-    reference = traitlets.List(traitlets.Float()).tag(sync=True)
     label = traitlets.Unicode("class probabilities").tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # one per bar
+    values = traitlets.List(traitlets.Float()).tag(sync=True)  # between 0 and 1
+    reference = traitlets.List(traitlets.Float()).tag(sync=True)  # probabilities at the start, or a control
 
 
 class Plane(View, files="plane"):
-    """A plane with level curves and two walks over it; a click, or arrow keys and Enter, choose the start.
+    """A plane with level curves and two walks over it; a click, or arrow keys and Enter, choose the start."""
 
-    Attributes:
-        span: the plane is shown from -span to span.
-        contours: level curves, each a list of [x, y].
-        level: the level curves through the start.
-        start: [x, y], set by the reader or by the program.
-        naive, corrected: the points [x, y] of the walks.
-        drifts: the drift of the naive walk and that of the corrected walk.
-        colours: name of a walk -> its colour as hexadecimal RGB.
-    """
-
-    span = traitlets.Float(2.0).tag(sync=True)
-    contours: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    level: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    start = traitlets.List(traitlets.Float()).tag(sync=True)
-    naive: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    span = traitlets.Float(2.0).tag(sync=True)  # the plane is shown from -span to span
+    contours: traitlets.List[Any] = traitlets.List().tag(sync=True)  # level curves, each a list of [x, y]
+    level: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the level curves through the start
+    start = traitlets.List(traitlets.Float()).tag(sync=True)  # [x, y], set by the reader or by the program
+    naive: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the points [x, y] of the naive walk
     corrected: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    drifts = traitlets.List(traitlets.Float()).tag(sync=True)
+    drifts = traitlets.List(traitlets.Float()).tag(sync=True)  # of the naive and of the corrected walk
     colours = traitlets.Dict({name: to_hex(ALGORITHM_COLOURS[name]) for name in ("naive", "corrected")}).tag(sync=True)
 
 
@@ -112,18 +78,12 @@ class StatusLine(View, files="status_line"):
 
     It also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard
     shortcuts off them.
-
-    Attributes:
-        value: the text.
-        is_error: whether the text reports an error.
-        busy: whether the kernel computes.
-        names: CSS selector -> name for screen readers, for elements of the box that holds the status line.
     """
 
     value = traitlets.Unicode("").tag(sync=True)
     is_error = traitlets.Bool(False).tag(sync=True)
-    busy = traitlets.Bool(False).tag(sync=True)
-    names = traitlets.Dict().tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
+    names = traitlets.Dict().tag(sync=True)  # CSS selector -> name for screen readers, in the box around this line
 
     def show(self, text: str, is_error: bool = False) -> None:
         """Show a text or an error message."""
