@@ -1,7 +1,7 @@
 """Layers of two models with one vocabulary, matched by what their parameters say about its items.
 
-The parameters of two models live in two unrelated spaces. Multiplied by the embeddings, they become vectors over the
-same items. Those long vectors are never formed: their correlations follow from three matrices of the models' width.
+Parameters multiplied by the embeddings are vectors over the same items in both models. Those long vectors are never
+formed: their correlations follow from three matrices of the models' width.
 
 Source: arXiv 2209.02535, section 5.1 and appendix.
 """
@@ -124,10 +124,7 @@ def mean_best_correlation(correlations: Correlations) -> Float[Tensor, ""]:
 class LayerAlignment:
     """How similar every layer of model A is to every layer of model B, for one kind of parameter.
 
-    Attributes:
-        kind: the kind of parameter.
-        scores: a higher score means more similar layers.
-        note: how the layers were compared.
+    A higher score means more similar layers; the note says how they were compared.
     """
 
     kind: str

@@ -73,13 +73,10 @@ class MeanStateClassifier(torch.nn.Module):
 class StitchedClassifier(torch.nn.Module):
     """The first layers of a base, a kernel, the last layers of a classifier and its head; parameters are shared."""
 
-    kernel: Tensor
-
     def __init__(self, classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Kernel):
         super().__init__()
-        self.classifier, self.base = classifier, base
-        self.keep, self.transplant = keep, transplant
-        self.register_buffer("kernel", kernel)
+        self.classifier, self.base, self.keep, self.transplant = classifier, base, keep, transplant
+        self.kernel = torch.nn.Buffer(kernel)
 
     def forward(self, ids: Tokens, mask: Tokens) -> Logits:
         """Map token ids and their mask to logits."""
@@ -88,14 +85,14 @@ class StitchedClassifier(torch.nn.Module):
     def finish(self, states: States, mask: Tokens) -> Logits:
         """Map the states of the base after the layers that are kept to logits."""
         body = self.classifier.body
-        layers = list(body.h)[len(body.h) - self.transplant :]
+        layers = body.h[len(body.h) - self.transplant :]
         return self.classifier.classify(_run_layers(body, layers, states @ self.kernel, mask)[-1], mask)
 
 
 def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
     """Return the states before the first layer and after each of the first ``layers`` layers."""
     positions = torch.arange(ids.shape[1], device=ids.device)
-    return _run_layers(body, list(body.h)[:layers], body.drop(body.wte(ids) + body.wpe(positions)), mask)
+    return _run_layers(body, body.h[:layers], body.drop(body.wte(ids) + body.wpe(positions)), mask)
 
 
 def _run_layers(body: GPT2Model, layers: Iterable[torch.nn.Module], states: States, mask: Tokens) -> list[States]:
@@ -189,11 +186,10 @@ class StitchingTable:
     area under the ROC curve is the probability that a text of class 1 has higher log-odds than a text of class 0.
 
     Attributes:
-        accuracy: with the kernel of the embeddings.
-        random_accuracy: with random kernels.
-        shuffled_accuracy: with kernels of the base's shuffled words.
+        accuracy, area: with the kernel of the embeddings.
+        random_accuracy, random_area: with random kernels.
+        shuffled_accuracy, shuffled_area: with kernels of the base's shuffled words.
         at_median: accuracy if the threshold is each classifier's median log-odds.
-        area, random_area, shuffled_area: the areas with the same kernels.
         donor_accuracy, donor_area: accuracy and area of the classifier itself.
         chance: share of the more frequent label.
         n_texts: number of texts.

@@ -75,11 +75,8 @@ class DecodedWalk:
 
 def _mark_changes(tokens: list[str], original_tokens: list[str]) -> str:
     """Write tokens as HTML without the special ones at both ends, changed tokens in bold."""
-    marked = [
-        html.escape(new) if new == old else f"<b>{html.escape(new)}</b>"
-        for new, old in zip(tokens, original_tokens, strict=True)
-    ]
-    return " ".join(marked[1:-1])
+    pairs = [(html.escape(new), new == old) for new, old in zip(tokens, original_tokens, strict=True)][1:-1]
+    return " ".join(text if is_same else f"<b>{text}</b>" for text, is_same in pairs)
 
 
 def decode_by_embedding(adapter: BertAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:

@@ -2,10 +2,7 @@
 
 Substituting word w for the token at a position moves the point by E[w] - E[token], where E holds the embeddings at that
 position. The image of this move under the Jacobian predicts the change of every output, for the whole vocabulary in one
-matrix product. Predictions hold to first order and a word is a long step, so the best ones are verified by running the
-model.
-
-Source: ours.
+matrix product. Predictions hold to first order and a word is a long step, so the best ones are verified. Source: ours.
 """
 
 from __future__ import annotations

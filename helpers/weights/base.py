@@ -28,12 +28,10 @@ class LayerWeights:
     """The parameters of one layer.
 
     Attributes:
-        W_Q, W_K, W_V: query, key and value matrix of each head.
-        W_O: output matrix of each head.
-        W_in: feed-forward keys, one row per neuron.
-        W_out: feed-forward values, one row per neuron.
-        attention_scale: scale of the layer norm through which attention reads the residual stream; None without one.
-        mlp_scale: the same for the feed-forward layer.
+        W_Q, W_K, W_V, W_O: query, key, value and output matrix of each head.
+        W_in, W_out: feed-forward keys and values, one row per neuron.
+        attention_scale, mlp_scale: scales of the layer norms through which attention and the feed-forward layer read
+            the residual stream; None without one.
     """
 
     W_Q: Float[Tensor, "n_heads d_model d_head"]

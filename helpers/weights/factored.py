@@ -22,11 +22,9 @@ class FactoredMatrix:
     right: Float[Tensor, "n r"]
 
     def __post_init__(self) -> None:
-        if self.left.ndim != 2 or self.right.ndim != 2 or self.left.shape[1] != self.right.shape[1]:
-            raise ValueError(
-                f"left, right: have shapes {tuple(self.left.shape)} and {tuple(self.right.shape)}, "
-                "wanted (m, r) and (n, r)"
-            )
+        left, right = tuple(self.left.shape), tuple(self.right.shape)
+        if len(left) != 2 or len(right) != 2 or left[1] != right[1]:
+            raise ValueError(f"left, right: have shapes {left} and {right}, wanted (m, r) and (n, r)")
 
     @property
     def shape(self) -> tuple[int, int]:
