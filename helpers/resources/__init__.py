@@ -1,19 +1,19 @@
 """Models by name, the names of vocabulary items, the content filter, and the folder of the bundled files."""
 
 from helpers.resources.content_filter import is_offensive
-from helpers.resources.locations import data_folder
+from helpers.resources.display import token_names
 from helpers.resources.models import (
     COUNTS,
     MODELS,
     ModelNotFoundError,
     bundled_models,
+    data_folder,
     label_names,
     load_config,
     load_model,
     load_pretrained,
     resolve,
 )
-from helpers.resources.vocabulary_items import token_names
 
 __all__ = [
     "COUNTS",

@@ -1,4 +1,4 @@
-"""Load models by name: bundled with the project, from a local folder, or from the hub."""
+"""Where the bundled files lie, and models by name: bundled, from a local folder, or from the hub."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from helpers.resources.locations import data_folder
+
+def data_folder() -> Path:
+    """Return the folder of the bundled models, sentences and results: inside a wheel, beside the package in a clone."""
+    package = Path(__file__).resolve().parents[1]
+    return package / "data" if (package / "data").is_dir() else package.parent / "data"
+
 
 MODELS = data_folder() / "models"  # the folder of the bundled models
 COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often each token occurs in its training text
