@@ -1,9 +1,8 @@
 """Controls to step through walks, to browse parameters, and to play with figures, in a notebook."""
 
-from helpers.widgets.class_walker import ClassWalker
 from helpers.widgets.figure_explorer import FigureExplorer
+from helpers.widgets.model_walker import ClassWalker, SentenceWalker
 from helpers.widgets.parameter_browser import ParameterBrowser
 from helpers.widgets.plane_walker import PlaneWalker
-from helpers.widgets.sentence_walker import SentenceWalker
 
 __all__ = ["ClassWalker", "FigureExplorer", "ParameterBrowser", "PlaneWalker", "SentenceWalker"]

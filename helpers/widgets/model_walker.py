@@ -1,4 +1,4 @@
-"""Controls that the walkers of models share: the algorithm, its step length, and the parts that may move."""
+"""Walk from an image or a sentence by hand, with the patches or tokens that you choose."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.adapters import Adapter
+from helpers.adapters import Adapter, BertAdapter, ViTAdapter
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, simec_steps, simexp_steps, walk_class_steps
-from helpers.geometry import drift, total_variation
+from helpers.geometry import FisherRao, PullbackMetric, drift, total_variation
 from helpers.widgets.step_controls import UNLIMITED, StepControls, WalkPoint, first_step
-from helpers.widgets.views import ProbabilityBars
+from helpers.widgets.views import PatchGrid, ProbabilityBars, TokenStrip, encode_png
 
 STEP_LENGTHS = {  # label: (eta of SiMEC and SiMExp, longest_step of the corrected walk)
     "short (eta 1)": (1.0, 0.03),
@@ -119,3 +119,49 @@ class ModelWalker(StepControls):
             f"drift {float(drift(outputs, start.outputs)):.2g} nats, "
             f"total variation {float(total_variation(outputs, start.outputs)):.2g}"
         )
+
+
+class ClassWalker(ModelWalker):
+    """Walk from an image by hand; click patches to choose those that may move. See ``ModelWalker``.
+
+    Its adapter is a ViT, in embedding space or in pixels.
+    """
+
+    part_kind, start_name = "patches", "the image"
+    _adapter: ViTAdapter
+
+    def _create_view(self, raw: Any) -> PatchGrid:
+        rows, columns = self._adapter.grid
+        return PatchGrid(rows=rows, columns=columns, label="patches of the image; chosen ones may move")
+
+    def _compute_view_traits(self, point: Tensor) -> dict[str, Any]:
+        return {"picture": encode_png(self._adapter.decode(point))}
+
+
+class SentenceWalker(ModelWalker):
+    """Walk from a sentence by hand; click tokens to choose those that may move. See ``ModelWalker``.
+
+    Each token is shown as the word whose embedding is nearest to the present point; changed tokens are underlined. The
+    darker the background of a token, the more the outputs depend on it at this point. Its adapter is a BERT.
+    """
+
+    part_kind, start_name, view_box = "tokens", "the sentence", widgets.VBox
+    _adapter: BertAdapter
+
+    def _create_view(self, raw: str) -> TokenStrip:
+        self._start_tokens = self._adapter.tokens(raw)
+        fixed = sorted(set(range(len(self._start_tokens))) - set(self._map.parts))
+        return TokenStrip(fixed=fixed, label="tokens of the sentence; chosen ones may move")
+
+    def _compute_view_traits(self, point: Tensor) -> dict[str, Any]:
+        nearest, start = self._adapter.part_names(point), self._start_tokens
+        tokens = [start[i] if i in self.view.fixed else name for i, name in enumerate(nearest)]
+        movable = [i for i in range(len(point)) if i not in self.view.fixed]
+        f = self._adapter.output_map(point, movable, self._map.target)
+        norms = torch.zeros(len(point), dtype=torch.float64)
+        norms[movable] = PullbackMetric.at(f, f.start, FisherRao()).part_norms().cpu()
+        return {
+            "tokens": tokens,
+            "changed": [token != before for token, before in zip(tokens, start, strict=True)],
+            "shades": (norms / norms.max().clamp(min=1e-30)).tolist(),
+        }
