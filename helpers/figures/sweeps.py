@@ -46,7 +46,9 @@ def draw_algorithm_means(
         if reference is not None:
             ax.axvline(reference, color=CONTROL_COLOUR, linewidth=1.0, zorder=0)
         ax.grid(axis="x", color="0.92", zorder=-1)
-        _set_scale(ax, scale)
+        if scale != "linear":
+            ax.set_xscale(scale, **({"linthresh": 1, "linscale": 0.7} if scale == "symlog" else {}))
+            _use_plain_numbers(ax.xaxis)
     axes[0].set_yticks(range(len(rows)), [f"{algorithm}, η = {eta:g}" for eta, algorithm in rows])
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     fig.supxlabel(quantity, fontsize=9)
@@ -69,13 +71,6 @@ def _draw_published(ax: Axes, published: pd.DataFrame, rows: Sequence[tuple[floa
             ax.add_line(_create_diamond([value.published], [rows.index((value.eta, value.algorithm))]))
             ax.update_datalim([(value.published, 0)])
     ax.autoscale_view(scaley=False)
-
-
-def _set_scale(ax: Axes, scale: str) -> None:
-    """Set the scale of the horizontal axis."""
-    ax.set_xscale(scale, **({"linthresh": 1, "linscale": 0.7} if scale == "symlog" else {}))
-    if scale != "linear":
-        _use_plain_numbers(ax.xaxis)
 
 
 def _use_plain_numbers(axis: Axis) -> None:

@@ -75,9 +75,8 @@ def _draw_ellipses(ax: Axes, metrics: Sequence[PullbackMetric]) -> None:
     for metric in metrics:
         x, y = metric.base_point.flatten().tolist()
         axis = metric.right[0]
-        lengths = torch.zeros(2, dtype=torch.float64)
-        lengths[: len(metric.singular_values)] = metric.singular_values
-        width, height = (ELLIPSE_LENGTH * lengths / longest).tolist()
+        values = [*metric.singular_values.tolist(), 0.0]  # one output has one value: its ellipse is a segment
+        width, height = (ELLIPSE_LENGTH * value / longest for value in values[:2])
         angle = float(torch.rad2deg(torch.atan2(axis[1], axis[0])))
         style = {"facecolor": "none", "edgecolor": COLOURS[3], "linewidth": 1.6}
         ax.add_patch(Ellipse((x, y), width, height, angle=angle, zorder=3, **style))

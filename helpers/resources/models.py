@@ -56,8 +56,7 @@ def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
     with a model is run. A copy in the hub's local cache is used without asking the hub for a newer one.
 
     Raises:
-        ModelNotFoundError: no such model exists, it cannot be read, or the hub cannot be reached; the message is
-            one line and says what to do.
+        ModelNotFoundError: no such model exists, it cannot be read, or the hub cannot be reached.
         ValueError: the name is empty.
     """
     source = resolve(name)
@@ -87,7 +86,6 @@ def _hidden_progress_bars() -> Iterator[None]:
 
 
 def _check_hub(name: str) -> None:
-    """Raise a ModelNotFoundError of one line unless the hub answers and has a model of that name."""
     try:
         HfApi().model_info(name, timeout=HUB_TIMEOUT)
     except (HfHubHTTPError, HFValidationError):

@@ -24,11 +24,8 @@ Judge = Float[Tensor, "items width"]
 class NeuronIndex:
     """The feed-forward values (or keys) of all layers, as they were when the index was built; for many searches.
 
-    Attributes:
-        units: vectors, scaled so that the inner product with an item's row is a z-score plus the mean.
-        means: mean of each neuron's scaled scores over all items.
-        space: the items.
-        d_mlp: number of neurons per layer.
+    Units are vectors, scaled so that the inner product with an item's row is a z-score plus the neuron's mean over all
+    items.
     """
 
     units: Float[Tensor, "neurons d_model"]
@@ -63,11 +60,8 @@ def search_neurons(
 ) -> pd.DataFrame:
     """List the k neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in).
 
-    For many searches, build a ``NeuronIndex`` once.
-
-    Returns:
-        Columns layer, neuron and z: by how many standard deviations (of the neuron's scores over all items) the
-        word lies above the neuron's mean.
+    The column z says by how many standard deviations (of the neuron's scores over all items) the word lies above the
+    neuron's mean. For many searches, build a ``NeuronIndex`` once.
 
     Raises:
         ValueError: the reading does not list the word, k is out of range, or another kind.

@@ -25,13 +25,8 @@ Vector = Float[Tensor, " d_model"]
 class EmbeddingSpace:
     """The embeddings of the items that a reading lists, as they were when the space was built.
 
-    Build it once with ``embedding_space`` to read many vectors.
-
-    Attributes:
-        rows: E' transposed, one row per item.
-        ids: indices in the vocabulary.
-        names: the items as they are shown.
-        note: how the rows were made, for tables.
+    Build it once with ``embedding_space`` to read many vectors. The rows are E' transposed, the ids are indices in the
+    vocabulary, and the note tells tables how the rows were made.
     """
 
     rows: Rows

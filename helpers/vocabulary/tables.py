@@ -68,7 +68,7 @@ class PairTable:
         return len(self.lefts)
 
     def __repr__(self) -> str:
-        pairs = [f"{left}→{right}" for left, right in zip(self.lefts[:6], self.rights[:6], strict=True)]
+        pairs = map("{}→{}".format, self.lefts[:6], self.rights[:6])
         return f"PairTable({', '.join(pairs)}{', …' if len(self) > 6 else ''}; {self.note})"
 
     def _repr_html_(self) -> str:
