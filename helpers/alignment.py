@@ -71,13 +71,10 @@ class SharedSpace:
 def shared_vocabulary(
     w_a: Weights, w_b: Weights, reading: Reading = FREQUENT_ITEMS, shuffle: torch.Generator | None = None
 ) -> SharedSpace:
-    """Compare vectors over the vocabulary items that a reading lists in both models.
+    """Compare vectors over the vocabulary items that a reading lists in both models, which have the same tokens.
 
-    Args:
-        w_a: model A.
-        w_b: model B, with the same tokens.
-        reading: the items, and whether their embeddings are cleaned; they are centred in any case.
-        shuffle: permute the items of B, for a control: the same embeddings, but no shared items.
+    The reading also says whether the embeddings are cleaned; they are centred in any case. With a generator, the items
+    of B are shuffled, for a control: the same embeddings, but no shared items.
 
     Raises:
         ValueError: the vocabularies differ.
@@ -181,15 +178,11 @@ def align_layers(
 ) -> LayerAlignment:
     """Score every layer of A against every layer of B by the correlations of one kind of parameter.
 
-    Args:
-        w_a: model A.
-        w_b: model B.
-        kind: one of ``helpers.weights.KINDS``.
-        space: what vectors are compared over; by default the frequent items of the shared vocabulary.
-        statistic: turns the correlations of two layers into their score.
+    Vectors are compared over the shared space, by default the frequent items of the shared vocabulary. The statistic
+    turns the correlations of two layers into their score.
 
     Raises:
-        ValueError: no such kind, or the vocabularies differ.
+        ValueError: a kind that is not in ``helpers.weights.KINDS``, or the vocabularies differ.
 
     Source: arXiv 2209.02535, section 5.1.
     """

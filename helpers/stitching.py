@@ -156,12 +156,8 @@ def stitch(
 ) -> StitchedClassifier:
     """Put the last layers and the head of a classifier on the first layers of another model.
 
-    Args:
-        classifier: the donor.
-        base: the other model, which was not trained on the task.
-        keep: number of the base's layers that run first; 0 for its embeddings alone.
-        transplant: number of the classifier's last layers that run after them; 0 for its head alone.
-        kernel: the map between their hidden states; ``embedding_kernel`` by default.
+    ``keep`` layers of the base run first, or its embeddings alone; ``transplant`` layers of the classifier run after
+    them, or its head alone. The kernel maps between their hidden states; ``embedding_kernel`` is the default.
 
     Raises:
         ValueError: more layers than there are; a kernel of another shape; vocabularies of different sizes.
@@ -240,15 +236,8 @@ def stitching_table(
 ) -> StitchingTable:
     """Classify texts by every stitched classifier, for all numbers of layers kept and transplanted.
 
-    The same kernels are used for all numbers of layers.
-
-    Args:
-        classifier: the donor.
-        base: the other model.
-        tokens: ids and mask, from ``last_tokens``.
-        labels: 0 or 1.
-        seeds: of the random kernels.
-        shuffles: seeds of the kernels of the base's shuffled words.
+    The tokens are ids and mask, from ``last_tokens``; labels are 0 or 1. The controls are random kernels, one per seed,
+    and kernels of the base's shuffled words, one per shuffle; they are the same for all numbers of layers.
 
     Raises:
         ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
