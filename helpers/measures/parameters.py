@@ -24,7 +24,6 @@ CHUNK = 512  # vectors projected at once, to bound the memory
 N_SHUFFLES = 5  # permutations of the partners over which a control is averaged
 RESAMPLES = 2000  # of the bootstrap; the ends of an interval then vary by about 2% of its width
 
-
 Vectors = Float[Tensor, "n d_model"]
 Rows = Float[Tensor, "items d_model"]  # of an embedding space
 Items = Int[Tensor, "n k"]  # numbers of rows, k different ones per vector

@@ -50,10 +50,6 @@ def value_distance(first: Float[Tensor, "n k"], second: Float[Tensor, "n k"]) ->
 
     Two predictions with exchanged classes are at distance 0. This is the paper's measure;
     ``helpers.geometry.total_variation`` distinguishes classes.
-
-    Args:
-        first: probabilities.
-        second: probabilities of other inputs.
     """
     pairs = zip(first.double().numpy(), second.double().numpy(), strict=True)
     return torch.tensor([wasserstein_distance(a, b) for a, b in pairs], dtype=torch.float64)
@@ -61,9 +57,6 @@ def value_distance(first: Float[Tensor, "n k"], second: Float[Tensor, "n k"]) ->
 
 def explored_hypervolume(walks: Sequence[Float[Tensor, "points *shape"]]) -> Float[Tensor, " walks"]:
     """Measure the space that each walk explores, in the principal components of all walks together.
-
-    Args:
-        walks: the points of each walk.
 
     Returns:
         For each walk, the geometric mean of its ranges along the components that keep 90% of the variance; zeros if
@@ -101,18 +94,9 @@ class Realignment:
 
 
 def measure_realignment(embedded: Int[Tensor, " points"], decoded: Int[Tensor, " points"]) -> Realignment:
-    """Compare the predicted class at each point of a walk with that of its decoded input.
-
-    Args:
-        embedded: predicted classes of the points.
-        decoded: predicted classes of their decoded inputs.
-    """
-    misaligned, delays = 0, []
-    for step in ((embedded[1:] != embedded[:-1]).nonzero()[:, 0] + 1).tolist():
-        if decoded[step] == embedded[step]:
-            continue
-        misaligned += 1
-        matches = (decoded[step:] == embedded[step]).nonzero()[:, 0]
-        if len(matches):
-            delays.append(int(matches[0]))
-    return Realignment(misaligned, len(delays), tuple(delays))
+    """Compare the predicted class at each point of a walk with that of its decoded input."""
+    changes = (embedded[1:] != embedded[:-1]).nonzero()[:, 0] + 1
+    misaligned = [step for step in changes.tolist() if decoded[step] != embedded[step]]
+    matches = [(decoded[step:] == embedded[step]).nonzero()[:, 0] for step in misaligned]
+    delays = tuple(int(steps[0]) for steps in matches if len(steps))
+    return Realignment(len(misaligned), len(delays), delays)
