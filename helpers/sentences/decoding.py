@@ -113,15 +113,6 @@ def decode_by_head(
     return _decode(adapter, f, path, count, f"the head of {decoder.name}", decoder.likely_ids)
 
 
-def _check_path(f: PartsMap, path: ExplorationPath) -> None:
-    shape, wanted = tuple(path.points.shape[1:]), tuple(f.start.shape)
-    if shape != wanted:
-        raise ValueError(f"path: has points of shape {shape}, the map takes {wanted}")
-    same_start = torch.allclose(path.points[0].to(f.start), f.start, atol=SAME_EMBEDDING)
-    if not same_start or path.outputs.shape[1] != len(f.names):
-        raise ValueError("path: was walked on another map; give the map on which the walk was made")
-
-
 def _decode(
     adapter: BertAdapter,
     f: PartsMap,
@@ -131,7 +122,12 @@ def _decode(
     decode_ids: Callable[[Tensor], list[int]],
 ) -> DecodedWalk:
     """Decode a walk with a function from points (tokens, d_model) to token ids."""
-    _check_path(f, path)
+    shape, wanted = tuple(path.points.shape[1:]), tuple(f.start.shape)
+    if shape != wanted:
+        raise ValueError(f"path: has points of shape {shape}, the map takes {wanted}")
+    same_start = torch.allclose(path.points[0].to(f.start), f.start, atol=SAME_EMBEDDING)
+    if not same_start or path.outputs.shape[1] != len(f.names):
+        raise ValueError("path: was walked on another map; give the map on which the walk was made")
     ids, positions = adapter.ids_of(f.point), list(f.parts)
     steps = path.evenly(min(count, len(path) + 1))
     texts = torch.tensor(ids).repeat(len(steps), 1)

@@ -62,16 +62,12 @@ def _select(
     """Select entries above a threshold, or at least the k largest, and their pairs of items with different labels."""
     if threshold == -torch.inf:
         block.masked_fill_(labels[ids[0], None] == labels[ids[1]], -torch.inf)
-        chosen = block >= _bound_kth_largest(block, k)
+        # The k-th largest row maximum is a lower bound of the k-th largest entry, where there are k rows.
+        candidates = block.amax(1) if k <= len(block) else block.flatten()
+        chosen = block >= candidates.topk(min(k, len(candidates))).values[-1]
     else:
         chosen = block > threshold
     rows, columns = chosen.nonzero(as_tuple=True)
     pairs = torch.stack([ids[0][rows], ids[1][columns]], dim=1)
     different = labels[pairs[:, 0]] != labels[pairs[:, 1]]
     return block[rows, columns][different], pairs[different]
-
-
-def _bound_kth_largest(block: Tensor, k: int) -> Tensor:
-    """Return a lower bound of the k-th largest entry: the k-th largest row maximum, where there are k rows."""
-    candidates = block.amax(1) if k <= len(block) else block.flatten()
-    return candidates.topk(min(k, len(candidates))).values[-1]
