@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
+from IPython.core.pylabtools import print_figure
 from matplotlib.figure import Figure
 
 from helpers.widgets.views import StatusLine
@@ -41,7 +41,5 @@ class FigureExplorer(widgets.VBox):
             self.status.show("")
 
     def _update_picture(self) -> None:
-        fig = self._draw(**{name: control.value for name, control in self.controls.items()})
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", bbox_inches="tight")
-        self.picture.value = buffer.getvalue()
+        figure = self._draw(**{name: control.value for name, control in self.controls.items()})
+        self.picture.value = print_figure(figure, "png")
