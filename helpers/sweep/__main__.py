@@ -19,21 +19,25 @@ def main() -> None:
     """Parse the command line, run the sweep, and write one table of all results, also when some cells failed."""
     parser = _make_parser()
     arguments = parser.parse_args()
+    folder, error = arguments.folder, None
     try:
-        error = _run(arguments)
+        grid = _make_grid(arguments)
+        if grid == PAPER:
+            import_results(grid, folder)
+        run_sweep(grid, folder, arguments.scheduler, arguments.workers, arguments.keep_paths)
     except ValueError as invalid:
         parser.error(str(invalid))
+    except (OSError, RuntimeError) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    print(export_results(grid, folder, arguments.table or folder / "walks.parquet"))
     if error:
         sys.exit(error)
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m helpers.sweep", description=__doc__)
-    subject = (
-        "adapter:model:inputs or adapter:model:inputs:target, for example vit:google/vit-base-patch16-224:photos:10"
-    )
-    parser.add_argument("subjects", nargs="*", help=f"{subject}; the adapters are {', '.join(ADAPTERS)}")
+    subject = f"adapter:model:inputs or adapter:model:inputs:target; the adapters are {', '.join(ADAPTERS)}"
+    parser.add_argument("subjects", nargs="*", help=f"{subject}; example: vit:google/vit-base-patch16-224:photos:10")
     parser.add_argument("--inputs", type=int, default=PAPER.inputs, help="number of inputs per subject")
     parser.add_argument("--etas", type=float, nargs="+", default=PAPER.etas, help="step multipliers")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which parts may move")
@@ -49,21 +53,11 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> str | None:
-    """Run the sweep and write the table; return the error message if some cells failed."""
+def _make_grid(arguments: argparse.Namespace) -> Grid:
     subjects = tuple(Subject.parse(text, arguments.device) for text in arguments.subjects)
     subjects = subjects or tuple(replace(subject, device=arguments.device) for subject in PAPER.subjects)
     etas, parts = tuple(arguments.etas), tuple(arguments.parts)
-    grid = Grid(subjects, arguments.inputs, etas, parts, arguments.repetitions, arguments.steps)
-    if grid == PAPER:
-        import_results(grid, arguments.folder)
-    error = None
-    try:
-        run_sweep(grid, arguments.folder, arguments.scheduler, arguments.workers, arguments.keep_paths)
-    except (OSError, RuntimeError) as failure:
-        error = f"{type(failure).__name__}: {failure}"
-    print(export_results(grid, arguments.folder, arguments.table or arguments.folder / "walks.parquet"))
-    return error
+    return Grid(subjects, arguments.inputs, etas, parts, arguments.repetitions, arguments.steps)
 
 
 if __name__ == "__main__":

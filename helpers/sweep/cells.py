@@ -5,7 +5,7 @@ Source: arXiv 2410.06019, section 5, with the corrected walk beside the publishe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -27,6 +27,7 @@ CellWalks = dict[WalkSpec, tuple[PartsMap, ExplorationPath]]  # each walk with t
 DECODED_POINTS = 101  # points of a walk that are decoded and whose hypervolume is measured: every tenth of 1,000 steps
 DECODING_BATCH = 24  # decoded points that the model runs on at once; larger batches need more memory, not less time
 PROBABILITY_POINTS = 21  # points at which the first prediction's probability is stored, as "own_at_{percent}"
+PUBLISHED_WALKS = {"SiMEC": simec, "SiMExp": simexp}
 STEP_REFERENCES = {"corrected": "SiMEC", "baseline": "SiMExp"}  # whose mean step length these walks take over
 SHORTEST_STEP = 1e-9  # in the units of the point, for a reference walk that did not move
 TRAVEL_ALLOWANCE = 1.5  # times the reference's travel, so that the number of steps ends a corrected walk
@@ -67,19 +68,14 @@ def walk_cell(cell: Cell) -> CellWalks:
 def _make_walk(f: PartsMap, bounds: Box, cell: Cell, spec: WalkSpec, walks: CellWalks) -> ExplorationPath:
     """Make one walk of a cell; ``walks`` are those made so far."""
     x, steps, generator = f.start, cell.steps, cell.generator(spec)
-    if spec.algorithm in STEP_REFERENCES:
-        step = _mean_step(walks[spec._replace(algorithm=STEP_REFERENCES[spec.algorithm])][1])
-        if spec.algorithm == "baseline":
-            return gradient_noise(f, x, steps, step, bounds, generator)
-        settings = WalkSettings(longest_step=step / (float(x.norm()) or 1.0), max_steps=steps)
-        return walk_class(f, x, TRAVEL_ALLOWANCE * steps * step, None, bounds, settings, generator)
-    walk = {"SiMEC": simec, "SiMExp": simexp}[spec.algorithm]
-    return walk(f, x, steps, bounds, WalkSettings(eta=spec.eta), generator)
-
-
-def _mean_step(path: ExplorationPath) -> float:
-    """Return the mean length of the steps of a walk."""
-    return max(path.travel / max(len(path), 1), SHORTEST_STEP)
+    if spec.algorithm in PUBLISHED_WALKS:
+        return PUBLISHED_WALKS[spec.algorithm](f, x, steps, bounds, WalkSettings(eta=spec.eta), generator)
+    _, reference = walks[spec._replace(algorithm=STEP_REFERENCES[spec.algorithm])]
+    step = max(reference.travel / max(len(reference), 1), SHORTEST_STEP)
+    if spec.algorithm == "baseline":
+        return gradient_noise(f, x, steps, step, bounds, generator)
+    settings = WalkSettings(longest_step=step / (float(x.norm()) or 1.0), max_steps=steps)
+    return walk_class(f, x, TRAVEL_ALLOWANCE * steps * step, None, bounds, settings, generator)
 
 
 def measure_walks(cell: Cell, walks: CellWalks) -> pd.DataFrame:
@@ -100,17 +96,15 @@ def measure_walks(cell: Cell, walks: CellWalks) -> pd.DataFrame:
         return pd.DataFrame(rows).assign(fingerprint=hash_weights_and_inputs(adapter, inputs))
 
 
-def _measure_volumes(spec: WalkSpec, walks: Mapping[WalkSpec, tuple[PartsMap, ExplorationPath]]) -> dict[str, float]:
-    """Measure the hypervolume of a walk with SiMEC as its reference, and alone."""
-    (_, path), (_, simec_path) = walks[spec], walks[spec._replace(algorithm="SiMEC")]
-    points, reference = path.points[_decoded_steps(path)], simec_path.points[_decoded_steps(simec_path)]
-    volume, simec_volume = measures.explored_hypervolume([points, reference]).tolist()
-    (own_volume,) = measures.explored_hypervolume([points]).tolist()
+def _measure_volumes(spec: WalkSpec, walks: CellWalks) -> dict[str, float]:
+    paths = [walks[which][1] for which in (spec, spec._replace(algorithm="SiMEC"))]
+    points = [path.points[_decoded_steps(path)] for path in paths]
+    volume, simec_volume = measures.explored_hypervolume(points).tolist()
+    (own_volume,) = measures.explored_hypervolume(points[:1]).tolist()
     return {"volume": volume, "simec_volume": simec_volume, "own_volume": own_volume}
 
 
 def _decoded_steps(path: ExplorationPath) -> Tensor:
-    """Choose the steps whose points are decoded and whose hypervolume is measured, evenly over the walk."""
     return torch.linspace(0, len(path), min(DECODED_POINTS, len(path) + 1)).round().long()
 
 

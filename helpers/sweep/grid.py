@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +56,11 @@ class Subject:
         Raises:
             ValueError: for any other text.
         """
-        adapter, model, inputs, *target = [*text.split(":"), "", ""][: max(3, text.count(":") + 1)]
-        if not (adapter and model and inputs) or len(target) > 1 or not all(number.isdecimal() for number in target):
+        match = re.fullmatch(r"([^:]+):([^:]+):([^:]+)(?::(\d+))?", text)
+        if match is None:
             raise ValueError(f"subject={text!r}: must read adapter:model:inputs or adapter:model:inputs:target")
-        return cls(model, adapter, inputs, int(target[0]) if target else None, device)
+        adapter, model, inputs, target = match.groups()
+        return cls(model, adapter, inputs, int(target) if target else None, device)
 
     @property
     def key(self) -> str:
@@ -81,13 +83,10 @@ class Cell:
     """One input, from which each algorithm walks with each step multiplier and each choice of parts.
 
     Attributes:
-        subject: model and inputs.
-        index: which of the evenly spread inputs.
-        of: how many inputs there are.
+        index, of: which of how many evenly spread inputs.
         etas: step multipliers of the published walks.
         parts: of "one" (the part with the largest norm in the pullback metric), "q2" (the upper half), "all".
         repetition: distinguishes cells that differ only in their random seeds.
-        steps: of each walk.
     """
 
     subject: Subject
@@ -139,22 +138,18 @@ class Grid:
     steps: int = 1000
 
     def __post_init__(self) -> None:
-        """Check the values."""
         for name in ("inputs", "repetitions", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
-        if not self.subjects or not self.etas or not self.parts or not set(self.parts) <= set(PARTS):
+        if not (self.subjects and self.etas and self.parts) or not set(self.parts) <= set(PARTS):
             raise ValueError(f"subjects, etas, parts: need at least one value each, and parts from {', '.join(PARTS)}")
         if not all(math.isfinite(eta) and eta > 0 for eta in self.etas):
             raise ValueError(f"etas={self.etas}: must be positive and finite")
         for subject in self.subjects:
             _check_subject(subject)
-        names = {
-            "etas": [f"{eta:g}" for eta in self.etas],
-            "parts": list(self.parts),
-            "subjects": [f"{subject.model} on {subject.inputs}" for subject in self.subjects],
-        }
-        for name, values in names.items():
+        subjects = [f"{subject.model} on {subject.inputs}" for subject in self.subjects]
+        etas = [f"{eta:g}" for eta in self.etas]  # as in the names of files
+        for name, values in {"etas": etas, "parts": self.parts, "subjects": subjects}.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}={values}: contains a value twice, and its rows could not be distinguished")
 
@@ -165,15 +160,13 @@ class Grid:
 
 
 def _check_subject(subject: Subject) -> None:
-    """Raise a ValueError if the target, adapter or inputs of a subject do not exist."""
     if subject.target is not None and subject.target < 1:
         raise ValueError(f"target={subject.target}: must be 1 or more")
     if subject.adapter not in ADAPTERS:
         raise ValueError(f"adapter={subject.adapter!r}: must be one of {', '.join(ADAPTERS)}")
     if not (subject.inputs in INPUTS or Path(subject.inputs).exists()):
-        raise ValueError(
-            f"inputs={subject.inputs!r}: must be one of {', '.join(INPUTS)}, a folder of images or a text file"
-        )
+        wanted = f"one of {', '.join(INPUTS)}, a folder of images or a text file"
+        raise ValueError(f"inputs={subject.inputs!r}: must be {wanted}")
 
 
 PAPER = Grid(  # the paper's four experiments, on models that two CPU cores can walk; data/results has the results

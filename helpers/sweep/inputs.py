@@ -21,27 +21,19 @@ FINGERPRINT_DIGITS = 12  # hex digits, 48 bits: an accidental match is out of th
 
 
 def choose_inputs(name: str, count: int) -> dict[str, Any]:
-    """Choose ``count`` evenly spread inputs of a data set.
-
-    Args:
-        name: one of ``INPUTS``, a folder of images, or a text file with one sentence per line.
-        count: how many inputs to choose.
-
-    Returns:
-        Texts, arrays or image files, keyed by the label that error messages use.
+    """Choose ``count`` evenly spread texts, arrays or image files, keyed by their labels in error messages.
 
     Raises:
-        ValueError: the data set has fewer inputs.
+        ValueError: the data set, folder or text file has fewer inputs.
     """
-    path = Path(name)
     inputs: Sequence[Any] | np.ndarray
     if name in INPUTS:
         inputs = INPUTS[name]()
-    elif path.is_dir():
+    elif Path(name).is_dir():
         endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-        inputs = sorted(file for file in path.iterdir() if file.suffix.lower() in endings)
+        inputs = sorted(file for file in Path(name).iterdir() if file.suffix.lower() in endings)
     else:
-        inputs = [line for line in path.read_text().splitlines() if line.strip()]
+        inputs = [line for line in Path(name).read_text().splitlines() if line.strip()]
     total = len(inputs)
     if not total:
         raise ValueError(f"inputs={name!r}: contains no image and no sentence")
@@ -53,7 +45,6 @@ def choose_inputs(name: str, count: int) -> dict[str, Any]:
 
 
 def _label(raw: Any, number: str) -> str:
-    """Name an input by its file, or by its number and its first words."""
     if isinstance(raw, Path):
         return str(raw)
     return f"{number}, {textwrap.shorten(raw, 40, placeholder=' …')!r}," if isinstance(raw, str) else number
@@ -78,7 +69,6 @@ def load_subject(subject: Subject, count: int) -> tuple[LoadedAdapter, list[Any]
 
 
 def _read_image(file: Path) -> Image.Image:
-    """Read an image and close its file."""
     with Image.open(file) as image:
         image.load()
     return image

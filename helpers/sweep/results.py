@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +18,7 @@ BUNDLED_RESULTS = data_folder() / "results" / "walks.parquet"  # of the grid ``P
 
 def load_results(grid: Grid, folder: str | Path) -> pd.DataFrame:
     """Read the results of all finished cells in the order of the grid; one row per walk."""
-    tables = [pd.read_parquet(result_path(Path(folder), cell)) for cell in finished_cells(grid, Path(folder))]
-    return pd.concat(tables, ignore_index=True).drop(columns="seconds") if tables else pd.DataFrame()
+    return read_finished_cells(grid, folder).drop(columns=["cell", "seconds"])
 
 
 def load_bundled_results() -> pd.DataFrame:
@@ -34,31 +32,37 @@ def export_results(grid: Grid, folder: str | Path, path: Path) -> str:
     Args:
         grid: the cells that were to be measured.
         folder: where the finished cells are.
-        path: of the table, with one row per walk. The column ``cell`` names the cell of a walk, and ``seconds`` is
-            the time that one core took for all walks of that cell.
+        path: of the table, as ``read_finished_cells`` returns it.
 
     Returns:
         A sentence that says how many cells were finished. Without any, no table is written.
     """
-    tables = []
-    for cell in finished_cells(grid, Path(folder)):
-        table = pd.read_parquet(result_path(Path(folder), cell))
-        tables.append(table.drop(columns="seconds").assign(cell=cell.key, seconds=table["seconds"]))
-    if tables:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(partial(pd.concat(tables, ignore_index=True).to_parquet, index=False), path)
-    return f"{len(tables)} of {len(grid.cells())} cells in {path}"
+    table = read_finished_cells(grid, folder)
+    if len(table):
+        write_table(table, path)
+    return f"{table['cell'].nunique()} of {len(grid.cells())} cells in {path}"
 
 
 def import_results(grid: Grid, folder: str | Path, path: Path = BUNDLED_RESULTS) -> None:
     """Write the cells of an exported table into the folder of a sweep, so that the sweep continues from there."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     rows_by_cell = dict(list(pd.read_parquet(path).groupby("cell")))
     for cell in grid.cells():
-        if cell.key in rows_by_cell and not result_path(folder, cell).is_file():
-            rows = rows_by_cell[cell.key].drop(columns="cell")
-            write_atomically(partial(rows.to_parquet, index=False), result_path(folder, cell))
+        if cell.key in rows_by_cell and not result_path(Path(folder), cell).is_file():
+            write_table(rows_by_cell[cell.key].drop(columns="cell"), result_path(Path(folder), cell))
+
+
+def read_finished_cells(grid: Grid, folder: str | Path) -> pd.DataFrame:
+    """Read the tables of all finished cells in the order of the grid; one row per walk.
+
+    The column ``cell`` names the cell of a walk, and ``seconds`` is the time that one core took for all walks of it.
+    """
+    tables = []
+    for path in (result_path(Path(folder), cell) for cell in grid.cells()):
+        if path.is_file():
+            table = pd.read_parquet(path)
+            seconds = table.pop("seconds")
+            tables.append(table.assign(cell=path.stem, seconds=seconds))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cell", "seconds"])
 
 
 def result_path(folder: Path, cell: Cell) -> Path:
@@ -71,15 +75,16 @@ def walk_path(folder: Path, cell: Cell, spec: WalkSpec) -> Path:
     return folder / cell.key / f"{spec.algorithm}_eta{spec.eta:g}_{spec.parts}.safetensors"
 
 
-def finished_cells(grid: Grid, folder: Path) -> list[Cell]:
-    """List the cells that have a result."""
-    return [cell for cell in grid.cells() if result_path(folder, cell).is_file()]
-
-
 def is_finished(cell: Cell, folder: Path, keep_paths: bool) -> bool:
     """Return whether a cell has its result and, if ``keep_paths``, the points of all its walks."""
     paths = [walk_path(folder, cell, spec) for spec in cell.walks()] if keep_paths else []
     return all(path.is_file() for path in [result_path(folder, cell), *paths])
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a Parquet file atomically, and its folder if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(lambda file: table.to_parquet(file, index=False), path)
 
 
 def write_atomically(save: Callable[[str], None], path: Path) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from helpers.sweep.cells import measure_walks, walk_cell
 from helpers.sweep.grid import Cell, Grid, Subject
 from helpers.sweep.inputs import compute_fingerprint
 from helpers.sweep.results import (
-    finished_cells,
     is_finished,
     load_results,
+    read_finished_cells,
     result_path,
     walk_path,
     write_atomically,
+    write_table,
 )
 
 WORKER_ENVIRONMENT = {  # one thread, and an allocator that keeps its memory instead of asking again at each step
@@ -103,16 +104,14 @@ def run_sweep(
 
 def _check_fingerprints(grid: Grid, folder: Path) -> None:
     """Raise a ValueError if finished cells were made with weights or inputs that have changed since."""
-    stored: dict[Subject, set[str]] = {}
-    for cell in finished_cells(grid, folder):
-        table = pd.read_parquet(result_path(folder, cell))
-        stored.setdefault(cell.subject, set()).update(map(str, table.get("fingerprint", ["none"])))
-    for subject, fingerprints in stored.items():
+    subjects = {cell.key: cell.subject for cell in grid.cells()}
+    stored = read_finished_cells(grid, folder).reindex(columns=["cell", "fingerprint"]).astype(object).fillna("none")
+    for subject, fingerprints in stored["fingerprint"].groupby(stored["cell"].map(subjects), sort=False):
         current = compute_fingerprint(subject, grid.inputs)
-        if fingerprints != {current}:
+        if set(fingerprints) != {current}:
             raise ValueError(
                 f"folder={str(folder)!r}: its cells of {subject.key} have the fingerprint "
-                f"{', '.join(sorted(fingerprints))}, but the model and inputs now have {current}; "
+                f"{', '.join(sorted(set(fingerprints)))}, but the model and inputs now have {current}; "
                 "use another folder (and table), or delete those cells"
             )
 
@@ -122,29 +121,31 @@ def _connect(client: Client | str | None, workers: int | None) -> Iterator[Clien
     """Use a client, connect to a scheduler, or start processes on this machine; close what was opened here."""
     if isinstance(client, Client):
         yield client
-    elif client is not None:
-        with Client(client, set_as_default=False) as connected:
-            yield connected
-    else:
-        options: dict[str, Any] = {
-            "n_workers": workers or os.cpu_count() or 1,
-            "threads_per_worker": 1,
-            "memory_limit": 0,  # none
-            "dashboard_address": "127.0.0.1:0",  # any free port
-            "silence_logs": logging.ERROR,  # Dask warns when it has to kill a worker that ends slowly
-        }
-        with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as connected:
-            yield connected
+        return
+    options: dict[str, Any] = {
+        "n_workers": workers or os.cpu_count() or 1,
+        "threads_per_worker": 1,
+        "memory_limit": 0,  # none
+        "dashboard_address": "127.0.0.1:0",  # any free port
+        "silence_logs": logging.ERROR,  # Dask warns when it has to kill a worker that ends slowly
+    }
+    cluster = nullcontext(client) if client else LocalCluster(**options)
+    with cluster as scheduler, Client(scheduler, set_as_default=False) as connected:
+        yield connected
 
 
 def _run_cells(
     measure: Callable[[Cell], pd.DataFrame], pending: Sequence[Cell], client: Client, folder: Path, total: int
 ) -> dict[str, str]:
     """Run cells on the workers of a client and write their results; return the reasons of those that failed."""
+    try:
+        client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
+    except TimeoutError as error:
+        message = f"client: no worker has started within {WORKER_TIMEOUT} seconds; start some with `dask worker`"
+        raise TimeoutError(message) from error
+    _check_threads(client)
     failed: dict[str, str] = {}
     reported: set[Subject] = set()
-    _wait_for_workers(client)
-    _check_threads(client)
     cells = {client.submit(measure, cell, pure=False): cell for cell in pending}
     try:
         completed = as_completed(cells, loop=client.loop)
@@ -152,7 +153,7 @@ def _run_cells(
             cell, result = cells.pop(future), _fetch_result(future)
             _check_threads(client)  # a worker may join at any time
             if isinstance(result, pd.DataFrame):
-                write_atomically(partial(result.to_parquet, index=False), result_path(folder, cell))
+                write_table(result, result_path(folder, cell))
                 continue
             failed[cell.key] = repr(result)
             if cell.subject not in reported:
@@ -163,15 +164,6 @@ def _run_cells(
             with suppress(OSError):  # an error is on its way already
                 client.cancel(list(cells))  # those that are left after an error
     return failed
-
-
-def _wait_for_workers(client: Client) -> None:
-    """Wait until a client has a worker."""
-    try:
-        client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
-    except TimeoutError as error:
-        message = f"client: no worker has started within {WORKER_TIMEOUT} seconds; start some with `dask worker`"
-        raise TimeoutError(message) from error
 
 
 def _check_threads(client: Client) -> None:
@@ -185,11 +177,8 @@ def _check_threads(client: Client) -> None:
 
 
 def _fetch_result(future: Future) -> pd.DataFrame | Exception:
-    """Fetch the table of a cell, or the error with which it failed."""
-    if future.status == "error":
-        return future.exception()
     try:
-        return future.result()
+        return future.exception() if future.status == "error" else future.result()
     except (CancelledError, OSError) as error:
         raise OSError(CONNECTION_LOST) from error
 
