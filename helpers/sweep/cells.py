@@ -156,10 +156,6 @@ def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[s
 
 @torch.no_grad()
 def predict_decoded(adapter: Adapter, f: PartsMap, points: Tensor) -> Tensor:
-    """Decode walked points (N, parts, d_model) to raw inputs and run the model on those.
-
-    Returns:
-        Log-probabilities (N, k), float64.
-    """
+    """Run the model on what walked points (N, parts, d_model) decode to; return log-probabilities (N, k), float64."""
     points = adapter.reencode(f.complete(points.to(f.point.device)))[:, list(f.parts)]
     return torch.cat([torch.func.vmap(f)(batch) for batch in points.split(DECODING_BATCH)]).cpu().double()

@@ -163,7 +163,7 @@ class ParameterBrowser(widgets.VBox):
         return space.top_tokens(parameter, BAR_COUNT)
 
     def _score_control(self, shapes: tuple[torch.Size, ...], _: Reading) -> Tensor:
-        """Return the highest scores of a random vector, or of a head with random factors, divided by its norm."""
+        """Score a random vector, or a head with random factors, at the present reading; divide by its norm."""
         generator = torch.Generator().manual_seed(self._seed)
         factors = [torch.randn(shape, generator=generator) for shape in shapes]
         random = factors[0] if len(factors) == 1 else FactoredMatrix(*factors)
