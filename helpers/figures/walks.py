@@ -92,11 +92,8 @@ def draw_drift(
 ) -> Figure:
     """Draw the drift of each walk, the largest change of any output from its first value, over the distance travelled.
 
-    Args:
-        paths: name -> walk; the names choose the colours, see ``style_walks``.
-        unit: the unit of the outputs.
-        tolerance: a drift at which to draw a dotted line.
-        ax: where to draw; a new figure if None.
+    The names of the walks choose their colours, see ``style_walks``. The unit is that of the outputs; a dotted line
+    marks the tolerance. Without axes to draw into, a new figure is made.
     """
     fig, ax = get_axes(ax, (4.8, 3.0))
     for name, style in style_walks(paths).items():

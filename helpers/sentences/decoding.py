@@ -82,11 +82,8 @@ def _mark_changes(tokens: list[str], original_tokens: list[str]) -> str:
 def decode_by_embedding(adapter: BertAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
     """Decode a walk by the nearest embedding at each position.
 
-    Args:
-        adapter: the model.
-        f: its map at the point of a text, on which the walk was made.
-        path: the walk.
-        count: number of points to decode, evenly spaced along the walk.
+    The walk was made on the map f, which was taken at the point of a text. The ``count`` points that are decoded are
+    evenly spaced along the walk.
 
     Raises:
         ValueError: the map was not taken at the point of a text, or the walk was made on another map.
