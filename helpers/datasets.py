@@ -48,12 +48,10 @@ class DatasetNotFoundError(RuntimeError):
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images with their labels.
+    """Images with their labels, (N,) int64.
 
-    Attributes:
-        images: (N, H, W) grey, where 0 is background and 1 is full ink, or (N, 3, H, W) red, green and blue in
-            [0, 1]; float32.
-        labels: (N,), int64.
+    The images are (N, H, W) grey, where 0 is background and 1 is full ink, or (N, 3, H, W) red, green and blue in
+    [0, 1]; float32.
     """
 
     images: np.ndarray
@@ -68,11 +66,7 @@ class LabelledImages:
 
 
 def read_table(name: str, split: str) -> pd.DataFrame:
-    """Read one split of a public data set as a table.
-
-    Args:
-        name: one of ``HUB_FILES``, such as "mnist" or "imdb".
-        split: "train", "test" or another name that the hub uses.
+    """Read one split ("train", "test" or another name that the hub uses) of one of ``HUB_FILES`` as a table.
 
     Raises:
         ValueError: the name is unknown.
@@ -99,9 +93,8 @@ def read_table(name: str, split: str) -> pd.DataFrame:
 def read_sentences(kind: str) -> pd.DataFrame:
     """Read the sentences that were written for this project.
 
-    Args:
-        kind: "review" (columns text and label, 1 positive or 0 negative) or "occupation" (columns text, with one
-            [MASK], and occupation).
+    Those of kind "review" have the columns text and label (1 positive, 0 negative), those of kind "occupation" the
+    columns text (with one [MASK]) and occupation.
 
     Raises:
         ValueError: the kind is unknown.
@@ -159,10 +152,8 @@ def _load_images(name: str, split: str, column: str) -> LabelledImages:
 def load_digits(split: str) -> LabelledImages:
     """Load scikit-learn's handwritten digits, scaled to 28 x 28 with MNIST's margin of 4 pixels.
 
-    They come with scikit-learn, so nothing is downloaded.
-
-    Args:
-        split: "train" (four fifths of each class, 1,433 images) or "test" (the other 364).
+    They come with scikit-learn, so nothing is downloaded. The split "train" has four fifths of each class (1,433
+    images), "test" has the other 364.
 
     Raises:
         ValueError: the split is unknown.

@@ -44,10 +44,7 @@ def jaccard(a: Items, b: Items, count: int) -> Float[Tensor, " n"]:
 def top_item_recall(states: Items, active: Int[Tensor, "n active k"], count: int) -> Float[Tensor, " n"]:
     """R_k: return the share of each state's top items that are top items of any parameter active in it.
 
-    Args:
-        states: top items of hidden states.
-        active: top items of the parameters that are active in each state.
-        count: number of items in the embedding space.
+    ``active`` holds the top items of each of these parameters; ``count`` is the size of the embedding space.
     """
     return _membership(active.flatten(1), count).gather(1, states).double().mean(1)
 
@@ -66,14 +63,9 @@ def keep_largest(scores: Float[Tensor, "n items"], k: int) -> Float[Tensor, "n i
 def compare_inner_products(vectors: Vectors, rows: Rows, inverse_rows: Rows, k: int) -> float:
     """Measure how well inner products survive projection to the items if k entries of each vector are kept.
 
-    Args:
-        vectors: X, hidden vectors.
-        rows: E transposed.
-        inverse_rows: E' transposed.
-        k: number of entries kept of each projected vector.
-
     Returns:
-        The cosine between X X^T and keep_k(X E) keep_k(X E')^T as long vectors; 1 is perfect.
+        The cosine between X X^T and keep_k(X E) keep_k(X E')^T as long vectors; 1 is perfect. X are the vectors, and
+        the rows are E and E' transposed.
 
     Source: arXiv 2209.02535, appendix on the choice of E'.
     """
@@ -96,12 +88,8 @@ def compare_partners(
 ) -> pd.DataFrame:
     """Compare the top items of partners: a neuron's key and value, or the two vectors of a subhead.
 
-    Args:
-        w: the model.
-        kinds: the kinds of the partners, as in ``helpers.weights.RELATED_KINDS``.
-        reading: as for ``top_tokens``.
-        k: number of top items of each vector, by absolute score.
-        seed: of the control, in which the partners of a layer are permuted.
+    The kinds of partners are those of ``helpers.weights.RELATED_KINDS``. Of each vector, the k items with the largest
+    absolute scores count. The control permutes the partners of a layer.
 
     Returns:
         One row per layer: mean Jaccard similarity of partners (value) and of permuted partners (control, mean of

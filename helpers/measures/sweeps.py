@@ -43,12 +43,8 @@ def tabulate_published(figures: dict[tuple[str, int], tuple[float, ...]]) -> pd.
 def tabulate_means(results: pd.DataFrame, column: str, by: Sequence[str] = BY) -> pd.DataFrame:
     """Average a measure over the walks of a sweep, with 95% bootstrap intervals.
 
-    The walks from one input are not independent. They are averaged first, and the bootstrap resamples inputs.
-
-    Args:
-        results: one row per walk.
-        column: the measure; NaNs are left out.
-        by: columns that define the groups.
+    The walks from one input are not independent. They are averaged first, and the bootstrap resamples inputs. NaNs
+    are left out.
 
     Returns:
         One row per group, in the order of ``results``: the columns of ``by``, then mean, low, high, and the number of

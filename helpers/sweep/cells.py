@@ -36,9 +36,7 @@ TRAVEL_ALLOWANCE = 1.5  # times the reference's travel, so that the number of st
 def choose_parts(f: PartsMap, parts: str) -> list[int]:
     """Choose the parts that may move: those with the largest norm in the pullback metric at the start.
 
-    Args:
-        f: the map of all candidate parts.
-        parts: "one", "q2" (the upper half) or "all".
+    ``parts`` is "one", "q2" (the upper half) or "all" of the parts of ``f``.
     """
     order = PullbackMetric.at(f, f.start).part_norms().argsort(descending=True).tolist()
     count = {"one": 1, "q2": (len(order) + 1) // 2, "all": len(order)}[parts]

@@ -27,12 +27,7 @@ def load_bundled_results() -> pd.DataFrame:
 
 
 def export_results(grid: Grid, folder: str | Path, path: Path) -> str:
-    """Write the results of all finished cells into one table.
-
-    Args:
-        grid: the cells that were to be measured.
-        folder: where the finished cells are.
-        path: of the table, as ``read_finished_cells`` returns it.
+    """Write the results of all cells that are finished in a folder into one table, with their names and seconds.
 
     Returns:
         A sentence that says how many cells were finished. Without any, no table is written.

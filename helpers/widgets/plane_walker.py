@@ -25,13 +25,11 @@ class PlaneWalker(StepControls):
     """Click a point of the plane and watch two walks grow from it, a naive one and a corrected one.
 
     Each step of the naive walk is a straight step along the kernel, as long as the corrected walk's step. A new start,
-    function or step length restarts both walks. The view draws the level curves of the first output; the one through
-    the start is dotted.
+    function or step length restarts both walks. The view draws the level curves of the first output from -span to
+    span; the one through the start is dotted.
 
     Args:
         functions: name -> map from a point (2,) to outputs (k,); a control chooses among them.
-        start: (x, y).
-        span: the plane is shown from -span to span.
         settings: of the corrected walk; the step length control sets longest_step.
         seed: of the first direction.
     """
