@@ -1,85 +1,154 @@
-"""A Jacobian that is kept from point to point and mended by what forward passes show."""
+"""A Broyden corrector: quasi-Newton corrections that bring a point of a slice back to the class."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-from helpers.geometry import to_float64
+from helpers.equivalence.level_set import LevelSet, Residual
+from helpers.equivalence.slices import Slice
+
+SLOWEST = 0.5  # ratio of two residuals above which a new Jacobian is taken
+MOST_CORRECTIONS = 7  # per Jacobian
 
 
-class SecantJacobian:
-    """The Jacobian of k outputs for a point of n coordinates, mended by Broyden's rank-one secant updates.
+class Refusal(StrEnum):
+    """Why a step is refused."""
 
-    The pseudo-inverse and the kernel come from the eigenvectors of the (k, k) Gram matrix in float64, so that one
-    decomposition costs k^2 n, whatever the walk's precision. On a device without float64 they are computed on the CPU.
+    CONTRACTION = "the corrections converge too slowly"
+    PREDICTION = "the predicted point is too far from the class for the step's length"
+    DISTANCE = "a point between the ends is too far from the class"
+    CURVE = "the curve between the ends does not hold its tolerance"
+    TURN = "the curve turns too far"
+    AWAY = "the step does not lead nearer to the target"
 
-    Source: Broyden, 1965 ("good" update).
 
-    Args:
-        rows: (k, *point.shape), of full precision where it was taken.
-        rank_tolerance: singular values up to this fraction of the largest count as zero.
+class StepRefusedError(Exception):
+    """A step is refused; ``refusal`` says why."""
+
+    def __init__(self, refusal: Refusal):
+        super().__init__(refusal)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A point that was brought back to the class.
+
+    Attributes:
+        measured: coordinates (r + 1,) of the last evaluation, within the tolerance.
+        improved: one correction further, without an evaluation.
+        first, last: the residuals before the first and after the last correction.
+        contraction: ratio of the first two residuals; 0 if no correction was needed.
     """
 
-    def __init__(self, rows: Tensor, rank_tolerance: float):
-        self._shape, self._dtype, self._device = rows.shape[1:], rows.dtype, rows.device
-        self._rows = to_float64(rows.flatten(1))
-        self._tolerance = rank_tolerance
-        self._left: Tensor | None = None
+    measured: Tensor
+    improved: Tensor
+    first: Residual
+    last: Residual
+    contraction: float
+
+
+class BroydenCorrector:
+    """Newton corrections with a Jacobian that Broyden's formula updates after every evaluation.
+
+    The Jacobian is kept in the r + 1 coordinates of a slice. In the full space it is ``rows``.
+
+    Args:
+        level_set: the residuals to remove.
+        slice_: where the corrections move.
+        rows: Jacobian (r, n) at the slice's base.
+        fresh: whether it is exact, so that another one would be no better.
+
+    Source: Broyden, 1965 ("good" update); Allgower and Georg, Numerical Continuation Methods, 1990, chapter 7.
+    """
+
+    def __init__(self, level_set: LevelSet, slice_: Slice, rows: Tensor, fresh: bool):
+        self._level_set, self._slice, self._rows = level_set, slice_, rows
+        self._jacobian = self._first = slice_.jacobian(rows, torch.zeros(slice_.dimension, dtype=torch.float64))
+        self.refreshed = fresh
+        self._accepted = (self._rows, self._jacobian, self._first)
+
+    @property
+    def rows(self) -> Tensor:
+        """The Jacobian in the full space, (r, n), with all updates."""
+        return self._rows + (self._jacobian - self._first).to(self._rows.device) @ self._slice.frame
 
     def update(self, move: Tensor, change: Tensor) -> None:
-        """Mend the rows so that a move that was made explains the change (k,) of the outputs that it made."""
-        move, change = to_float64(move.flatten()), to_float64(change)
+        """Update the Jacobian so that a move (r + 1,) explains the change (r,) of the residual."""
         square = move @ move
         if square > 0:
-            self._rows = torch.addr(self._rows, (change - self._rows @ move) / square, move)
-            self._left = None
+            self._jacobian = torch.addr(self._jacobian, (change - self._jacobian @ move) / square, move)
 
-    def solve_least_norm(self, change: Tensor, frozen: Tensor | None = None) -> Tensor:
-        """Find the shortest move (the point's shape) that changes the outputs by ``change`` (k,): J^+ dy.
+    def follow(self, tangent: Tensor) -> None:
+        """Update the Jacobian so that the curve's tangent is a null direction."""
+        self.update(tangent, tangent.new_zeros(len(self._jacobian)))
 
-        Where coordinates are frozen (boolean, the point's shape), the others alone make the change, and the frozen
-        ones tell where they would be pushed.
+    def refresh(self, z: Tensor) -> None:
+        """Replace the Jacobian by the exact one at coordinates z."""
+        self._rows = self._level_set.rows(self._slice.point(z))
+        self._jacobian = self._first = self._slice.jacobian(self._rows, z)
+        self.refreshed = True
+
+    def keep(self) -> None:
+        """Keep the updates of an accepted step."""
+        self._accepted, self.refreshed = (self._rows, self._jacobian, self._first), False
+
+    def restore(self) -> None:
+        """Undo the updates of a refused step."""
+        self._rows, self._jacobian, self._first = self._accepted
+
+    def move(self, axis: Tensor, residual: Residual) -> Tensor:
+        """Return the move (r + 1,) across an axis that removes a residual, to first order."""
+        system = torch.cat([self._jacobian, axis[None]])
+        right = torch.cat([-residual.values, axis.new_zeros(1)])
+        if system.shape[0] == system.shape[1]:
+            solution, singular = torch.linalg.solve_ex(system, right)
+            if not singular and bool(torch.isfinite(solution).all()):
+                return solution
+        return torch.linalg.lstsq(system, right[:, None], driver="gelsd").solution[:, 0]
+
+    def evaluate(self, z: Tensor) -> Residual:
+        """Evaluate the residual at coordinates z."""
+        return self._level_set.residual(self._slice.point(z))
+
+    def correct(self, start: Tensor, axis: Tensor, tolerance: float, longest: float) -> Correction:
+        """Bring a point back to the class, moving across an axis; take a new Jacobian once if convergence is slow.
+
+        Args:
+            start: coordinates of a predicted point.
+            axis: unit vector (r + 1,) across which the corrections move.
+            tolerance: largest residual of any output.
+            longest: longest sensible correction in all.
+
+        Raises:
+            StepRefusedError: the corrections converge too slowly or lead too far.
         """
-        return self._narrow(self._rows.T @ self._multipliers(to_float64(change), frozen))
+        z, first, contraction, count = start, self.evaluate(start), 0.0, 0
+        residual, may_refresh = first, not self.refreshed
+        move = self.move(axis, residual)
+        while residual.error > tolerance:
+            if float((z + move - start).norm()) > longest:
+                raise StepRefusedError(Refusal.PREDICTION)
+            z, before, count = z + move, residual, count + 1
+            residual = self.evaluate(z)
+            self.update(move, residual.values - before.values)
+            ratio = _ratio(residual, before)
+            contraction = ratio if count == 1 and residual is not first else contraction
+            if residual.error > tolerance and (ratio > SLOWEST or count == MOST_CORRECTIONS):
+                if not may_refresh:
+                    raise StepRefusedError(Refusal.CONTRACTION)
+                self.refresh(z)
+                may_refresh, count = False, 1
+            move = self.move(axis, residual)
+        if float((z + move - start).norm()) > longest:
+            raise StepRefusedError(Refusal.PREDICTION)
+        return Correction(z, z + move, first, residual, contraction)
 
-    def project_to_kernel(self, move: Tensor, frozen: Tensor | None = None) -> Tensor:
-        """Take from a move what the outputs see of it, to first order; ``frozen`` as in ``solve_least_norm``."""
-        flat = to_float64(move.flatten())
-        kept = 1.0 if frozen is None else ~frozen.flatten().to(flat.device)
-        for _ in range(2):  # twice, against round-off
-            flat = flat - self._rows.T @ self._multipliers(self._rows @ (flat * kept), frozen)
-        return self._narrow(flat)
 
-    @property
-    def rank(self) -> int:
-        """Number of singular values that are not zero."""
-        self._decompose()
-        return len(self._squares)
-
-    @property
-    def nullity(self) -> int:
-        """Dimension of the kernel."""
-        return self._rows.shape[1] - self.rank
-
-    def _multipliers(self, change: Tensor, frozen: Tensor | None) -> Tensor:
-        """Solve A A^T m = change, (k,), in the coordinates that are not frozen."""
-        if frozen is None or not frozen.any():
-            self._decompose()
-            left, squares = self._left, self._squares
-        else:
-            left, squares = self._eigenpairs(self._rows * ~frozen.flatten().to(self._rows.device))
-        return left @ ((left.T @ change) / squares)
-
-    def _decompose(self) -> None:
-        if self._left is None:
-            self._left, self._squares = self._eigenpairs(self._rows)
-
-    def _eigenpairs(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the left singular vectors and the squared singular values above the tolerance."""
-        squares, left = torch.linalg.eigh(rows @ rows.T)
-        kept = (squares > 0) & (squares > self._tolerance**2 * squares[-1])
-        return left[:, kept], squares[kept]
-
-    def _narrow(self, flat: Tensor) -> Tensor:
-        return flat.reshape(self._shape).to(device=self._device, dtype=self._dtype)
+def _ratio(residual: Residual, before: Residual) -> float:
+    size = float(before.values.norm())
+    return float(residual.values.norm()) / size if size else float("inf")

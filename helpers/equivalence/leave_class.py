@@ -16,14 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.equivalence.broyden import SecantJacobian
+from helpers.equivalence.active_set import feasible_move
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
-from helpers.equivalence.walk_class import feasible_move
 from helpers.equivalence.walk_state import Step, WalkState, collect_path
-from helpers.geometry import RANK_TOLERANCE, Box
+from helpers.geometry import Box, to_float64
 from helpers.geometry.differentiation import SmoothMap
 
 FLAT_STEPS = 20  # random steps in a row from points where no output changes, after which the map counts as flat
@@ -108,11 +107,17 @@ def shortest_exit(
             continue
         gap = (outputs[leader] - outputs[other]).reshape(1)
         gap = gap + 1.05 * margin + 1e-5 * (1 + gap.abs())  # Newton may come from below
-        jacobian = SecantJacobian((rows[other] - rows[leader])[None], RANK_TOLERANCE)
-        move = feasible_move(bounds, point, partial(jacobian.solve_least_norm, gap))
-        if jacobian.rank and move.norm() > 0 and (best is None or move.norm() < best.norm()):
-            best = move
+        gradient = to_float64((rows[other] - rows[leader]).flatten())
+        move, _ = feasible_move(bounds, point, partial(_shortest_move, gradient, float(gap)))
+        if move.norm() > 0 and (best is None or move.norm() < best.norm()):
+            best = move.reshape(point.shape).to(point)
     return best
+
+
+def _shortest_move(gradient: Tensor, gap: float, frozen: Tensor) -> Tensor:
+    """Return the shortest move that closes a gap to first order without the frozen coordinates; zero if none does."""
+    square = (gradient * ~frozen).square().sum()
+    return gradient * (gap / square) if square > 0 else torch.zeros_like(gradient)
 
 
 def _is_index(outputs: Tensor, index: int) -> Tensor:

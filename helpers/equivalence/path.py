@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from helpers.equivalence.curve import Curve
 from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import Euclidean, FisherRao, check_log_probabilities, drift, to_float64, total_variation
 
@@ -37,6 +38,9 @@ class ExplorationPath:
         stopped_because: why it ended.
         forward_passes: evaluations of the map.
         backward_passes: one per differentiated output.
+        curve: the curve of a corrected walk; None for walks that are lists of points.
+        curve_drift: the largest change of any output that the walk measured on the curve of each step, between its
+            ends; the walk measures it at the middle of each interval between control points. None without a curve.
     """
 
     points: Float[Tensor, "T+1 *point"]
@@ -48,10 +52,24 @@ class ExplorationPath:
     stopped_because: str
     forward_passes: int
     backward_passes: int
+    curve: Curve | None = None
+    curve_drift: Float[Tensor, " T"] | None = None
 
     def __len__(self) -> int:
         """Count the steps, T."""
         return len(self.step_sizes)
+
+    def at(self, s: float | Float[Tensor, " q"]) -> Float[Tensor, "*point"] | Float[Tensor, "q *point"]:
+        """Return the point of the curve at an arc length between 0 and ``travel``, or the points at many.
+
+        Raises:
+            ValueError: the walk is a list of points without a curve, or an arc length lies outside of the curve.
+        """
+        if self.curve is None:
+            raise ValueError(f"path: {self.algorithm} makes points and no curve; walk_class makes a curve")
+        if float(torch.as_tensor(s, dtype=torch.float64).max()) > self.travel * (1 + 1e-9):
+            raise ValueError(f"s={s}: must lie between 0 and the travel, {self.travel:.6g}")
+        return self.curve.at(s)
 
     @property
     def drift(self) -> Float[Tensor, " T+1"]:
@@ -114,6 +132,7 @@ class ExplorationPath:
             points=self.points[: steps + 1],
             outputs=self.outputs[: steps + 1],
             step_sizes=self.step_sizes[:steps],
+            curve_drift=None if self.curve_drift is None else self.curve_drift[:steps],
             stopped_because=self.stopped_because if steps == len(self) else f"cut at travel {travel:.3g}",
         )
 
@@ -128,12 +147,14 @@ class ExplorationPath:
         return f"<table>{rows}</table>"
 
     def _summary(self) -> list[tuple[str, str]]:
+        curve = [] if self.curve_drift is None or not len(self.curve_drift) else [float(self.curve_drift.max())]
         prediction = ("predicted class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last")
         return [
             ("algorithm", self.algorithm),
             ("steps", str(len(self))),
             ("travel", f"{self.travel:.3g} ({self.relative_travel:.2g} times the norm of the start)"),
             ("largest drift", f"{float(self.drift.max()):.2g}"),
+            *(("largest drift of the curve", f"{value:.2g}") for value in curve),
             *([("pullback length", f"{self.pullback_length:.3g}")] if self.algorithm == "leave_class" else []),
             *([prediction] if self.outputs.shape[1] > 1 else []),
             ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),
@@ -154,6 +175,8 @@ class ExplorationPath:
         settings = {**asdict(self.settings), "output_metric": type(self.settings.output_metric).__name__}
         metadata = {"settings": settings, **{name: getattr(self, name) for name in METADATA}}
         tensors = {name: getattr(self, name).contiguous() for name in TENSORS}
+        if self.curve is not None and self.curve_drift is not None:
+            tensors |= {"curve_drift": self.curve_drift} | self.curve.to_tensors()
         try:
             save_file(tensors, path, metadata={"walk": json.dumps(metadata)})
         except (SafetensorError, OSError) as error:
@@ -186,7 +209,11 @@ class ExplorationPath:
         """Build a path from what a file holds; any error means that the file is damaged."""
         fields = metadata.pop("settings")
         settings = WalkSettings(**{**fields, "output_metric": METRICS[fields["output_metric"]]})
+        curve_tensors = {name: tensors.pop(name) for name in list(tensors) if name.startswith("curve_")}
         path = cls(**tensors, **metadata, settings=settings)
+        if curve_tensors:
+            curve = Curve.from_tensors(curve_tensors, path.points.shape[1:])
+            path = replace(path, curve=curve, curve_drift=curve_tensors["curve_drift"])
         count = len(path.step_sizes) + 1
         if path.step_sizes.ndim != 1 or len(path.points) != count or path.outputs.shape[:1] != (count,):
             raise ValueError("the numbers of points, outputs and steps do not fit each other")

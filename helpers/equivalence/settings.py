@@ -15,26 +15,26 @@ class WalkSettings:
     """How to walk; each algorithm reads the fields that concern it.
 
     Attributes:
-        tolerance: (walk_class) largest change of any output from its first value, in the outputs' own
-            unit; nats for log-probabilities.
+        tolerance: (walk_class) largest change of any output since the start at the points of the walk, in the unit of
+            the outputs; nats for log-probabilities.
+        curve_tolerance: (walk_class) the same between the points, on the whole curve.
         eta: (simec, simexp) the paper's step multiplier.
-        persistence: (walk_class) 1 carries the last direction along, 0 draws a new one at each step.
-        longest_step: (walk_class) longest null step before its corrections, as a fraction of the first point's norm.
-        exit_step: (leave_class) the same, shorter, so that the way out is drawn finely.
-        corrections: (walk_class) corrections tried before the step is halved.
+        persistence: (walk_class) 1 keeps the last direction, 0 draws a new one at each step.
+        longest_step: (walk_class) longest step before its corrections, as a fraction of the norm of the start.
+        exit_step: (leave_class) the same; shorter, so that the way out has many points.
         margin: (leave_class) by how much the new class must lead, in the outputs' unit.
-        max_steps: (walk_class, leave_class) steps after which the walk ends in any case.
-        output_metric: (simec, simexp) the metric on the outputs that is pulled back; on every path, the one in
-            which its pullback length is measured.
+        max_steps: (walk_class, leave_class) number of steps after which the walk ends in any case.
+        output_metric: (simec, simexp) the metric of the outputs that is pulled back; for every path, the metric of its
+            pullback length.
         rank_tolerance: singular values up to this fraction of the largest count as zero.
     """
 
     tolerance: float = 1e-4
+    curve_tolerance: float = 1e-3
     eta: float = 1.0
     persistence: float = 1.0
     longest_step: float = 0.5
     exit_step: float = 0.01
-    corrections: int = 12
     margin: float = 0.1
     max_steps: int = 10_000
     output_metric: OutputMetric = Euclidean()  # noqa: RUF009, it is frozen
@@ -44,17 +44,16 @@ class WalkSettings:
         """Refuse values that make no walk."""
         for name in (
             "tolerance",
+            "curve_tolerance",
             "eta",
             "longest_step",
             "exit_step",
-            "corrections",
             "max_steps",
             "rank_tolerance",
         ):
             check_positive(name, getattr(self, name))
-        for name in ("corrections", "max_steps"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name}={getattr(self, name)}: must be a whole number")
+        if not isinstance(self.max_steps, int):
+            raise ValueError(f"max_steps={self.max_steps}: must be a whole number")
         if self.rank_tolerance >= 1:
             raise ValueError(f"rank_tolerance={self.rank_tolerance}: must be below 1")
         if not 0 <= self.persistence <= 1:

@@ -1,264 +1,236 @@
-"""Our walk inside an equivalence class: null steps, each corrected until the output is back.
+"""A walk whose whole curve stays in one equivalence class: predictor-corrector continuation.
 
-A null step leaves the class by a distance that grows with the square of its length. Corrections
-x <- x + J^+ (f(x_0) - f(x)), the shortest moves that undo the change to first order, bring it back; a point is
-accepted only when every output is within the tolerance of its first value.
+The class is cut with an affine slice through the present point: a null direction and the Jacobian's row space. The cut
+is a single curve, which is followed by the classical method. A polynomial through the last control points predicts
+the next point, a Broyden corrector brings it back, and a controller adapts the step's length. A step is accepted only
+if the curve between its ends holds its tolerance and the class is near it. A new Jacobian, and with it a new slice, is
+taken where the corrections become slow or the curve has turned.
 
-A Jacobian of k outputs costs as much as 2 k forward passes and a step needs far less than a new one: the last one is
-kept, every forward pass mends it (``SecantJacobian``), and it is taken anew, where the walk stands, only when the
-corrections would otherwise take more forward passes than that. The length of a step climbs towards the most travel
-for a pass.
+Source: Allgower and Georg, Numerical Continuation Methods, 1990, chapters 6 and 7; the slices are ours.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from helpers.equivalence.broyden import SecantJacobian
+from helpers.equivalence.broyden import BroydenCorrector, Correction, Refusal, StepRefusedError
+from helpers.equivalence.curve import Piece
+from helpers.equivalence.curve_check import CurveCheck
+from helpers.equivalence.directions import Approach, Direction, Place, Wandering, flat
 from helpers.equivalence.end_reasons import EndReason
+from helpers.equivalence.interpolation import ControlPoints
+from helpers.equivalence.level_set import LevelSet, NotFiniteError
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
-from helpers.equivalence.simec import random_like
+from helpers.equivalence.slices import Slice, project_to_kernel
+from helpers.equivalence.step_control import StepController
 from helpers.equivalence.walk_state import Step, WalkState, collect_path
-from helpers.geometry import Box, check_finite
-from helpers.geometry.differentiation import SmoothMap
+from helpers.geometry import Box, SmoothMap, check_finite
 
-NOT_HELD = "the tolerance cannot be held"
-SMALLEST_STEP = 1e-5  # fraction of the longest step under which a step counts as refused
-STILL = 1e-3  # fraction of the wanted move's length under which what is left of it counts as nothing
-NEARER = 1e-3  # share of the distance that the class, taken as flat, must still promise for a walk to go on
-FRESH = 4  # random directions tried where the last one leads nowhere
-MOVED = 0.1  # fraction of its length that a step has to come after its corrections
-STRAIGHT = 0.35  # fraction of the approach that a step promises which it has to keep
-PATIENCE = 1.3  # forward passes still to come, for each output, above which a new Jacobian is cheaper
-CLIMB = 1.3  # factor between the lengths of one step and the next
-EXCHANGES = 20  # times that walls are taken into account and released before they are only taken
+FIRST_STEP = 0.05  # fraction of the first point's norm
+LARGEST_TURN = 0.7  # radians per step
+SLICE_TURN = 1.0  # radians between a slice's null direction and its curve, above which a new slice is taken
+SLOW = 0.35  # contraction of a step above which a new Jacobian is taken after it
+AT_BOUND = 1e-6  # fraction of the longest step; bounds nearer than this are reached
+STOPPED = 0.03  # share of the direction's squared length that bounds may stop within a step
+BACK = 0.99  # cosine between a new slice's direction and the reversed tangent above which the walk would turn back
+PREDICTION = 0.3  # largest correction of a predicted point, as a fraction of the step's length
 
 
-def feasible_move(bounds: Box | None, point: Tensor, solve: Callable[[Tensor | None], Tensor]) -> Tensor:
-    """Solve for a move that pushes through no wall: coordinates that would are frozen, the others solve again.
-
-    A coordinate is released when the solution no longer pushes it outwards, as in active-set methods.
-
-    Args:
-        bounds: the box, if any.
-        point: inside the box.
-        solve: boolean mask of the frozen coordinates, None for none -> move, and where the frozen would be pushed.
-    """
-    move = solve(None)
-    if bounds is None:
-        return move
-    frozen = torch.zeros_like(point, dtype=torch.bool)
-    for made in itertools.count():
-        blocked = bounds.blocks(point, move)
-        if made >= EXCHANGES:
-            blocked |= frozen
-        if torch.equal(blocked, frozen):
-            return move * ~frozen
-        frozen, move = blocked, solve(blocked)
-
-
-def null_move(jacobian: SecantJacobian, bounds: Box | None, point: Tensor, wanted: Tensor) -> Tensor:
-    """Find what of a wanted move neither changes the output, to first order, nor leaves the box."""
-    return feasible_move(bounds, point, lambda frozen: jacobian.project_to_kernel(wanted, frozen))
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Where to step next, or why nowhere.
-
-    Attributes:
-        direction: of unit length, null at the present point; None when there is none.
-        limit: longest sensible step.
-        accept: says whether an arrival will do.
-        refusal: why there is no direction, or, if every arrival was refused, why the walk ends.
-    """
-
-    direction: Tensor | None
-    limit: float = math.inf
-    accept: Callable[[Tensor], bool] = lambda _: True
-    refusal: str = ""
-
-
-Propose = Callable[[SecantJacobian, Tensor], Proposal]  # Jacobian at the present point, the point -> proposal
-
-
-def wander(start: Tensor, bounds: Box | None, persistence: float, generator: torch.Generator) -> Propose:
-    """Keep the last step's direction as far as persistence says; take a fresh one when walls have used it up."""
-    here, heading, last = start, torch.zeros_like(start), torch.zeros_like(start)
-
-    def propose(jacobian: SecantJacobian, point: Tensor) -> Proposal:
-        nonlocal here, heading, last
-        if point is not here:  # the last proposal was taken
-            here, heading = point, last
-        for wanted in _wishes(heading, persistence, generator, both_ways=bounds is not None):
-            move = null_move(jacobian, bounds, point, wanted)
-            if move.norm() > STILL * wanted.norm():
-                last = move / move.norm()
-                return Proposal(last)
-        spent = "no null direction was found inside the box" if jacobian.nullity else "the kernel is trivial"
-        return Proposal(None, refusal=spent)
-
-    return propose
-
-
-def _wishes(heading: Tensor, persistence: float, generator: torch.Generator, both_ways: bool) -> Iterator[Tensor]:
-    """Yield directions to try, drawn as they are asked for: the heading first; their opposites too where walls are."""
-    for made in range(1 + FRESH):
-        wish = random_like(heading, generator) if made else _mixed(heading, persistence, generator)
-        yield wish
-        if both_ways:
-            yield -wish
-
-
-def approach(start: Tensor, target: Tensor, bounds: Box | None) -> Propose:
-    """Take what the kernel and the box leave of the straight line to the target, and only come nearer."""
-    whole, nothing_nearer = (target - start).norm(), "no nearer point of the class lies ahead"
-
-    def propose(jacobian: SecantJacobian, point: Tensor) -> Proposal:
-        distance = (target - point).norm()
-        if distance <= STILL * whole:
-            return Proposal(None, refusal="target reached")
-        move = null_move(jacobian, bounds, point, target - point)
-        length = float(move.norm())
-        if 1 - math.sqrt(max(0.0, 1 - (length / float(distance)) ** 2)) <= NEARER:
-            return Proposal(None, refusal=nothing_nearer)
-
-        def comes_nearer(arrival: Tensor) -> bool:
-            gained, straight = distance - (target - arrival).norm(), length / distance
-            return bool(gained > STRAIGHT * straight * (arrival - point).norm())
-
-        return Proposal(move / length, length, comes_nearer, nothing_nearer)
-
-    return propose
-
-
-class _Stepper:
-    """Makes corrected null steps from a state's end; keeps the Jacobian and learns how long a step may be."""
+class _ClassWalk:
+    """Makes the steps of a walk, one at a time."""
 
     def __init__(
-        self, state: WalkState, settings: WalkSettings, wanted: Tensor | None, propose: Propose, travel: float
+        self, state: WalkState, level_set: LevelSet, direction: Direction, settings: WalkSettings, scale: float
     ):
-        self.state, self.settings, self.propose = state, settings, propose
-        self.wanted = state.outputs if wanted is None else wanted
-        self.longest = settings.longest_step * state.scale
-        self.crumb = 0.01 * min(self.longest, travel)  # no shorter step is made on purpose
-        self.reach, self.sign, self.gain = self.longest, -1, 0.0
-        self.jacobian: SecantJacobian | None = None
-        self.exact = False  # whether the Jacobian was taken where the walk stands and not touched since
+        self._state, self._level_set, self._direction, self._settings = state, level_set, direction, settings
+        longest = settings.longest_step * scale
+        self._control = StepController(min(FIRST_STEP * scale, longest), longest)
+        self._here = state.point  # on the curve; the state's point is the last evaluation, within the tolerance of it
+        self._rows: Tensor | None = None
+        self._tangent: Tensor | None = None  # of unit length, (n,)
+        self._axis: Tensor | None = None  # the tangent in the slice, (r + 1,); None where a slice has to be chosen
+        self._length = 0.0  # of the step that was tried last
+        self._fresh = False  # whether the Jacobian was taken at the present point
 
     def step(self, left: float) -> Step:
-        """Step as proposed, halving until the corrections hold and the arrival will do; stop if none does.
+        """Make a step that holds both tolerances, halving its length until one does; stop if none does.
 
         Args:
             left: travel that is left to make.
         """
-        spent, shorter, doubtful = self.state.f.cost, 1.0, self.jacobian is None
-        refusal = NOT_HELD
-        while True:
-            if doubtful and not self.exact and not self._take(self.state.point):
-                return self.state.stop(EndReason.NOT_DIFFERENTIABLE)
-            proposal = self.propose(self.jacobian, self.state.point)
-            if proposal.direction is None:
-                if not self.exact and self._take(self.state.point):  # a mended Jacobian may be wrong about it
-                    proposal = self.propose(self.jacobian, self.state.point)
-                if proposal.direction is None:
-                    return self.state.stop(proposal.refusal)
-            steps_left = min(1e6, max(1.0, left / self.reach))
-            even = min(
-                1.02 * self.reach, 1.02 * left / math.ceil(steps_left)
-            )  # equal steps to the end, no crumb after them
-            length = shorter * min(max(even, self.crumb), proposal.limit)
-            if length < SMALLEST_STEP * min(self.longest, proposal.limit):
-                return self.state.stop(refusal)
-            arrival, outputs, refusal = self._correct(self.state.point + length * proposal.direction, length)
-            if not refusal and not float((arrival - self.state.point).norm()) > MOVED * length:
-                refusal = NOT_HELD  # the corrections led back to where the step began
-            if not refusal and proposal.accept(arrival):
-                self._learn(length, spent, shorter < 1)
-                return self.state.advance(arrival, outputs)
-            shorter /= 2
-            doubtful = not refusal or shorter < 0.5  # the mended Jacobian may be to blame
-            refusal = refusal or proposal.refusal
-
-    def _take(self, point: Tensor) -> bool:
-        """Take the Jacobian anew; False, and the old one kept, where it is not finite."""
-        rows = self.state.f.jacobian(self.state.f.linearize(point))
-        if not torch.isfinite(rows).all():
-            return False
-        self.jacobian = SecantJacobian(rows, self.settings.rank_tolerance)
-        self.exact = point is self.state.point
-        return True
-
-    def _correct(self, start: Tensor, longest: float) -> tuple[Tensor, Tensor, str]:
-        """Bring a point back to the class.
-
-        Args:
-            start: a point near the class.
-            longest: longest sensible correction.
-
-        Returns:
-            Where the corrections ended, the outputs there, and why they failed, empty if they did not.
-        """
-        state, settings = self.state, self.settings
-        point = state.clamp(start)
-        before, said, last, taken = state.point, state.outputs, 0.0, False
-        for _ in range(settings.corrections + 1):
-            outputs = state.f(point)
-            residual = self.wanted - outputs
-            error, size = float(residual.abs().max()), float(residual.norm())
-            if not math.isfinite(error):
-                return point, outputs, EndReason.NOT_FINITE
-            self.jacobian.update(point - before, outputs - said)
-            self.exact, before, said = False, point, outputs
-            if error <= settings.tolerance:
-                return point, outputs, ""
-            if last and _passes_left(size, last, settings.tolerance) > PATIENCE * len(outputs) + 2:
-                if taken or not self._take(point):
+        reason = EndReason.NOT_HELD
+        while not self._control.exhausted:
+            try:
+                end_reason = self._enter_slice() if self._axis is None else None
+                if self._axis is None:
+                    return self._state.stop(end_reason or EndReason.NO_DIRECTION)
+                return self._try_step(self._axis, left)
+            except StepRefusedError as refused:
+                reason = self._after_refusal(refused.refusal)
+            except NotFiniteError as error:
+                reason = error.reason
+                if self._axis is None:
                     break
-                taken, last = True, 0.0
-            else:
-                last = size
-            move = feasible_move(state.bounds, point, partial(self.jacobian.solve_least_norm, residual))
-            if not float(move.norm()) <= longest:
-                break
-            point = state.clamp(point + move)
-        return point, outputs, NOT_HELD
+                self._control.refuse(self._length)
+                self._corrector.restore()
+        return self._state.stop(self._at_bounds(reason))
 
-    def _learn(self, length: float, spent: int, refused: bool) -> None:
-        """Let the length of the next step climb towards the most travel for a pass."""
-        gain = length / (self.state.f.cost - spent)
-        if refused:
-            self.sign, self.reach = -1, length
-        elif length < 0.5 * self.reach:
-            return
-        elif gain < self.gain:
-            self.sign = -self.sign
-        self.gain = gain
-        self.reach = min(self.longest, self.reach * CLIMB**self.sign)
+    def _at_bounds(self, reason: EndReason) -> EndReason:
+        """Name the box as the reason if a walk that cannot go on is at its bounds."""
+        bounds = self._state.bounds
+        if reason != EndReason.NOT_HELD or bounds is None or self._tangent is None:
+            return reason
+        ahead = flat(self._here) + 10 * AT_BOUND * self._control.longest * self._tangent
+        inside = bounds.contains(ahead.reshape(self._here.shape).to(self._here))
+        return reason if inside else EndReason.CLASS_LEAVES_BOX
 
+    # -- slices
 
-def _passes_left(size: float, last: float, tolerance: float) -> float:
-    """Estimate how many corrections are left, from a residual's last two sizes and the size to reach."""
-    if size >= last:
-        return math.inf
-    return math.log(tolerance / size) / math.log(size / last)
+    def _enter_slice(self) -> EndReason | None:
+        """Choose a slice through the present point; return why there is none."""
+        rows, place = self._jacobian(), self._place()
+        if len(rows) >= rows.shape[1]:
+            return EndReason.TRIVIAL_KERNEL
+        for heading in self._direction.headings(place):
+            slice_ = Slice.along(rows, heading, self._here, self._state.bounds)
+            if slice_ is not None and not self._turns_back(slice_):
+                self._start_curve(slice_)
+                return None
+        if self._direction.end_reason == EndReason.TARGET_REACHED or self._fresh:
+            return self._reason_without_direction()
+        self._rows = None  # an updated Jacobian may be wrong about it
+        return self._enter_slice()
 
+    def _reason_without_direction(self) -> EndReason:
+        reason = self._direction.end_reason
+        return (
+            self._at_bounds(EndReason.NOT_HELD)
+            if reason == EndReason.NO_DIRECTION and self._tangent is not None
+            else reason
+        )
 
-def _mixed(heading: Tensor, persistence: float, generator: torch.Generator) -> Tensor:
-    """Mix the last heading with a fresh random direction, both of unit length."""
-    fresh = random_like(heading, generator)
-    fresh = fresh / fresh.norm()
-    if heading.norm() == 0:
-        return fresh
-    return persistence * heading / heading.norm() + math.sqrt(1 - persistence**2) * fresh
+    def _turns_back(self, slice_: Slice) -> bool:
+        """Return whether a slice leads back along the curve that was walked."""
+        if self._tangent is None or self._direction.may_turn_back:
+            return False
+        return float(slice_.frame[0] @ self._tangent) < -BACK
+
+    def _start_curve(self, slice_: Slice) -> None:
+        axis = torch.zeros(slice_.dimension, dtype=torch.float64)
+        axis[0] = 1.0
+        self._points, self._axis, self._tangent = ControlPoints(slice_, axis), axis, slice_.frame[0]
+        self._corrector = BroydenCorrector(self._level_set, slice_, self._jacobian(), self._fresh)
+
+    def _place(self) -> Place:
+        here, rows, bounds = self._here, self._jacobian(), self._state.bounds
+        return Place(
+            flat(here),
+            self._tangent,
+            lambda heading: project_to_kernel(rows, heading, here, bounds)[0],
+            self._acceleration,
+        )
+
+    def _acceleration(self, direction: Tensor) -> Tensor:
+        """Return the shortest second derivative of a curve of the class along a unit null direction, by a difference.
+
+        Along x + s t, the outputs change by s^2/2 H(t, t); the acceleration a solves J a = -H(t, t).
+        """
+        point, step, rows = self._here, self._control.length, self._jacobian()
+        moved = (flat(point) + step * direction).reshape(point.shape).to(point)
+        change = self._level_set.residual(moved).values - self._level_set.residual(point).values
+        gram = rows @ rows.T
+        return -(rows.T @ torch.linalg.lstsq(gram, 2 / step**2 * change.to(gram)[:, None]).solution)[:, 0]
+
+    # -- steps
+
+    def _jacobian(self) -> Tensor:
+        """Return the Jacobian at the present point, (r, n); take it where there is none."""
+        if self._rows is None:
+            self._rows, self._fresh = self._level_set.rows(self._here), True
+        return self._rows
+
+    def _try_step(self, axis: Tensor, left: float) -> Step:
+        """Predict, correct and check a step; raise the reason if it is refused."""
+        points, corrector = self._points, self._corrector
+        limit = min(self._direction.limit(self._place()), self._bounds_limit(axis))
+        self._length = length = self._control.propose(left, limit)
+        start = float(axis @ points.last)
+        predictor = points.interpolant(axis, start)
+        predicted = predictor.at(start + length)
+        corrected = corrector.correct(predicted, axis, self._settings.tolerance, PREDICTION * length)
+        trial = points.copy()
+        trial.insert(corrected.improved, axis)
+        end = float(axis @ corrected.improved)
+        difference = corrected.first.error / predictor.node_product(end)
+        check = CurveCheck(corrector, trial, axis, difference, self._settings.curve_tolerance)
+        check.check(start, end, corrected.contraction or SLOW)
+        polynomial = trial.interpolant(axis, end)
+        tangent = polynomial.tangent(end)
+        if float(tangent @ axis) < math.cos(LARGEST_TURN):
+            raise StepRefusedError(Refusal.TURN)
+        arrival = points.slice.point(corrected.measured)
+        if not self._direction.accepts(flat(self._here), flat(arrival)):
+            raise StepRefusedError(Refusal.AWAY)
+        pieces = self._pieces(trial, axis, start, end)
+        self._control.accept(length, corrected.contraction, check.error, len(polynomial.weights))
+        self._advance(trial, tangent, corrected)
+        return self._state.follow(arrival, corrected.last.outputs, pieces, check.drift)
+
+    def _pieces(self, trial: ControlPoints, axis: Tensor, start: float, end: float) -> tuple[Piece, ...]:
+        marks = sorted(u for u in (float(axis @ z) for z in trial.coordinates) if start <= u <= end)
+        return tuple(trial.piece(axis, one, other) for one, other in itertools.pairwise(marks))
+
+    def _bounds_limit(self, axis: Tensor) -> float:
+        """Return the length at which the bounds will have stopped a share of the direction."""
+        bounds, point = self._state.bounds, self._here
+        if bounds is None:
+            return math.inf
+        direction = self._points.slice.vector(axis)
+        room = torch.where(direction > 0, flat(bounds.upper.expand_as(point)), flat(bounds.lower.expand_as(point)))
+        times = ((room - flat(point)) / direction).nan_to_num(math.inf, math.inf, math.inf)
+        order = times.argsort()
+        stopped = direction[order].square().cumsum(0) > STOPPED
+        first = times[order][stopped][:1]
+        return float(first) * 1.0001 + 1e-9 * self._control.longest if len(first) else math.inf
+
+    def _advance(self, trial: ControlPoints, tangent: Tensor, corrected: Correction) -> None:
+        """Move to the end of an accepted step, and leave the slice if it has served its time."""
+        corrector, slice_ = self._corrector, trial.slice
+        corrector.follow(tangent)
+        self._points, self._axis = trial, tangent
+        self._tangent = slice_.vector(tangent)
+        self._rows, renewed = corrector.rows, corrector.refreshed and not self._fresh
+        turned = float(tangent[0]) < math.cos(SLICE_TURN)
+        self._here = self._snap(slice_.point(corrected.improved))
+        self._fresh = False
+        at_bound = self._bounds_limit(tangent) < AT_BOUND * self._control.longest
+        if renewed:
+            self._axis = None
+        elif turned or at_bound or corrected.contraction > SLOW or self._direction.turns(self._place()):
+            self._rows = self._axis = None
+        corrector.keep()
+
+    def _snap(self, point: Tensor) -> Tensor:
+        """Move coordinates that reach a bound up to round-off onto it, so that they count as being there."""
+        bounds, near = self._state.bounds, AT_BOUND * self._control.longest
+        if bounds is None:
+            return point
+        point = torch.where(point - bounds.lower < near, bounds.lower.to(point), point)
+        return torch.where(bounds.upper - point < near, bounds.upper.to(point), point)
+
+    def _after_refusal(self, refusal: Refusal) -> EndReason:
+        """Halve the step, and take a new Jacobian where the old one may be to blame."""
+        self._control.refuse(self._length)
+        self._corrector.restore()
+        if not self._fresh and refusal in (Refusal.CONTRACTION, Refusal.PREDICTION, Refusal.AWAY):
+            self._rows = self._axis = None
+        return self._direction.end_reason if refusal == Refusal.AWAY else EndReason.NOT_HELD
 
 
 def walk_class(
@@ -270,16 +242,16 @@ def walk_class(
     settings: WalkSettings | None = None,
     generator: torch.Generator | None = None,
 ) -> ExplorationPath:
-    """Walk inside the equivalence class of x with every output held within the tolerance.
+    """Walk inside the equivalence class of x, on a curve along which every output is held.
 
     Args:
         f: the map whose output should stay.
         x: start, any shape.
-        travel: Euclidean length after which the walk ends.
-        towards: a point to come as near to as the class allows; without it the walk goes straight
-            or wanders, as settings.persistence says.
-        bounds: a box that no point leaves.
-        settings: reads tolerance, persistence, longest_step, corrections, max_steps, rank_tolerance.
+        travel: arc length after which the walk ends.
+        towards: a point to come as near to as the class allows; without it the walk goes straight or wanders, as
+            settings.persistence says.
+        bounds: a box that the curve does not leave.
+        settings: reads tolerance, curve_tolerance, persistence, longest_step, max_steps, rank_tolerance.
         generator: source of randomness; seed 0 if None.
 
     Raises:
@@ -298,32 +270,36 @@ def walk_class_steps(
     bounds: Box | None,
     settings: WalkSettings,
     generator: torch.Generator,
-    wanted: Tensor | None = None,
+    held: Tensor | None = None,
 ) -> Iterator[Step]:
-    """Yield the points of a corrected walk as they are accepted; see ``walk_class``.
+    """Yield the steps of a walk as they are accepted; see ``walk_class``.
 
     Args other than those of ``walk_class``:
-        wanted: the outputs (k,) to hold, for a walk that goes on where an earlier one ended; f(x) if None.
+        held: the outputs (k,) to hold, for a walk that goes on where an earlier one ended; f(x) if None.
     """
     check_positive("travel", travel)
     state = WalkState(f, x, bounds)
+    level_set = LevelSet(state.f, state.outputs if held is None else held, settings.rank_tolerance)
+    scale = state.scale
     if towards is None:
-        propose = wander(state.point, bounds, settings.persistence, generator)
+        direction: Direction = Wandering(settings.persistence, bounds is not None, generator)
     else:
         _check_target(towards, x)
-        propose = approach(state.point, towards.detach(), bounds)
-    stepper, walked = _Stepper(state, settings, wanted, propose, travel), 0.0
+        reached = (state.f(towards.detach()) - state.outputs).abs().max() <= settings.curve_tolerance
+        direction = Approach(flat(x), flat(towards), bool(reached), generator)
+        scale = max(scale, float((towards - x).norm()))
+    walk, walked = _ClassWalk(state, level_set, direction, settings, scale), 0.0
     yield state.first()
     for _ in range(settings.max_steps):
-        step = stepper.step(travel - walked)
+        step = walk.step(travel - walked)
         yield step
         if step.stopped_because:
             return
         walked += step.size
-        if walked >= travel:
-            yield state.stop("travel reached")
+        if walked >= travel * (1 - 1e-6):
+            yield state.stop(EndReason.TRAVEL_REACHED)
             return
-    yield state.stop("max_steps made")
+    yield state.stop(EndReason.MAX_STEPS)
 
 
 def _check_target(towards: Tensor, x: Tensor) -> None:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.equivalence.counted_map import CountedMap
+from helpers.equivalence.curve import Curve, Piece
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings
@@ -26,6 +27,8 @@ class Step:
         size: Euclidean length of the step that led here; 0 for the first point.
         forward_passes, backward_passes: passes since the walk began.
         stopped_because: None while the walk continues; the reason in the last item.
+        pieces: the curve that led here, for a walk whose curve is checked.
+        curve_drift: the largest change of any output that was measured on that curve, between its ends.
     """
 
     point: Float[Tensor, "*point"]
@@ -34,6 +37,8 @@ class Step:
     forward_passes: int
     backward_passes: int
     stopped_because: str | None = None
+    pieces: tuple[Piece, ...] = ()
+    curve_drift: float = 0.0
 
 
 class WalkState:
@@ -100,6 +105,14 @@ class WalkState:
         self.point, self.outputs, self._linearization = point, outputs, None
         return self._step(size, None)
 
+    def follow(
+        self, end: Float[Tensor, "*point"], outputs: Float[Tensor, " k"], pieces: tuple[Piece, ...], curve_drift: float
+    ) -> Step:
+        """Go to the end of an accepted curve; the size of the step is the arc length."""
+        step = self.advance(end, outputs)
+        length = sum(float(piece.lengths()[-1]) for piece in pieces)
+        return replace(step, size=length, pieces=pieces, curve_drift=curve_drift)
+
     def stop(self, reason: str) -> Step:
         """Report why the walk ends here."""
         return self._step(0.0, reason)
@@ -157,6 +170,8 @@ def path_of_steps(steps: list[Step], end: Step, algorithm: str, settings: WalkSe
         settings: of the walk.
         seed: of its random generator.
     """
+    has_curve = len(steps) > 1 and all(step.pieces for step in steps[1:])
+    pieces = [piece for step in steps for piece in step.pieces] if has_curve else []
     return ExplorationPath(
         points=torch.stack([step.point for step in steps]),
         outputs=torch.stack([step.outputs for step in steps]),
@@ -167,4 +182,6 @@ def path_of_steps(steps: list[Step], end: Step, algorithm: str, settings: WalkSe
         stopped_because=end.stopped_because or "no further step was made",
         forward_passes=end.forward_passes,
         backward_passes=end.backward_passes,
+        curve=Curve(pieces) if pieces else None,
+        curve_drift=torch.tensor([step.curve_drift for step in steps[1:]], dtype=torch.float64) if pieces else None,
     )

@@ -59,6 +59,8 @@ class Linearization:
 
     def pull_back(self, combinations: Float[Tensor, "m k"], chunk_size: int | None = None) -> Float[Tensor, "m *point"]:
         """Differentiate linear combinations of the outputs, by one backward pass each."""
+        if not len(combinations):
+            return self._point.new_zeros(0, *self._point.shape)
         chunks = combinations.to(self.outputs).split(chunk_size or backward_batch(self._point))
         return self._checked(torch.cat([self._pull_back_batch(chunk) for chunk in chunks]))
 

@@ -1,6 +1,7 @@
 """Walks: drift in closed form, tolerance as an invariant, then every way in which a walk can end."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from helpers import (
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, waves
 from helpers.equivalence import collect_path, gradient_noise, simec_steps
-from helpers.equivalence.broyden import SecantJacobian
+from helpers.equivalence.slices import Slice, project_to_kernel
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
 
@@ -239,30 +240,38 @@ def test_the_stop_button_keeps_what_was_walked():
     assert len(path) == 3
 
 
-def test_a_secant_jacobian_agrees_with_the_metric_and_learns_from_moves():
+def test_projections_in_a_box_agree_with_the_metric_of_the_free_coordinates():
     f, x = classes_of_six(2)
+    rows, heading = jacobian(f, x)[1], torch.randn(6, generator=seeded(1)).double()
     metric = PullbackMetric.at(f, x)
-    kept = SecantJacobian(jacobian(f, x)[1], 1e-5)
-    move, change = torch.randn(6, generator=seeded(1)).double(), f(x + 0.1) - f(x)
-    assert (kept.rank, kept.nullity) == (metric.rank, metric.nullity)
-    assert torch.allclose(kept.project_to_kernel(move), metric.project_to_kernel(move), atol=1e-10)
-    assert torch.allclose(kept.solve_least_norm(change), metric.solve_least_norm(change), atol=1e-8)
-    frozen = torch.tensor([True, False, False, True, False, False])
-    solved = kept.solve_least_norm(change, frozen) * ~frozen
-    assert torch.allclose(solved, metric.freeze(frozen).solve_least_norm(change), atol=1e-8)
-    step = torch.randn(6, generator=seeded(3)).double()
-    kept.update(step, torch.zeros(3).double())
-    assert torch.allclose(kept.project_to_kernel(step), step), "the outputs did not change, so the move is null"
-    kept.update(torch.zeros(6).double(), torch.ones(3).double())
-    assert torch.isfinite(kept.solve_least_norm(change)).all()
+    free, frozen = project_to_kernel(rows, heading, x, None)
+    assert torch.allclose(free, metric.project_to_kernel(heading), atol=1e-10) and not frozen.any()
+    lower = torch.where(heading < 0, x, x - 1)
+    move, frozen = project_to_kernel(rows, heading, x, Box(lower, x + 1))
+    assert frozen.any() and not move[frozen].any()
+    assert (x + 1e-6 * move >= lower).all(), "no coordinate at a bound is pushed beyond it"
+    restricted = metric.freeze(frozen).project_to_kernel(heading * ~frozen)
+    assert torch.allclose(move, restricted * ~frozen, atol=1e-10)
+
+
+def test_a_slice_is_spanned_by_a_null_direction_and_the_row_space():
+    f, x = classes_of_six(2)
+    slice_ = Slice.along(jacobian(f, x)[1], torch.ones(6, dtype=torch.float64), x, None)
+    assert slice_.dimension == 3, "three log-probabilities have rank two"
+    assert torch.allclose(slice_.frame @ slice_.frame.T, torch.eye(3, dtype=torch.float64), atol=1e-10)
+    assert float(PullbackMetric.at(f, x).norm(slice_.frame[0])) < 1e-10
 
 
 def test_a_corrected_walk_takes_few_jacobians(vit, digits):
-    x = vit.encode(digits.images[0])
-    path = walk_class(vit.output_map(x), x, travel=2 * float(x.norm()))
-    assert path.drift.max() <= 1e-4
-    assert path.backward_passes < 10 * len(path), "fewer Jacobians of ten outputs than steps"
-    assert path.cost < 250
+    costs = []
+    for image in digits.images[:7]:
+        x = vit.encode(image)
+        path = walk_class(vit.output_map(x), x, travel=2 * float(x.norm()))
+        assert path.stopped_because == "travel reached"
+        assert path.drift.max() <= 1e-4 and path.curve_drift.max() <= 1e-3
+        assert path.backward_passes < 5 * len(path), "fewer Jacobians of ten outputs than half the steps"
+        costs.append(path.cost)
+    assert statistics.median(costs) < 350, "a fifth of what steps with a Jacobian each would take"
 
 
 @pytest.mark.parametrize("towards", [None, START * 3])
