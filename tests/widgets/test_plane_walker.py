@@ -83,10 +83,10 @@ def test_a_new_function_and_a_new_step_length_restart_both_walks(walker):
     assert walker.view.contours != before
     assert "waves" in walker.view.label
     assert len(walker.path) == 0
-    press(walker, "step", 2)
+    press(walker, "step", 8)  # the first steps are short: the control of the step length starts small
     longest = float(walker.path.step_sizes.max())
     walker.step_length.value = "long (0.8)"
-    press(walker, "step", 2)
+    press(walker, "step", 8)
     assert float(walker.path.step_sizes.max()) > longest
 
 
