@@ -53,9 +53,11 @@ def test_a_walk_of_a_cell_is_the_walk_of_its_algorithm_alone_within_the_bounds(a
     assert bounds.contains(path.points)
 
 
-def test_corrected_steps_are_nearly_as_long_as_the_mean_step_of_simec(table):
+def test_corrected_steps_are_as_long_as_the_mean_step_of_simec_or_as_the_curve_allows(table):
     steps = (table["travel"] / table["steps"]).groupby([table["parts"], table["algorithm"]]).mean().unstack()
-    assert steps["corrected"].div(steps["SiMEC"]).between(0.7, 1 + 1e-3).all()
+    ratio = steps["corrected"].div(steps["SiMEC"])
+    assert (ratio <= 1 + 1e-3).all()
+    assert ratio["one"] > 0.7 and ratio["q2"] > 0.2, "long steps are shortened where their curve would leave the class"
     assert steps.loc["q2", "SiMExp"] < 0.6 * steps.loc["q2", "SiMEC"], "the reference makes a difference"
 
 
