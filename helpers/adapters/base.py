@@ -50,6 +50,11 @@ class PartsMap:
 
     def complete(self, chosen: Float[Tensor, "*batch chosen_parts d_model"]) -> Float[Tensor, "*batch parts d_model"]:
         """Insert vectors of the chosen parts into the whole point."""
+        if tuple(chosen.shape[-2:]) != (len(self.parts), self.point.shape[-1]):
+            raise ValueError(
+                f"point: has shape {tuple(chosen.shape)}, but this map moves {len(self.parts)} of {len(self.point)} parts "
+                f"and takes points of shape {(len(self.parts), self.point.shape[-1])}; start from f.start"
+            )
         if len(self.parts) == len(self.point):
             return chosen
         whole = self.point.expand(*chosen.shape[:-2], *self.point.shape)

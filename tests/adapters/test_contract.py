@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import PullbackMetric, WalkSettings, jacobian, walk_class
+from helpers import PullbackMetric, WalkSettings, jacobian, leave_class, simec, walk_class
 from helpers.adapters import BertAdapter, GPT2Adapter, ToyAdapter, ViTAdapter
 
 
@@ -147,3 +147,14 @@ def test_precision_is_an_argument(digits):
     assert torch.allclose(fine.encode(fine.decode(x)), x)
     with pytest.raises(ValueError, match=r"dtype=torch\.bfloat16"):
         ViTAdapter.load("vit-digits", dtype=torch.bfloat16)
+
+
+def test_a_whole_point_on_a_map_of_some_parts_is_refused_with_the_way_out(bert, vit, digits):
+    x = bert.encode("the story is told with great warmth .")
+    f = bert.output_map(x)
+    assert len(f.start) < len(x)
+    for call in (walk_class, simec, leave_class, PullbackMetric.at, lambda f, x: f(x)):
+        with pytest.raises(ValueError, match=rf"this map moves {len(f.parts)} of {len(x)} parts.*start from f\.start"):
+            call(f, x)
+    y = vit.encode(digits.images[0])
+    assert len(walk_class(vit.output_map(y), y, travel=1.0)) > 0, "all patches move, so the whole point is taken"
