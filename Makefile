@@ -41,6 +41,7 @@ test: $(READY) browser lint
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks
+	$(BIN)/python -m tests.benchmarks.curves
 	$(BIN)/python -m tests.benchmarks.parameters
 	$(BIN)/python -m tests.benchmarks.alignment
 	$(BIN)/python -m tests.benchmarks.sweep
