@@ -90,7 +90,8 @@ class ModelWalker(StepControls):
 
     def _create_point(self, step: Step) -> WalkPoint:
         point = self._map.complete(step.point)
-        return WalkPoint(replace(step, point=point), self.algorithm.value, self._compute_view_traits(point))
+        whole = replace(step, point=point, pieces=())  # the curve is one of the chosen parts, whose choice may change
+        return WalkPoint(whole, self.algorithm.value, self._compute_view_traits(point))
 
     def _create_controls(self) -> None:
         self.view.selected = list(self._map.parts)

@@ -197,3 +197,11 @@ def test_a_restart_draws_the_same_directions_again(walker):
     press(walker, "restart")
     press(walker, "step", 2)
     assert torch.equal(walker.path.points, first)
+
+
+def test_the_path_of_some_patches_is_a_list_of_whole_points(walker, tmp_path):
+    walker.view.selected = [3, 4]
+    press(walker, "step", 2)
+    assert walker.path.curve is None
+    with pytest.raises(ValueError, match="makes points and no curve"):
+        walker.path.at(0.1)
