@@ -52,8 +52,8 @@ class PartsMap:
         """Insert vectors of the chosen parts into the whole point."""
         if tuple(chosen.shape[-2:]) != (len(self.parts), self.point.shape[-1]):
             raise ValueError(
-                f"point: has shape {tuple(chosen.shape)}, but this map moves {len(self.parts)} of {len(self.point)} parts "
-                f"and takes points of shape {(len(self.parts), self.point.shape[-1])}; start from f.start"
+                f"point: has shape {tuple(chosen.shape)}, but this map moves {len(self.parts)} of {len(self.point)} "
+                f"parts and takes points of shape {(len(self.parts), self.point.shape[-1])}; start from f.start"
             )
         if len(self.parts) == len(self.point):
             return chosen

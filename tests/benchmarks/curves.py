@@ -35,9 +35,9 @@ INPUTS = 20  # held-out inputs per model
 TUNING = range(40, 46)  # digits on which constants are varied; none of them is among the held-out inputs
 CONSTANTS = {  # module: constants of the method, each varied by these factors
     "step_control": ("GROWTH", "NOMINAL_CONTRACTION", "NOMINAL_CURVE"),
-    "curve_check": ("NEAR", "PREDICTED", "SAFETY", "HOPELESS", "UNEVALUATED"),
+    "curve_check": ("NEAR", "SAFETY", "HOPELESS", "UNEVALUATED", "SLOWEST_MIDDLE"),
     "broyden": ("SLOWEST", "MOST_CORRECTIONS"),
-    "walk_class": ("FIRST_STEP", "LARGEST_TURN", "SLICE_TURN", "SLOW", "PREDICTION"),
+    "walk_class": ("FIRST_STEP", "LARGEST_TURN", "SLICE_TURN", "SLOW", "PREDICTION", "STOPPED"),
     "interpolation": ("POINTS",),
 }
 FACTORS = (0.7, 1.4)
