@@ -1,22 +1,31 @@
 """Models as smooth maps: raw inputs and points, the output map, the feasible box, the names of the parts."""
 
 from helpers.adapters.base import Adapter, PartsMap
-from helpers.adapters.bert import BertAdapter, BertClassifierAdapter, BertMaskedAdapter
+from helpers.adapters.bert import BertAdapter
+from helpers.adapters.families import FAMILIES, Family
 from helpers.adapters.gpt2 import GPT2Adapter, Trace
-from helpers.adapters.text import TextAdapter
+from helpers.adapters.heads import Head
+from helpers.adapters.images import ImageAdapter, ImagePixelAdapter
+from helpers.adapters.loading import load_adapter
+from helpers.adapters.text import CausalAdapter, EncoderAdapter, TextAdapter
 from helpers.adapters.toy import ToyAdapter
-from helpers.adapters.vit import ViTAdapter, ViTPixelAdapter
+from helpers.adapters.vit import ViTAdapter
 
 __all__ = [
+    "FAMILIES",
     "Adapter",
     "BertAdapter",
-    "BertClassifierAdapter",
-    "BertMaskedAdapter",
+    "CausalAdapter",
+    "EncoderAdapter",
+    "Family",
     "GPT2Adapter",
+    "Head",
+    "ImageAdapter",
+    "ImagePixelAdapter",
     "PartsMap",
     "TextAdapter",
     "ToyAdapter",
     "Trace",
     "ViTAdapter",
-    "ViTPixelAdapter",
+    "load_adapter",
 ]

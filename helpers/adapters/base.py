@@ -12,20 +12,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.adapters.heads import CLASSES, Head
 from helpers.geometry import Box, check_finite
+
+AFFORDABLE_OUTPUTS = 20  # a step costs a backward pass per output; beyond this, maps distinguish a few classes
+DEFAULT_TARGET = 10  # the number of classes that they then distinguish, as many as the paper's masked words
 
 
 @dataclass(frozen=True, repr=False)
 class PartsMap:
-    """A model's class log-probabilities as a function of some parts of a point; the other parts stay fixed.
+    """A model's outputs as a function of some parts of a point; the other parts stay fixed.
 
     Attributes:
-        whole: the map from a whole point (parts, d_model) to the log-probabilities of all classes.
+        whole: the map from a whole point (parts, d_model) to all outputs.
         point: the whole point (parts, d_model) at which the map is taken.
         parts: indices of the parts that may move, ascending.
         names: one name per output.
         target: the classes with an output of their own; all other classes are summed into one more output, "the
-            rest", which comes last. None if every class has its own output.
+            rest", which comes last. Where labels do not exclude each other, the others are left out. None if every
+            class has its own output.
+        head: what the outputs are.
+        layer: the layer whose state the point is.
     """
 
     whole: Callable[[Tensor], Tensor]
@@ -33,6 +40,8 @@ class PartsMap:
     parts: tuple[int, ...]
     names: tuple[str, ...]
     target: tuple[int, ...] | None = None
+    head: Head = CLASSES
+    layer: int = 0
 
     def __call__(self, chosen: Float[Tensor, "chosen_parts d_model"]) -> Float[Tensor, " k"]:
         """Map the vectors of the chosen parts to the outputs."""
@@ -40,6 +49,8 @@ class PartsMap:
         if self.target is None:
             return outputs
         index = torch.tensor(self.target, device=outputs.device)
+        if not self.head.is_distribution:
+            return outputs.index_select(0, index)
         rest = outputs.index_fill(0, index, -torch.inf).logsumexp(0, keepdim=True)
         return torch.cat([outputs.index_select(0, index), rest])
 
@@ -62,39 +73,60 @@ class PartsMap:
         return torch.index_copy(whole, whole.ndim - 2, index, chosen)
 
     def __repr__(self) -> str:
-        return f"PartsMap({len(self.parts)} of {len(self.point)} parts, {self.point.shape[-1]} coordinates each)"
+        held = self.head.held
+        if self.target is not None:
+            others = "the rest as one" if self.head.is_distribution else "the others free"
+            held = f"{held}: {len(self.target)} of them, {others}"
+        where = f" at layer {self.layer}" if self.layer else ""
+        moving = f"{len(self.parts)} of {len(self.point)} parts{where}, {self.point.shape[-1]} coordinates each"
+        return f"PartsMap({moving}; holds {held})"
 
 
 class Adapter(ABC):
-    """A model seen as a smooth map from points (parts, d_model) to class log-probabilities (k,).
+    """A model seen as a smooth map from points (parts, d_model) to outputs (k,), such as class log-probabilities.
 
-    An adapter has no history: what it returns depends on its arguments and the model's weights only.
+    An adapter has no history: what it returns depends on its arguments and the model's weights only. A point is the
+    state at layer 0, where the embedded input enters, unless another layer is named.
 
     Attributes:
         name: the name by which it was loaded.
         class_names: one name per output.
-        d_model: number of coordinates of a part.
+        d_model: number of coordinates of a part at layer 0.
         dtype: precision of a point.
-        default_target: the number of classes that ``output_map`` distinguishes by default; all if None.
+        head: what the outputs are.
+        n_layers: number of blocks. The state at layer k is the input of block k, that at the last layer the output of
+            the last block.
     """
 
     name: str
     class_names: list[str]
     d_model: int
     dtype: torch.dtype = torch.float32
-    default_target: int | None = None
+    head: Head = CLASSES
+    n_layers: int = 0
+
+    @property
+    def default_target(self) -> int | None:
+        """The number of classes that ``output_map`` distinguishes by default; None for all of them."""
+        return DEFAULT_TARGET if len(self.class_names) > AFFORDABLE_OUTPUTS else None
 
     @abstractmethod
-    def encode(self, raw: Any) -> Float[Tensor, "parts d_model"]:
-        """Turn a raw input into a point."""
+    def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts d_model"]:
+        """Turn a raw input into a point: the state at a layer."""
 
     @abstractmethod
     def decode(self, point: Float[Tensor, "*batch parts d_model"]) -> Any:
         """Turn a point back into a raw input, as closely as possible."""
 
     @abstractmethod
+    def whole_map(
+        self, point: Float[Tensor, "parts d_model"], layer: int = 0, raw: Any = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points like this one to all outputs; arguments as in ``output_map``."""
+
     def log_probabilities(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
-        """Run the model on one whole point and return the log-probabilities of the classes."""
+        """Run the model on one whole point of layer 0 and return all outputs."""
+        return self.whole_map(point)(point)
 
     @abstractmethod
     def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
@@ -113,47 +145,51 @@ class Adapter(ABC):
         point: Float[Tensor, "parts d_model"],
         parts: Sequence[int] | None = None,
         target: int | Sequence[int | str] | None = None,
+        layer: int = 0,
+        raw: Any = None,
     ) -> PartsMap:
         """Return the model as a function of the vectors of the chosen parts.
 
         Args:
             point: whole point.
-            parts: indices of the parts that may move; ``movable_parts(point)`` if None.
+            parts: indices of the parts that may move; if None, all that are not special tokens of layer 0.
             target: the classes to distinguish, by index or name, or the number of the most probable ones at the
-                point. All other classes become one output, "the rest", which keeps a walk affordable when there are
-                very many classes. ``default_target`` if None.
+                point; the others become one output, "the rest". If None, ten where there are more than twenty.
+            layer: the layer whose state the point is.
+            raw: the input that was encoded, where the point does not determine its tokens: at later layers.
 
         Raises:
             ValueError: a point of the wrong shape or with NaN; parts or classes that are missing, out of range or
                 repeated.
         """
-        self.check_point(point)
-        chosen = self.movable_parts(point) if parts is None else _check_indices("parts", parts, len(point))
+        self.check_point(point, layer)
+        whole = self.whole_map(point, layer, raw)
+        chosen = self.movable_parts(point, layer) if parts is None else _check_indices("parts", parts, len(point))
         if not chosen:
             raise ValueError(f"point: none of its {len(point)} parts moves by default; name some in parts")
-        classes = self._target_classes(point, self.default_target if target is None else target)
-        names = self.class_names if classes is None else [*(self.class_names[i] for i in classes), "the rest"]
-        return PartsMap(self.whole_map(point), point.detach(), tuple(sorted(chosen)), tuple(names), classes)
+        target = self.default_target if target is None else target
+        classes = None if target is None else self._target_classes(whole, point, target)
+        names = self.class_names if classes is None else [self.class_names[i] for i in classes]
+        if classes is not None and self.head.is_distribution:
+            names = [*names, "the rest"]
+        return PartsMap(whole, point.detach(), tuple(sorted(chosen)), tuple(names), classes, self.head, layer)
 
-    def movable_parts(self, point: Float[Tensor, "parts d_model"]) -> list[int]:
+    def movable_parts(self, point: Float[Tensor, "parts d_model"], layer: int = 0) -> list[int]:
         """List the parts of a point that may move by default: all of them."""
         return list(range(len(point)))
 
-    def whole_map(self, point: Float[Tensor, "parts d_model"]) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points like this one to the log-probabilities of all classes."""
-        return self.log_probabilities
-
-    def _target_classes(self, point: Tensor, target: int | Sequence[int | str] | None) -> tuple[int, ...] | None:
-        """Turn the target of ``output_map`` into class indices, None for all classes."""
+    @torch.no_grad()
+    def _target_classes(
+        self, whole: Callable[[Tensor], Tensor], point: Tensor, target: int | Sequence[int | str]
+    ) -> tuple[int, ...]:
+        """Turn the target of ``output_map`` into class indices."""
         count = len(self.class_names)
-        if target is None:
-            return None
         if isinstance(target, bool):
             raise ValueError(f"target={target}: must be a number of classes, or their indices or names")
         if isinstance(target, int):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
-            return tuple(self.predict(point).topk(target).indices.tolist())
+            return tuple(whole(point).topk(target).indices.tolist())
         classes = _check_indices("target", [self._class_index(name) for name in target], count)
         if len(classes) == count:
             raise ValueError(f"target={classes}: names all classes, so there is no rest; leave target out")
@@ -163,23 +199,31 @@ class Adapter(ABC):
         """Return the index of a class given by name or index."""
         if not isinstance(name, str):
             return name
-        if name not in self.class_names:
+        indices = [index for index, label in enumerate(self.class_names) if label == name]
+        if not indices:
             raise ValueError(f"target={name!r}: is not among the model's {len(self.class_names):,} classes")
-        return self.class_names.index(name)
+        if len(indices) > 1:
+            raise ValueError(f"target={name!r}: is the name of classes {indices}; give the index of one of them")
+        return indices[0]
 
     @torch.no_grad()
-    def predict(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
-        """Return the class probabilities at a whole point."""
-        self.check_point(point)
-        return self.whole_map(point)(point).exp()
+    def predict(self, point: Float[Tensor, "parts d_model"], layer: int = 0, raw: Any = None) -> Float[Tensor, " k"]:
+        """Return the probabilities of the classes at a whole point, or the values of a regression."""
+        self.check_point(point, layer)
+        return self.head.probabilities(self.whole_map(point, layer, raw)(point))
 
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has one row per part, the model's width and precision, and is finite."""
-        self._check_rows(point, len(self.part_names(point)))
+    def check_point(self, point: Tensor, layer: int = 0) -> None:
+        """Raise a ValueError unless a point has one row per part, the layer's width and precision, and is finite."""
+        self._check_rows(point, len(self.part_names(point)), self.d_model)
 
-    def _check_rows(self, point: Tensor, count: int) -> None:
-        """Raise a ValueError unless a point has ``count`` rows, the model's width and precision, and is finite."""
-        shape = (count, self.d_model)
+    def _check_layer(self, layer: int) -> None:
+        """Raise a ValueError unless the model has a layer of this number."""
+        if not 0 <= layer <= self.n_layers:
+            raise ValueError(f"layer={layer}: must be between 0 and {self.n_layers}, the output of the last block")
+
+    def _check_rows(self, point: Tensor, count: int, width: int) -> None:
+        """Raise a ValueError unless a point has ``count`` rows, the given width and precision, and is finite."""
+        shape = (count, width)
         if tuple(point.shape) != shape or point.dtype != self.dtype:
             raise ValueError(
                 f"point: has shape {tuple(point.shape)} of {point.dtype}, wanted {shape} of {self.dtype}, "

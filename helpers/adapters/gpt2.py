@@ -1,22 +1,16 @@
-"""GPT-2 as a map from its word embeddings to the next word."""
+"""GPT-2, and the values inside its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import AutoTokenizer, GPT2LMHeadModel
 
-from helpers.adapters.text import TextAdapter
-from helpers.geometry import Box
-from helpers.resources import load_config, load_model, load_pretrained
-
-NEXT_TARGET = 10  # number of next words that maps distinguish by default, as for the paper's masked words
+from helpers.adapters.loading import load_text_adapter
+from helpers.adapters.text import CausalAdapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,64 +28,15 @@ class Trace:
     subheads: Tensor
 
 
-class GPT2Adapter(TextAdapter):
-    """A Hugging Face GPT-2 as a map from its word embeddings to the next word; positions are added inside.
-
-    A point has one row per token, the token's row of W_E; every position has the same vocabulary. The classes are the
-    words that may follow the last token; maps distinguish the ten most probable ones by default.
-    """
-
-    model: GPT2LMHeadModel
-    default_target = NEXT_TARGET
-
-    def __init__(self, name: str, model: GPT2LMHeadModel, tokenizer: Any):
-        super().__init__(name, model, tokenizer)
-        self.class_names = self.item_names
+class GPT2Adapter(CausalAdapter):
+    """A GPT-2 as a map from its word embeddings to the next word, or to the class of a text; see ``CausalAdapter``."""
 
     @classmethod
     def load(
         cls, name: str | Path = "gpt2-reviews", device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
     ) -> GPT2Adapter:
-        """Load a GPT-2 by bundled name, local folder or hub id, onto a device and in a precision.
-
-        Raises:
-            ModelNotFoundError: no such model exists, or the hub cannot be reached.
-            ValueError: the model is no GPT-2 that predicts words, or the precision is too low for walks.
-        """
-        load_config(name, {"gpt2": ["GPT2LMHeadModel"]})
-        return cls(str(name), load_model(GPT2LMHeadModel, name, device, dtype), load_pretrained(AutoTokenizer, name))
-
-    @torch.no_grad()
-    def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
-        """Return the rows of W_E for token ids."""
-        return self.model.transformer.wte(torch.as_tensor(ids, device=self.model.device))
-
-    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token, which are the same at every position."""
-        return self.model.transformer.wte.weight
-
-    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
-        """Return the feasible box (d_model,): the range of all tokens' embeddings."""
-        embeddings = self.vocabulary_at(0)
-        return Box(embeddings.amin(0), embeddings.amax(0))
-
-    def log_probabilities(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_vocab"]:
-        """Return the log-probabilities of the word that follows a whole point."""
-        return self.unembed(self.final_state(point)).log_softmax(-1)
-
-    def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
-        """Return the state of the last token after the final layer norm, from which the next word is predicted."""
-        body = self.model.transformer
-        hidden = (point + body.wpe.weight[: len(point)])[None]
-        visible = torch.ones(len(point), len(point), dtype=torch.bool, device=point.device).tril()
-        mask = torch.zeros_like(visible, dtype=point.dtype).masked_fill(~visible, torch.finfo(point.dtype).min)
-        for block in body.h:
-            hidden = block(hidden, attention_mask=mask)
-        return body.ln_f(hidden[0, -1])
-
-    def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
-        """Return the logits of a final state."""
-        return self.model.lm_head(state)
+        """Load a GPT-2 by bundled name, local folder or hub id; errors as in ``load_adapter``."""
+        return load_text_adapter(cls, name, device, dtype, ["gpt2"])
 
     @torch.no_grad()
     def trace(self, text: str) -> Trace:

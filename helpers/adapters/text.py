@@ -1,51 +1,98 @@
-"""What adapters of language models share: tokens are parts, and words are rows of an embedding table."""
+"""What adapters of language models share: tokens are parts, and words have embeddings at each position."""
 
 from __future__ import annotations
 
+import copy
+import unicodedata
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import PreTrainedModel
 
 from helpers.adapters.base import Adapter
-from helpers.resources import token_names
+from helpers.adapters.block_runs import Inputs
+from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES, head_of, task_of
+from helpers.geometry import Box
+from helpers.resources import label_names, token_names
 
 SAME_EMBEDDING = 1e-4  # a row counts as a token's embedding if no coordinate differs by more; float32 differs by 1e-6
+Text = str | Sequence[str]  # a text, or a pair of texts
 
 
 class TextAdapter(Adapter):
-    """A language model as a map from its embeddings; a point has one row per token.
+    """A language model as a map from its embeddings; a point of layer 0 has one row per token.
 
-    A point that comes from a text determines its tokens: see ``ids_of``.
+    A point that comes from a text determines its tokens: see ``ids_of``. Special tokens, [MASK] among them, do not
+    move unless they are named in ``parts``. At later layers all parts move by default.
+
+    Args:
+        name: how messages call the model.
+        model: a transformers model of one of the families, in evaluation mode.
+        tokenizer: the checkpoint's own tokenizer.
 
     Attributes:
-        tokenizer: the model's tokenizer.
+        task: what the model predicts.
         item_names: one name per item of the vocabulary, as it is shown; "…ness" continues a word.
         max_tokens: largest number of tokens that the model takes.
         text_tokens: the slice of a text's own tokens among all that the tokenizer returns.
+        position: the token whose labels are the outputs, for models that label every token; see ``at``.
     """
 
-    text_tokens: slice = slice(None)
-
-    def __init__(self, name: str, model: PreTrainedModel, tokenizer: Any):
-        config = model.config
+    def __init__(self, name: str, model: Any, tokenizer: Any):
         self.name, self.model, self.tokenizer = name, model, tokenizer
-        self.d_model, self.dtype = config.hidden_size, model.dtype
-        self.max_tokens: int = config.max_position_embeddings
-        self.item_names = token_names(tokenizer, config.vocab_size)
+        self.task = task_of(model)
+        self.head = head_of(model.config, self.task)
+        self._runner = FAMILIES[model.config.model_type].runner(model)
+        self.n_layers, self.dtype = self._runner.n_layers, model.dtype
+        self.vocab_size: int = model.get_input_embeddings().weight.shape[0]
+        self.max_tokens = _count_positions(model, tokenizer)
+        self.item_names = token_names(tokenizer, self.vocab_size)
+        predicts_words = self.task in (MASKED_WORD, NEXT_WORD)
+        self.class_names = self.item_names if predicts_words else label_names(model.config)
+        self.position: int | None = None
+        self.text_tokens = _own_tokens(tokenizer)
+        self._special_ids = [i for i in tokenizer.all_special_ids if i < self.vocab_size]
+        self._ordinary_id = next(i for i in range(self.vocab_size) if i not in self._special_ids)
+        self.d_model = self.embed([self._ordinary_id]).shape[-1]
 
-    @abstractmethod
-    def embed(self, ids: Sequence[int] | Int[Tensor, "*batch tokens"]) -> Float[Tensor, "*batch tokens d_model"]:
-        """Return the points for token ids."""
+    def at(self, position: int) -> Self:
+        """Return the same model with the labels of the token at a position as its outputs."""
+        if self.task != TOKEN_CLASSES:
+            raise ValueError(f"position={position}: {self.name} does not label every token, so it has no choice of one")
+        adapter = copy.copy(self)
+        adapter.position = position
+        return adapter
 
     @abstractmethod
     def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token at a position."""
+        """Return the embeddings of every token at a position, in the first segment of a text."""
+
+    @abstractmethod
+    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
+        """Return the feasible box (d_model,): the range of all tokens' embeddings at all positions of this point.
+
+        Source: arXiv 2410.06019, the projection step of Algorithm 1, for one-hot inputs.
+        """
+
+    @abstractmethod
+    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
+        """Return for each row of points the token whose embedding at that position is nearest by cosine."""
+
+    @torch.no_grad()
+    def embed(
+        self,
+        ids: Sequence[int] | Int[Tensor, "*batch tokens"],
+        segments: Sequence[int] | Int[Tensor, " tokens"] | None = None,
+    ) -> Float[Tensor, "*batch tokens d_model"]:
+        """Return the points of layer 0 for token ids, and for the segment of each token in a pair of texts."""
+        rows = torch.as_tensor(ids, device=self.model.device)
+        flat = rows.reshape(-1, rows.shape[-1])
+        states = self._runner.state(self._inputs(flat, segments), 0)
+        return states.reshape(*rows.shape, states.shape[-1])
 
     def continues(self, token: int) -> bool:
         """Return whether a token continues the word before it."""
@@ -60,48 +107,48 @@ class TextAdapter(Adapter):
         """Map the ids of those items that are whole words of ASCII letters to the words."""
         return {i: name for i, name in enumerate(self.item_names) if name.isalpha() and name.isascii()}
 
-    def token_ids(self, text: str) -> list[int]:
-        """Tokenize a text, special tokens included.
+    def token_ids(self, text: Text) -> list[int]:
+        """Tokenize a text or a pair of texts, special tokens included.
 
         Raises:
-            ValueError: an empty text, or more tokens than the model has positions.
+            ValueError: an empty text, characters that the tokenizer does not know, or more tokens than the model has
+                positions; for a masked-word model also anything but exactly one [MASK].
         """
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"raw={text!r}: must be a text with at least one word")
-        ids = self.tokenizer(text, verbose=False)["input_ids"]
-        if len(ids) > self.max_tokens:
-            raise ValueError(
-                f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten the text"
-            )
-        return ids
+        return self._tokenize(text)[0]
 
-    def tokens(self, text: str) -> list[str]:
+    def tokens(self, text: Text) -> list[str]:
         """Name the tokens of a text, special ones included; errors as in ``token_ids``."""
         return self.names_of(self.token_ids(text))
 
-    def encode(self, raw: str) -> Float[Tensor, "tokens d_model"]:
-        """Turn a text into a point; errors as in ``token_ids``."""
-        return self.embed(self.token_ids(raw))
+    @torch.no_grad()
+    def encode(self, raw: Text, layer: int = 0) -> Float[Tensor, "tokens d_model"]:
+        """Turn a text or a pair of texts into a point, the state at a layer; errors as in ``token_ids``."""
+        self._check_layer(layer)
+        ids, segments = self._tokenize(raw)
+        inputs = self._inputs(torch.tensor([ids], device=self.model.device), segments)
+        return self._runner.state(inputs, layer)[0]
 
     def decode(self, point: Float[Tensor, "*batch tokens d_model"]) -> str | list[Any]:
-        """Turn points into texts: at each position the token with the nearest embedding."""
-        if point.ndim > 2:
-            return [self.decode(one) for one in point]
-        return self.tokenizer.decode(self.nearest_ids(point)[self.text_tokens])
+        """Turn points of layer 0 into texts: at each position the token with the nearest embedding."""
+        ids = self._nearest_tokens(point)
+        if ids.ndim > 1:
+            return [self.tokenizer.decode(row[self.text_tokens]) for row in ids.flatten(0, -2).tolist()]
+        return self.tokenizer.decode(ids.tolist()[self.text_tokens])
 
     def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
         return self._nearest_tokens(point).tolist()
 
     def ids_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
-        """Return the token ids of the text whose embeddings a point is.
+        """Return the token ids of the text whose embeddings a point of layer 0 is.
 
         Raises:
             ValueError: some rows are no token's embedding, because the point was moved; ``nearest_ids`` names the
                 tokens nearest to such a point.
         """
         ids = self._nearest_tokens(point)
-        moved = ((self.embed(ids) - point).abs().amax(-1) > SAME_EMBEDDING).nonzero().flatten().tolist()
+        distances = [(self.embed(ids, [s] * len(ids)) - point).abs().amax(-1) for s in range(self._n_segments)]
+        moved = (torch.stack(distances).amin(0) > SAME_EMBEDDING).nonzero().flatten().tolist()
         if moved:
             raise ValueError(
                 f"point: rows {moved} are no token's embedding, so it is not the point of a text; "
@@ -117,20 +164,248 @@ class TextAdapter(Adapter):
         """Decode points to the nearest tokens and embed those."""
         return self.embed(self._nearest_tokens(points))
 
-    @torch.no_grad()
-    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
-        """Return for each row of points the token whose embedding at that position is nearest by cosine."""
-        rows = normalize(points, dim=-1)
-        columns = [
-            (rows[..., i, :] @ normalize(self.vocabulary_at(i), dim=-1).T).argmax(-1) for i in range(rows.shape[-2])
-        ]
-        return torch.stack(columns, -1)
+    def movable_parts(self, point: Float[Tensor, "tokens d_model"], layer: int = 0) -> list[int]:
+        """List the parts of a point that may move by default: at layer 0 all but special tokens."""
+        special = self._special_tokens(point) if layer == 0 else {}
+        return [i for i in range(len(point)) if i not in special]
 
-    def check_point(self, point: Tensor) -> None:
-        """Raise a ValueError unless a point has a row per token, the model's width and precision, and is finite."""
+    def whole_map(
+        self, point: Float[Tensor, "tokens d_model"], layer: int = 0, raw: Text | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points with the same special tokens as this one to all outputs.
+
+        Raises:
+            ValueError: for a masked-word model, not exactly one row is [MASK]; a text of another length.
+        """
+        inputs = self._inputs_like(point, layer, raw)
+        row = self._output_row(inputs["input_ids"][0].tolist())
+        head_row = row if self.model.get_output_embeddings() is not None else None
+
+        def run(state: Tensor) -> Tensor:
+            logits = self._runner.output(inputs, layer, state, head_row).logits[0]
+            return self.head.to_outputs(logits[0] if head_row is not None else logits if row is None else logits[row])
+
+        return run
+
+    def state_map(
+        self, point: Float[Tensor, "tokens d_model"], until: int, rows: list[int], layer: int = 0,
+        raw: Text | None = None,
+    ) -> Callable[[Tensor], Tensor]:  # fmt: skip
+        """Return the map from whole points of a layer to chosen rows of the state at the later layer ``until``."""
+        inputs = self._inputs_like(point, layer, raw)
+        return lambda state: self._runner.state(inputs, until, layer, state)[0, rows].flatten()
+
+    def check_point(self, point: Tensor, layer: int = 0) -> None:
+        """Raise a ValueError unless a point has a row per token, the layer's width and precision, and is finite."""
+        self._check_layer(layer)
+        width = self.d_model if layer == 0 else self.model.config.hidden_size
         if point.ndim != 2 or not 1 <= len(point) <= self.max_tokens:
             raise ValueError(
-                f"point: has shape {tuple(point.shape)}, wanted (tokens, {self.d_model}), one row per token, "
+                f"point: has shape {tuple(point.shape)}, wanted (tokens, {width}), one row per token, "
                 f"at most {self.max_tokens}"
             )
-        self._check_rows(point, len(point))
+        self._check_rows(point, len(point), width)
+
+    @property
+    def _n_segments(self) -> int:
+        """Number of segments that a pair of texts is told apart by in the embeddings."""
+        return (self.model.config.type_vocab_size or 1) if "token_type_ids" in self.tokenizer.model_input_names else 1
+
+    def _tokenize(self, text: Text) -> tuple[list[int], list[int] | None]:
+        """Tokenize a text or a pair; returns ids and segments, None where the model has no segments."""
+        texts = [text] if isinstance(text, str) else text
+        is_text = isinstance(texts, (list, tuple)) and len(texts) in (1, 2)
+        if not is_text or not all(isinstance(part, str) and part.strip() for part in texts):
+            raise ValueError(f"raw={text!r}: must be a text with at least one word, or a pair of them")
+        _check_characters(self.tokenizer, texts)
+        encoded = self.tokenizer(*texts, verbose=False)
+        ids = encoded["input_ids"]
+        if len(ids) > self.max_tokens:
+            raise ValueError(
+                f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten the text"
+            )
+        if max(ids) >= self.vocab_size:
+            raise ValueError(
+                f"raw: has token {max(ids)}, but {self.name} has embeddings for {self.vocab_size} tokens only; its "
+                "tokenizer belongs to another model"
+            )
+        if self.task == MASKED_WORD and ids.count(self.tokenizer.mask_token_id) != 1:
+            count = ids.count(self.tokenizer.mask_token_id)
+            raise ValueError(f"raw={text!r}: has {count} {self.tokenizer.mask_token}, wanted exactly one")
+        return ids, encoded.get("token_type_ids")
+
+    def _inputs(self, ids: Int[Tensor, "batch tokens"], segments: Any = None) -> Inputs:
+        """Return the arguments of the model's forward pass for token ids without padding."""
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if segments is not None and self._n_segments > 1:
+            inputs["token_type_ids"] = torch.as_tensor(segments, device=ids.device).expand_as(ids)
+        return inputs
+
+    def _inputs_like(self, point: Tensor, layer: int, raw: Text | None) -> Inputs:
+        """Return the arguments of a forward pass whose state at a layer will be replaced by such a point.
+
+        Only masks, and the places of special tokens, still matter after the point has entered.
+        """
+        self._check_layer(layer)
+        if raw is not None:
+            ids, segments = self._tokenize(raw)
+            if len(ids) != len(point):
+                raise ValueError(f"raw: has {len(ids)} tokens, the point has {len(point)} rows")
+            return self._inputs(torch.tensor([ids], device=self.model.device), segments)
+        if layer and self.task == MASKED_WORD:
+            raise ValueError(f"raw: is needed at layer {layer}, where the point does not tell which token is the mask")
+        special = self._special_tokens(point) if layer == 0 else {}
+        ids = [special.get(i, self._ordinary_id) for i in range(len(point))]
+        return self._inputs(torch.tensor([ids], device=self.model.device))
+
+    def _output_row(self, ids: list[int]) -> int | None:
+        """Return the row of the logits that holds the outputs; None if a model has one for the whole text."""
+        if self.task == NEXT_WORD:
+            return len(ids) - 1
+        if self.task == TOKEN_CLASSES:
+            if self.position is None or not 0 <= self.position < len(ids):
+                raise ValueError(
+                    f"position={self.position}: {self.name} labels every token; choose one of 0 to {len(ids) - 1} by "
+                    "adapter.at(position)"
+                )
+            return self.position
+        if self.task != MASKED_WORD:
+            return None
+        if (count := ids.count(self.tokenizer.mask_token_id)) != 1:
+            raise ValueError(
+                f"point: {count} of its rows are {self.tokenizer.mask_token}, wanted one; take the map at the point "
+                "that encode returned"
+            )
+        return ids.index(self.tokenizer.mask_token_id)
+
+    @torch.no_grad()
+    def _special_tokens(self, point: Tensor) -> dict[int, int]:
+        """Map the rows of a point that are a special token's embedding at their position to that token's id."""
+        special: dict[int, int] = {}
+        ids = torch.tensor(self._special_ids)
+        for segment in range(self._n_segments):
+            embeddings = self.embed(ids[:, None].expand(-1, len(point)), [segment] * len(point))
+            same = (embeddings - point).abs().amax(-1) <= SAME_EMBEDDING
+            special |= {position: int(ids[which]) for which, position in same.nonzero().tolist()}
+        return special
+
+
+class EncoderAdapter(TextAdapter):
+    """A model that reads texts in both directions: a classifier, a masked-word model or one that labels each token.
+
+    A point is the input of the first block: word, position and segment, normalised and projected as the model does.
+    """
+
+    ENTRIES_AT_ONCE = 2**21  # embeddings computed in one pass over the vocabulary: 8 MiB in float32, a core's cache
+
+    @torch.no_grad()
+    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token at a position, in the first segment of a text."""
+        ids = torch.arange(self.vocab_size, device=self.model.device)[:, None]
+        inputs = dict(self._inputs(ids))
+        if (table := _position_table(self.model)) is not None:
+            first = 0 if table.padding_idx is None else table.padding_idx + 1
+            inputs["position_ids"] = torch.full_like(ids, position + first)
+        return self._runner.state(inputs, 0)[:, 0]
+
+    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
+        """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
+        if _position_table(self.model) is None:
+            point = point[:1]
+        embeddings = self.vocabulary_at(0)
+        lower, upper = embeddings.amin(0), embeddings.amax(0)
+        for position in range(1, len(point)):
+            embeddings = self.vocabulary_at(position)
+            lower, upper = torch.minimum(lower, embeddings.amin(0)), torch.maximum(upper, embeddings.amax(0))
+        return Box(lower, upper)
+
+    @torch.no_grad()
+    def likely_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
+        """Return for each row of a point the word that the masked-word head finds most probable there."""
+        ids = torch.full((1, len(point)), self._ordinary_id, device=self.model.device)
+        return self._runner.output(self._inputs(ids), 0, point).logits[0].argmax(-1).tolist()
+
+    @torch.no_grad()
+    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
+        rows = normalize(points, dim=-1).reshape(-1, *points.shape[-2:])
+        tokens = rows.shape[1]
+        best = torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype, device=rows.device)
+        ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=rows.device)
+        words = torch.arange(self.vocab_size, device=rows.device)
+        for batch in words.split(max(1, self.ENTRIES_AT_ONCE // rows[0].numel())):
+            embeddings = self.embed(batch[:, None].expand(-1, tokens))
+            cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T
+            value, index = cosines.max(-1)
+            is_better = value > best
+            best, ids = torch.where(is_better, value, best), torch.where(is_better, batch[index], ids)
+        return ids.reshape(points.shape[:-1])
+
+
+class CausalAdapter(TextAdapter):
+    """A model that reads texts from left to right, and predicts the next word or the class of a text.
+
+    A point of layer 0 holds each token's row of the embedding table; positions are added inside, so that every
+    position has the same vocabulary. The next word is the one after the last token.
+    """
+
+    @torch.no_grad()
+    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token, which are the same at every position."""
+        table = self.model.get_input_embeddings()
+        if type(table) is torch.nn.Embedding:
+            return table.weight
+        return table(torch.arange(self.vocab_size, device=self.model.device))
+
+    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
+        """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
+        embeddings = self.vocabulary_at(0)
+        return Box(embeddings.amin(0), embeddings.amax(0))
+
+    @torch.no_grad()
+    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
+        return (normalize(points, dim=-1) @ normalize(self.vocabulary_at(0), dim=-1).T).argmax(-1)
+
+    def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
+        """Return the state of the last token from which the next word is predicted."""
+        return self._runner.state(self._inputs_like(point, 0, None), self.n_layers + 1, 0, point)[0, -1]
+
+    def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
+        """Return the logits of a final state."""
+        return self.model.get_output_embeddings()(state)
+
+
+def _position_table(model: Any) -> Any:
+    """Return the table of absolute positions of an encoder, or None where positions are relative only."""
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    return table if isinstance(table, torch.nn.Embedding) else None
+
+
+def _count_positions(model: Any, tokenizer: Any) -> int:
+    """Return the largest number of tokens that a model takes; RoBERTa's positions begin after its padding index."""
+    table, limit = _position_table(model), model.config.max_position_embeddings
+    if table is not None and table.padding_idx is not None:
+        limit = table.num_embeddings - table.padding_idx - 1
+    return int(min(limit, tokenizer.model_max_length))
+
+
+def _own_tokens(tokenizer: Any) -> slice:
+    """Return the slice of a text's own tokens between the special ones that the tokenizer adds."""
+    encoded, plain = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
+    extra = len(encoded) - len(plain)
+    before = next((i for i in range(extra + 1) if encoded[i : i + len(plain)] == plain), 0)
+    return slice(before, (len(encoded) and -(extra - before)) or None)
+
+
+def _check_characters(tokenizer: Any, texts: Sequence[str]) -> None:
+    """Raise a ValueError if a tokenizer drops visible characters of a text without a token for them."""
+    if not tokenizer.is_fast:
+        return
+    for text in texts:
+        offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        covered = {i for start, end in offsets["offset_mapping"] for i in range(start, end)}
+        dropped = [c for i, c in enumerate(text) if i not in covered and unicodedata.category(c)[0] in "LNPS"]
+        if dropped:
+            raise ValueError(
+                f"raw={text!r}: the tokenizer has no token for {', '.join(map(repr, dict.fromkeys(dropped)))}; "
+                "leave these characters out or write them otherwise"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,12 +74,13 @@ class ToyAdapter(Adapter):
             raise ValueError(f"device={device!r}: a toy runs on the CPU only; leave device out")
         return cls(name)
 
-    def encode(self, raw: Sequence[float]) -> Float[Tensor, "2 1"]:
+    def encode(self, raw: Sequence[float], layer: int = 0) -> Float[Tensor, "2 1"]:
         """Turn a pair of numbers into a point, float64.
 
         Raises:
             ValueError: not exactly two finite numbers.
         """
+        self._check_layer(layer)
         pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
         if len(pair) != 2:
             raise ValueError(f"raw: has {len(pair)} numbers, a point of the plane has 2")
@@ -89,9 +91,10 @@ class ToyAdapter(Adapter):
         """Turn points into pairs of numbers (..., 2)."""
         return point.squeeze(-1).detach().numpy()
 
-    def log_probabilities(self, point: Float[Tensor, "2 1"]) -> Float[Tensor, " k"]:
-        """Return the log-probabilities of the classes."""
-        return self._log_probabilities(point)
+    def whole_map(self, point: Float[Tensor, "2 1"], layer: int = 0, raw: Any = None) -> Callable[[Tensor], Tensor]:
+        """Return the map to the log-probabilities of the classes."""
+        self._check_layer(layer)
+        return self._log_probabilities
 
     def part_names(self, point: Float[Tensor, "2 1"]) -> list[str]:
         """Name the two coordinates."""

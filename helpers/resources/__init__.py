@@ -12,6 +12,7 @@ from helpers.resources.models import (
     load_config,
     load_model,
     load_pretrained,
+    load_tokenizer,
     resolve,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_config",
     "load_model",
     "load_pretrained",
+    "load_tokenizer",
     "resolve",
     "token_names",
 ]

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters import BertAdapter, BertMaskedAdapter, PartsMap
+from helpers.adapters import BertAdapter, PartsMap
+from helpers.adapters.families import MASKED_WORD
 from helpers.adapters.text import SAME_EMBEDDING
 from helpers.equivalence import ExplorationPath
 from helpers.geometry import total_variation
@@ -101,7 +102,7 @@ def decode_by_head(
     Raises:
         ValueError: as in ``decode_by_embedding``; the decoder has no masked-word head or other embeddings.
     """
-    if not isinstance(decoder, BertMaskedAdapter):
+    if decoder.task != MASKED_WORD:
         raise ValueError(f"decoder={decoder.name!r}: has no masked-word head")
     ids = list(range(0, len(decoder.tokenizer), 7))[: decoder.max_tokens]  # a sample from the whole vocabulary
     same_size = (len(adapter.tokenizer), adapter.d_model) == (len(decoder.tokenizer), decoder.d_model)

@@ -104,12 +104,18 @@ def test_any_vit_loads_from_a_folder(colour_folder):
     assert adapter.decode_move(move).shape == (3, 24, 24)
 
 
-def test_a_vit_of_images_that_are_not_square_is_named(tmp_path):
-    config = ViTConfig(image_size=[24, 32], patch_size=8, hidden_size=12, num_hidden_layers=1, num_attention_heads=2)
+@pytest.mark.parametrize(("size", "shape", "grid"), [([32, 48], (32, 48), (4, 6)), (35, (35, 35), (4, 4))])
+def test_images_need_not_be_square_nor_a_multiple_of_the_patches(tmp_path, size, shape, grid):
+    config = ViTConfig(image_size=size, patch_size=8, hidden_size=192, num_hidden_layers=1, num_attention_heads=2)
     ViTForImageClassification(config).save_pretrained(tmp_path)
-    ViTImageProcessorPil(size={"height": 24, "width": 32}).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="wanted a ViT with square images"):
-        ViTAdapter.load(tmp_path)
+    ViTImageProcessorPil(size={"height": shape[0], "width": shape[1]}).save_pretrained(tmp_path)
+    adapter = ViTAdapter.load(tmp_path)
+    photo = Image.fromarray(np.arange(60 * 40 * 3, dtype=np.uint8).reshape(60, 40, 3))
+    point = adapter.encode(photo)
+    expected = adapter.model(**adapter.processor(images=photo, return_tensors="pt")).logits[0].log_softmax(-1)
+    assert adapter.grid == grid
+    assert torch.allclose(adapter.log_probabilities(point), expected, atol=1e-5)
+    assert torch.allclose(adapter.encode(adapter.decode(point)), point, atol=1e-4)
 
 
 def test_a_pil_image_of_any_size_and_mode_is_fitted(vit, colour_folder):

@@ -56,11 +56,20 @@ def test_progress_bars_are_hidden_only_while_a_model_loads(capfd):
         transformers_logging.set_tqdm_hook(previous)
 
 
-def test_a_bundled_name_comes_before_a_folder():
+def test_a_name_is_a_bundled_model_a_folder_or_a_hub_id(tmp_path, monkeypatch):
     assert resolve("bert-reviews") == str(data_folder() / "models" / "bert-reviews")
     assert resolve("someone/else") == "someone/else"
-    with pytest.raises(ValueError, match="is empty; give a bundled model"):
-        resolve("")
+    for name in ("", " ", None, 7):
+        with pytest.raises(ValueError, match="is no name; give a bundled model"):
+            resolve(name)
+    (tmp_path / "vit-digits").mkdir()
+    (tmp_path / "vit-digits" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"is a bundled model and a folder here; write './vit-digits'"):
+        resolve("vit-digits")
+    assert resolve("./vit-digits") == "./vit-digits"
+    with pytest.raises(ValueError, match="is a file; give the folder"):
+        resolve("vit-digits/config.json")
 
 
 @pytest.mark.parametrize("content", ["{", '{"model_type": "no such type"}', "[]", ""])

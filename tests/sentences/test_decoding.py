@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import leave_class, walk_class
-from helpers.adapters import BertMaskedAdapter
+from helpers.adapters import BertAdapter
 from helpers.sentences import decode_by_embedding, decode_by_head
 
 TEXT = "A warm and funny film, with two fine actors."
@@ -75,7 +75,7 @@ def test_a_decoder_that_cannot_decode_is_named(bert, masked_bert, walk):
     f, path = walk
     with pytest.raises(ValueError, match="no masked-word head"):
         decode_by_head(bert, f, path, bert)
-    other = BertMaskedAdapter("other", masked_bert.model, masked_bert.tokenizer)
+    other = BertAdapter("other", masked_bert.model, masked_bert.tokenizer)
     other.embed = lambda ids: masked_bert.embed(ids) + 1
     with pytest.raises(ValueError, match="embeddings are not those of"):
         decode_by_head(bert, f, path, other)

@@ -1,0 +1,48 @@
+"""What a model's head computes, and so what a walk holds: probabilities of classes, of labels, or plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+from transformers import PretrainedConfig
+
+
+@dataclass(frozen=True)
+class Head:
+    """How the outputs of a map are computed from a model's logits.
+
+    Attributes:
+        held: what the outputs are, as the representation of a map shows it.
+        to_outputs: from logits (k,) to outputs (k,).
+        is_distribution: True if the outputs are the log-probabilities of one distribution, so that some of them can
+            be summed into "the rest".
+        is_logarithmic: True if the exponentials of the outputs are probabilities.
+    """
+
+    held: str
+    to_outputs: Callable[[Float[Tensor, " k"]], Float[Tensor, " k"]]
+    is_distribution: bool = False
+    is_logarithmic: bool = True
+
+    def probabilities(self, outputs: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
+        """Return the probabilities, or the values themselves where the head computes no probabilities."""
+        return outputs.exp() if self.is_logarithmic else outputs
+
+
+CLASSES = Head("log-probabilities of the classes", lambda logits: logits.log_softmax(-1), is_distribution=True)
+WORDS = Head("log-probabilities of the words", lambda logits: logits.log_softmax(-1), is_distribution=True)
+LABELS = Head("log-probability of each label, which exclude no other", logsigmoid)
+VALUES = Head("values of a regression", lambda logits: logits.clone(), is_logarithmic=False)
+
+
+def classification_head(config: PretrainedConfig) -> Head:
+    """Choose how a classifier's logits are read, by the rules of the library's own loss."""
+    if config.problem_type == "multi_label_classification":
+        return LABELS
+    if config.problem_type == "regression" or config.num_labels == 1:
+        return VALUES
+    return CLASSES
