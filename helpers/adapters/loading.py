@@ -73,8 +73,10 @@ def load_image_adapter(
     model = load_model(model_class, name, device, dtype)
     if prompts is None:
         return cls(str(name), model, processor)
-    padding = "max_length" if model.config.model_type == "siglip" else True  # as SigLIP was trained
-    texts = load_tokenizer(name)(list(prompts), padding=padding, return_tensors="pt").to(device)
+    options: dict[str, Any] = {"padding": True}
+    if model.config.model_type == "siglip":  # it was trained on texts that are padded to their full length
+        options = {"padding": "max_length", "max_length": model.config.text_config.max_position_embeddings}
+    texts = load_tokenizer(name)(list(prompts), return_tensors="pt", **options).to(device)
     return cls(str(name), model, processor, dict(texts), list(prompts))
 
 

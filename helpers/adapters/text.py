@@ -68,8 +68,8 @@ class TextAdapter(Adapter):
         return adapter
 
     @abstractmethod
-    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token at a position, in the first segment of a text."""
+    def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token at a position, in the first or second text of a pair."""
 
     @abstractmethod
     def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
@@ -147,8 +147,8 @@ class TextAdapter(Adapter):
                 tokens nearest to such a point.
         """
         ids = self._nearest_tokens(point)
-        distances = [(self.embed(ids, [s] * len(ids)) - point).abs().amax(-1) for s in range(self._n_segments)]
-        moved = (torch.stack(distances).amin(0) > SAME_EMBEDDING).nonzero().flatten().tolist()
+        distances = (self.embed(ids, self.segments_of(point)) - point).abs().amax(-1)
+        moved = (distances > SAME_EMBEDDING).nonzero().flatten().tolist()
         if moved:
             raise ValueError(
                 f"point: rows {moved} are no token's embedding, so it is not the point of a text; "
@@ -162,7 +162,16 @@ class TextAdapter(Adapter):
 
     def reencode(self, points: Float[Tensor, "n tokens d_model"]) -> Float[Tensor, "n tokens d_model"]:
         """Decode points to the nearest tokens and embed those."""
-        return self.embed(self._nearest_tokens(points))
+        return self.embed(self._nearest_tokens(points), self.segments_of(points[0]))
+
+    def segments_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
+        """Return for each row of a point whether it belongs to the first text (0) or to the second of a pair (1)."""
+        special = self._special_tokens(point)
+        second = [position for position, (_, segment) in special.items() if segment == 1]
+        if not second:
+            return [0] * len(point)
+        start = max((i for i, (_, segment) in special.items() if segment == 0 and i < min(second)), default=-1) + 1
+        return [int(start <= i <= max(second)) for i in range(len(point))]
 
     def movable_parts(self, point: Float[Tensor, "tokens d_model"], layer: int = 0) -> list[int]:
         """List the parts of a point that may move by default: at layer 0 all but special tokens."""
@@ -209,7 +218,7 @@ class TextAdapter(Adapter):
     @property
     def _n_segments(self) -> int:
         """Number of segments that a pair of texts is told apart by in the embeddings."""
-        return (self.model.config.type_vocab_size or 1) if "token_type_ids" in self.tokenizer.model_input_names else 1
+        return (getattr(self.model.config, "type_vocab_size", 0) or 1) if "token_type_ids" in self.tokenizer.model_input_names else 1
 
     def _tokenize(self, text: Text) -> tuple[list[int], list[int] | None]:
         """Tokenize a text or a pair; returns ids and segments, None where the model has no segments."""
@@ -255,7 +264,7 @@ class TextAdapter(Adapter):
         if layer and self.task == MASKED_WORD:
             raise ValueError(f"raw: is needed at layer {layer}, where the point does not tell which token is the mask")
         special = self._special_tokens(point) if layer == 0 else {}
-        ids = [special.get(i, self._ordinary_id) for i in range(len(point))]
+        ids = [special[i][0] if i in special else self._ordinary_id for i in range(len(point))]
         return self._inputs(torch.tensor([ids], device=self.model.device))
 
     def _output_row(self, ids: list[int]) -> int | None:
@@ -279,14 +288,14 @@ class TextAdapter(Adapter):
         return ids.index(self.tokenizer.mask_token_id)
 
     @torch.no_grad()
-    def _special_tokens(self, point: Tensor) -> dict[int, int]:
-        """Map the rows of a point that are a special token's embedding at their position to that token's id."""
-        special: dict[int, int] = {}
+    def _special_tokens(self, point: Tensor) -> dict[int, tuple[int, int]]:
+        """Map the rows of a point that are a special token's embedding there to that token's id and its segment."""
+        special: dict[int, tuple[int, int]] = {}
         ids = torch.tensor(self._special_ids)
-        for segment in range(self._n_segments):
+        for segment in reversed(range(self._n_segments)):
             embeddings = self.embed(ids[:, None].expand(-1, len(point)), [segment] * len(point))
             same = (embeddings - point).abs().amax(-1) <= SAME_EMBEDDING
-            special |= {position: int(ids[which]) for which, position in same.nonzero().tolist()}
+            special |= {position: (int(ids[which]), segment) for which, position in same.nonzero().tolist()}
         return special
 
 
@@ -299,10 +308,10 @@ class EncoderAdapter(TextAdapter):
     ENTRIES_AT_ONCE = 2**21  # embeddings computed in one pass over the vocabulary: 8 MiB in float32, a core's cache
 
     @torch.no_grad()
-    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token at a position, in the first segment of a text."""
+    def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
+        """Return the embeddings of every token at a position, in the first or second text of a pair."""
         ids = torch.arange(self.vocab_size, device=self.model.device)[:, None]
-        inputs = dict(self._inputs(ids))
+        inputs = dict(self._inputs(ids, [segment]))
         if (table := _position_table(self.model)) is not None:
             first = 0 if table.padding_idx is None else table.padding_idx + 1
             inputs["position_ids"] = torch.full_like(ids, position + first)
@@ -310,12 +319,13 @@ class EncoderAdapter(TextAdapter):
 
     def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
         """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
+        segments = self.segments_of(point)
         if _position_table(self.model) is None:
-            point = point[:1]
+            segments = sorted(set(segments))
         embeddings = self.vocabulary_at(0)
         lower, upper = embeddings.amin(0), embeddings.amax(0)
-        for position in range(1, len(point)):
-            embeddings = self.vocabulary_at(position)
+        for position, segment in enumerate(segments[1:], 1):
+            embeddings = self.vocabulary_at(position, segment)
             lower, upper = torch.minimum(lower, embeddings.amin(0)), torch.maximum(upper, embeddings.amax(0))
         return Box(lower, upper)
 
@@ -328,12 +338,13 @@ class EncoderAdapter(TextAdapter):
     @torch.no_grad()
     def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
         rows = normalize(points, dim=-1).reshape(-1, *points.shape[-2:])
+        segments = self.segments_of(points.reshape(-1, *points.shape[-2:])[0])
         tokens = rows.shape[1]
         best = torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype, device=rows.device)
         ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=rows.device)
         words = torch.arange(self.vocab_size, device=rows.device)
         for batch in words.split(max(1, self.ENTRIES_AT_ONCE // rows[0].numel())):
-            embeddings = self.embed(batch[:, None].expand(-1, tokens))
+            embeddings = self.embed(batch[:, None].expand(-1, tokens), segments)
             cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T
             value, index = cosines.max(-1)
             is_better = value > best
@@ -349,7 +360,7 @@ class CausalAdapter(TextAdapter):
     """
 
     @torch.no_grad()
-    def vocabulary_at(self, position: int) -> Float[Tensor, "d_vocab d_model"]:
+    def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
         """Return the embeddings of every token, which are the same at every position."""
         table = self.model.get_input_embeddings()
         if type(table) is torch.nn.Embedding:

@@ -85,7 +85,8 @@ class Substitutions:
 @torch.no_grad()
 def run_texts(adapter: TextAdapter, f: PartsMap, texts: Int[Tensor, "N tokens"]) -> Float[Tensor, "N k"]:
     """Run the model on token ids that differ from the text of a map only at the positions that may move."""
-    points = (adapter.embed(batch)[:, list(f.parts)] for batch in texts.split(BATCH_TEXTS))
+    segments = adapter.segments_of(f.point)
+    points = (adapter.embed(batch, segments)[:, list(f.parts)] for batch in texts.split(BATCH_TEXTS))
     return torch.cat([torch.func.vmap(f)(batch) for batch in points]).cpu()
 
 
