@@ -145,11 +145,11 @@ class ImageAdapter(Adapter):
         return run
 
     def state_map(
-        self, point: Float[Tensor, "parts d_model"], until: int, rows: list[int], layer: int = 0, raw: Any = None
+        self, point: Float[Tensor, "parts d_model"], until: int, layer: int = 0, raw: Any = None
     ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points of a layer to chosen rows of the state at the later layer ``until``."""
+        """Return the map from whole points of a layer to the whole state at the layer ``until``."""
         inputs = self._inputs(torch.zeros_like(self._black))
-        return lambda state: self._runner.state(inputs, until, layer, self._complete(state, layer))[0, rows].flatten()
+        return lambda state: self._runner.state(inputs, until, layer, self._complete(state, layer))[0]
 
     def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
         """Name the patches by row and column, counted from 0 at the top left; special tokens come first."""

@@ -197,12 +197,11 @@ class TextAdapter(Adapter):
         return run
 
     def state_map(
-        self, point: Float[Tensor, "tokens d_model"], until: int, rows: list[int], layer: int = 0,
-        raw: Text | None = None,
-    ) -> Callable[[Tensor], Tensor]:  # fmt: skip
-        """Return the map from whole points of a layer to chosen rows of the state at the later layer ``until``."""
+        self, point: Float[Tensor, "tokens d_model"], until: int, layer: int = 0, raw: Text | None = None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points of a layer to the whole state at the layer ``until``."""
         inputs = self._inputs_like(point, layer, raw)
-        return lambda state: self._runner.state(inputs, until, layer, state)[0, rows].flatten()
+        return lambda state: self._runner.state(inputs, until, layer, state)[0]
 
     def check_point(self, point: Tensor, layer: int = 0) -> None:
         """Raise a ValueError unless a point has a row per token, the layer's width and precision, and is finite."""
@@ -218,7 +217,11 @@ class TextAdapter(Adapter):
     @property
     def _n_segments(self) -> int:
         """Number of segments that a pair of texts is told apart by in the embeddings."""
-        return (getattr(self.model.config, "type_vocab_size", 0) or 1) if "token_type_ids" in self.tokenizer.model_input_names else 1
+        return (
+            (getattr(self.model.config, "type_vocab_size", 0) or 1)
+            if "token_type_ids" in self.tokenizer.model_input_names
+            else 1
+        )
 
     def _tokenize(self, text: Text) -> tuple[list[int], list[int] | None]:
         """Tokenize a text or a pair; returns ids and segments, None where the model has no segments."""
@@ -378,7 +381,7 @@ class CausalAdapter(TextAdapter):
 
     def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
         """Return the state of the last token from which the next word is predicted."""
-        return self._runner.state(self._inputs_like(point, 0, None), self.n_layers + 1, 0, point)[0, -1]
+        return self.state_map(point, self.n_layers + 1)(point)[-1]
 
     def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
         """Return the logits of a final state."""

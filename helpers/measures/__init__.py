@@ -1,5 +1,6 @@
 """The papers' measures, one function each; scipy's wherever it has one (its Jaccard takes one pair)."""
 
+from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
     N_ACTIVE,
     compare_active_parameters,
@@ -44,6 +45,7 @@ __all__ = [
     "PUBLISHED_STEP_DIFFERENCES",
     "PUBLISHED_VALUE_DISTANCES",
     "PUBLISHED_VOLUME_RATIOS",
+    "LayerRanks",
     "Realignment",
     "compare_active_parameters",
     "compare_inner_products",
@@ -55,6 +57,7 @@ __all__ = [
     "mean_interval",
     "measure_realignment",
     "prediction_changes",
+    "rank_by_layer",
     "rank_correlation",
     "ranking_changes",
     "tabulate_differences",

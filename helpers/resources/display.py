@@ -26,7 +26,9 @@ def token_names(tokenizer: Any, count: int) -> list[str]:
     Models often pad their vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
     """
     raw = tokenizer.convert_ids_to_tokens(range(count))
-    is_wordpiece = any(name and name.startswith(CONTINUATION) for name in raw)
+    names = [name for name in raw if name]
+    pieces, word_starts = (sum(name.startswith(mark) for name in names) for mark in (CONTINUATION, WORD_STARTS))
+    is_wordpiece = pieces > word_starts  # a byte-level vocabulary may hold "##" too
     special = set(tokenizer.all_special_tokens)
     return [
         f"no token, id {i}" if name is None else name if name in special else _display_name(name, is_wordpiece)

@@ -49,7 +49,12 @@ def test_a_missing_tokenizer_is_named(tmp_path, name, cls):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"size": {"shortest_edge": 36}, "do_center_crop": True, "crop_size": {"height": 32, "width": 32}, "resample": 3},
+        {
+            "size": {"shortest_edge": 36},
+            "do_center_crop": True,
+            "crop_size": {"height": 32, "width": 32},
+            "resample": 3,
+        },
         {"resample": 3},
         {"rescale_factor": 1 / 127.5, "image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]},
     ],
@@ -158,7 +163,7 @@ def test_a_file_is_no_name(tmp_path):
 
 def test_a_folder_of_timm_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"architecture": "vit_base_patch16_224", "num_classes": 1000}')
-    with pytest.raises(ModelNotFoundError, match="cannot load the folder .*model_type"):
+    with pytest.raises(ModelNotFoundError, match=r"cannot load the folder .*model_type"):
         load_adapter(tmp_path)
 
 
@@ -185,7 +190,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path):
 def test_a_configuration_without_a_head_is_named(tmp_path):
     folder = make_model("BertForSequenceClassification", tmp_path)
     change_json(folder / "config.json", architectures=None)
-    with pytest.raises(ValueError, match="no 'architectures'.* add one of BertForSequenceClassification"):
+    with pytest.raises(ValueError, match=r"no 'architectures'.* add one of BertForSequenceClassification"):
         load_adapter(folder)
 
 
@@ -194,7 +199,7 @@ def test_what_is_not_supported_says_what_is(tmp_path, name):
     cls = getattr(transformers, name)
     small = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "d_model": 12, "d_ff": 12}
     cls(cls.config_class(**small, num_layers=1, vocab_size=50)).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="wanted .*BertForSequenceClassification"):
+    with pytest.raises(ValueError, match=r"wanted .*BertForSequenceClassification"):
         load_adapter(tmp_path)
 
 

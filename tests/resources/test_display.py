@@ -41,3 +41,13 @@ def test_byte_level_words_lose_their_space():
     raw = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
     assert names[raw.index("Ġfilm")] == "film"
     assert names[raw.index("ing")] == "…ing"
+
+
+def test_a_byte_level_vocabulary_may_hold_the_mark_of_wordpiece():
+    class Tokenizer:
+        all_special_tokens = ("<s>",)
+
+        def convert_ids_to_tokens(self, ids):
+            return ["<s>", "Ġfilm", "Ġdog", "##", "ness"]
+
+    assert token_names(Tokenizer(), 5) == ["<s>", "film", "dog", "…##", "…ness"]

@@ -1,0 +1,46 @@
+"""Rank and kernel by layer: known ranks, parts that no output depends on any more, and the figure."""
+
+import torch
+
+from helpers import PullbackMetric, walk_class
+from helpers.figures import draw_ranks_by_layer
+from helpers.measures import rank_by_layer
+
+TEXT = "a warm and funny film, with two fine actors."
+
+
+def test_ranks_are_at_most_the_free_outputs_and_the_first_is_that_of_the_map(vit, digits):
+    ranks = rank_by_layer(vit, digits.images[17])
+    x = vit.encode(digits.images[17])
+    assert ranks.layers == tuple(range(vit.n_layers + 1))
+    assert ranks.ranks[0] == PullbackMetric.at(vit.output_map(x), x).rank == 9, "ten log-probabilities that sum to one"
+    assert set(ranks.ranks) == {9}
+    assert ranks.sizes[0] == x.numel() and ranks.sizes[1] == x.numel() + vit.d_model, "[CLS] moves from layer 1 on"
+    assert (ranks.table["kernel"] + ranks.table["rank"] == ranks.table["coordinates"]).all()
+
+
+def test_only_the_pooled_token_matters_after_the_last_block(bert, vit, digits):
+    assert rank_by_layer(bert, TEXT).table["parts that matter"].tolist()[-1] == 1
+    norms = rank_by_layer(vit, digits.images[17], layers=[0, vit.n_layers]).part_norms
+    assert (norms[0] > 0).all()
+    assert norms[1].nonzero().flatten().tolist() == [0]
+
+
+def test_the_figure_names_layers_ranks_and_kernels(bert):
+    ranks = rank_by_layer(bert, TEXT)
+    (ax,) = draw_ranks_by_layer(ranks).axes
+    labels = [tick.get_text().split("\n") for tick in ax.get_xticklabels()]
+    assert [label[0] for label in labels] == [str(layer) for layer in ranks.layers]
+    assert [label[1] for label in labels] == [str(rank) for rank in ranks.ranks]
+
+
+def test_a_walk_holds_a_hidden_state_and_with_it_the_classes(bert):
+    x = bert.encode(TEXT)
+    f = bert.hidden_map(x, until=bert.n_layers, rows=[0])
+    assert "state at layer" in repr(f) and len(f.names) == bert.d_model
+    path = walk_class(f, f.start, travel=0.2 * float(f.start.norm()))
+    assert len(path) and path.drift.max() <= 1e-4
+    state = bert.hidden_map(x, until=bert.n_layers, rows=[0])(path.points[-1])
+    assert torch.allclose(state, bert.encode(TEXT, layer=bert.n_layers)[0], atol=1.1e-4)
+    before, after = bert.predict(x), bert.predict(f.complete(path.points[-1]))
+    assert torch.allclose(before, after, atol=1e-3)
