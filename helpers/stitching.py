@@ -21,7 +21,7 @@ from tqdm import tqdm
 from transformers import GPT2ForSequenceClassification, GPT2Model
 from transformers.masking_utils import create_causal_mask
 
-from helpers.resources import load_model
+from helpers.resources import MEAN_POOLING, load_model
 from helpers.resources.display import table_html
 
 __all__ = [
@@ -106,8 +106,15 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
 
     Raises:
         ModelNotFoundError: there is no such model, or it has no classifier.
+        ValueError: its configuration does not say that it averages states, as ``state_pooling: "mean"``.
     """
-    return MeanStateClassifier(load_model(GPT2ForSequenceClassification, name, device))
+    model = load_model(GPT2ForSequenceClassification, name, device)
+    if getattr(model.config, "state_pooling", None) != MEAN_POOLING:
+        raise ValueError(
+            f"name={str(name)!r}: classifies by the state of its last token, wanted a classifier on the mean of its "
+            "states ('state_pooling': 'mean' in config.json); helpers.adapters.load_adapter runs this one"
+        )
+    return MeanStateClassifier(model)
 
 
 def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model:

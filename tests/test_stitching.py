@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
+from helpers.adapters import load_adapter
 from helpers.datasets import read_sentences
 from helpers.resources import load_model, load_pretrained
 from helpers.stitching import (
@@ -63,6 +64,15 @@ def test_the_model_of_a_classifier_is_not_changed():
     MeanStateClassifier(model)(ids, mask)
     assert model.transformer.ln_f is norm and isinstance(norm, torch.nn.LayerNorm)
     assert torch.equal(model(ids, attention_mask=mask).logits, before)
+
+
+def test_a_classifier_that_does_not_average_states_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="use helpers.stitching.load_classifier".replace(".", r"\.")):
+        load_adapter("gpt2-sentiment")
+    config = GPT2Config(vocab_size=20, n_positions=8, n_embd=8, n_layer=1, n_head=2)
+    GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="classifies by the state of its last token"):
+        load_classifier(tmp_path)
 
 
 def test_dropout_of_a_model_in_training_reaches_its_embeddings():

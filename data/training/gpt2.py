@@ -22,7 +22,7 @@ from data.training.text import (
     save_token_counts,
     token_stream,
 )
-from helpers.resources import COUNTS
+from helpers.resources import COUNTS, MEAN_POOLING
 from helpers.stitching import CONTEXT, MeanStateClassifier, last_tokens
 
 BATCH = 16
@@ -104,6 +104,7 @@ def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, flo
     tokenizer = GPT2TokenizerFast.from_pretrained(body)
     labels_by_id = {0: "negative", 1: "positive"}
     stored = GPT2ForSequenceClassification.from_pretrained(body, id2label=labels_by_id, dtype=torch.float32)
+    stored.config.state_pooling = MEAN_POOLING
     model = MeanStateClassifier(stored).to(device).train()
     torch.nn.init.zeros_(model.score.weight)
     for parameter in model.body.parameters():

@@ -7,6 +7,7 @@ from helpers.adapters.gpt2 import GPT2Adapter, Trace
 from helpers.adapters.heads import Head
 from helpers.adapters.images import ImageAdapter, ImagePixelAdapter
 from helpers.adapters.loading import load_adapter
+from helpers.adapters.model import ModelAdapter
 from helpers.adapters.text import CausalAdapter, EncoderAdapter, TextAdapter
 from helpers.adapters.toy import ToyAdapter
 from helpers.adapters.vit import ViTAdapter
@@ -22,6 +23,7 @@ __all__ = [
     "Head",
     "ImageAdapter",
     "ImagePixelAdapter",
+    "ModelAdapter",
     "PartsMap",
     "TextAdapter",
     "ToyAdapter",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import torch
 
-from helpers.adapters.loading import load_text_adapter
 from helpers.adapters.text import EncoderAdapter
 
 
 class BertAdapter(EncoderAdapter):
-    """A BERT as a map from its embeddings to the outputs of its head; see ``EncoderAdapter``.
-
-    The head is that of the checkpoint: a classification, the word at the one [MASK] of a text, or labels of tokens.
+    """A BERT as a map from its embeddings to the outputs of the checkpoint's head; see ``EncoderAdapter``.
 
     Source: arXiv 2410.06019, section 4.
     """
+
+    families = ("bert",)
 
     @classmethod
     def load(
@@ -24,6 +24,6 @@ class BertAdapter(EncoderAdapter):
         name: str | Path = "bert-sentiment",
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> BertAdapter:
+    ) -> Self:
         """Load a BERT by bundled name, local folder or hub id; errors as in ``load_adapter``."""
-        return load_text_adapter(cls, name, device, dtype, ["bert"])
+        return super().load(name, device, dtype)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from transformers import AutoImageProcessor
 
-from helpers.adapters.base import Adapter
 from helpers.adapters.block_runs import Inputs
-from helpers.adapters.families import FAMILIES, IMAGE_PROMPTS, head_of, task_of
+from helpers.adapters.families import FAMILIES, IMAGE_PROMPTS, task_of
+from helpers.adapters.model import ModelAdapter, load_network
 from helpers.geometry import Box, check_finite
-from helpers.resources import label_names
+from helpers.resources import label_names, load_pretrained, load_tokenizer
 
 
-class ImageAdapter(Adapter):
+class ImageAdapter(ModelAdapter):
     """A transformers image classifier as a map from its patch embeddings to its outputs.
 
     A point of layer 0 has one row per patch: the patch's pixels through the patch embedding, plus the vector of its
@@ -35,6 +37,8 @@ class ImageAdapter(Adapter):
     Source: arXiv 2410.06019, section 4.
     """
 
+    families: ClassVar[Collection[str]] = FAMILIES
+
     def __init__(
         self,
         name: str,
@@ -43,19 +47,38 @@ class ImageAdapter(Adapter):
         prompts: Mapping[str, Tensor] | None = None,
         prompt_names: list[str] | None = None,
     ):
+        super().__init__(name, model)
         config = getattr(model.config, "vision_config", None) or model.config
-        self.name, self.model, self.processor = name, model, processor
+        self.processor = processor
         self._prompts = dict(prompts or {})
-        task = task_of(model)
-        self.head = head_of(model.config, task)
-        self._scores = "logits_per_image" if task == IMAGE_PROMPTS else "logits"
         self.class_names = label_names(model.config) if prompt_names is None else prompt_names
-        self._runner = FAMILIES[model.config.model_type].runner(model)
-        self.n_layers, self.dtype = self._runner.n_layers, model.dtype
         self.channels: int = config.num_channels
         self._black, self._range = self._pixel_scale(config)
         self.image_size = tuple(self._black.shape[1:])
         self._read_embedding()
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        prompts: Sequence[str] | None = None,
+    ) -> Self:
+        """Load an image model with its own processor; arguments and errors as in ``load_adapter``."""
+        model = load_network(name, device, dtype, cls.families)
+        processor = load_pretrained(AutoImageProcessor, name)
+        is_matching = task_of(model) == IMAGE_PROMPTS
+        if is_matching != (prompts is not None):
+            wanted = "texts that describe the classes" if is_matching else "none, its classes are fixed"
+            raise ValueError(f"prompts={prompts!r}: {str(name)!r} takes {wanted}")
+        if prompts is None:
+            return cls(str(name), model, processor)
+        options: dict[str, Any] = {"padding": True}
+        if model.config.model_type == "siglip":  # it was trained on texts that are padded to their full length
+            options = {"padding": "max_length", "max_length": model.config.text_config.max_position_embeddings}
+        texts = load_tokenizer(name)(list(prompts), return_tensors="pt", **options).to(device)
+        return cls(str(name), model, processor, dict(texts), list(prompts))
 
     def _pixel_scale(self, config: Any) -> tuple[Tensor, Tensor]:
         """Process a black and a white image: what becomes of pixel 0, and of the range from 0 to 1, (C, H, W)."""
@@ -131,26 +154,6 @@ class ImageAdapter(Adapter):
         """Turn tangent vectors into changes of the image, of either sign: the linear part of ``decode``."""
         return self._assemble(tangent_vec.to(self._inverse.dtype) @ self._inverse.T / self._patch_range)
 
-    def whole_map(
-        self, point: Float[Tensor, "parts d_model"], layer: int = 0, raw: Any = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points of a layer to all outputs."""
-        self._check_layer(layer)
-        inputs = self._inputs(torch.zeros_like(self._black))
-
-        def run(state: Tensor) -> Tensor:
-            output = self._runner.output(inputs, layer, self._complete(state, layer))
-            return self.head.to_outputs(output[self._scores][0])
-
-        return run
-
-    def state_map(
-        self, point: Float[Tensor, "parts d_model"], until: int, layer: int = 0, raw: Any = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points of a layer to the whole state at the layer ``until``."""
-        inputs = self._inputs(torch.zeros_like(self._black))
-        return lambda state: self._runner.state(inputs, until, layer, self._complete(state, layer))[0]
-
     def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
         """Name the patches by row and column, counted from 0 at the top left; special tokens come first."""
         rows, columns = self.grid
@@ -184,6 +187,13 @@ class ImageAdapter(Adapter):
 
     def _inputs(self, pixels: Tensor) -> Inputs:
         return {"pixel_values": pixels[None], **self._prompts}
+
+    def _inputs_like(self, point: Tensor, layer: int, raw: Any) -> Inputs:
+        return self._inputs(torch.zeros_like(self._black))
+
+    def _read_logits(self, inputs: Inputs) -> tuple[int | None, Callable[[Any], Tensor]]:
+        scores = "logits_per_image" if self.task == IMAGE_PROMPTS else "logits"
+        return None, lambda output: output[scores][0]
 
     @torch.no_grad()
     def _state(self, inputs: Inputs, layer: int) -> Tensor:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import copy
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from helpers.adapters.base import Adapter
 from helpers.adapters.block_runs import Inputs
-from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES, head_of, task_of
+from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES
+from helpers.adapters.model import ModelAdapter, load_network
 from helpers.geometry import Box
-from helpers.resources import label_names, token_names
+from helpers.resources import label_names, load_tokenizer, token_names
 
 SAME_EMBEDDING = 1e-4  # a row counts as a token's embedding if no coordinate differs by more; float32 differs by 1e-6
 Text = str | Sequence[str]  # a text, or a pair of texts
 
 
-class TextAdapter(Adapter):
+class TextAdapter(ModelAdapter):
     """A language model as a map from its embeddings; a point of layer 0 has one row per token.
 
     A point that comes from a text determines its tokens: see ``ids_of``. Special tokens, [MASK] among them, do not
@@ -35,19 +36,17 @@ class TextAdapter(Adapter):
         tokenizer: the checkpoint's own tokenizer.
 
     Attributes:
-        task: what the model predicts.
         item_names: one name per item of the vocabulary, as it is shown; "…ness" continues a word.
         max_tokens: largest number of tokens that the model takes.
         text_tokens: the slice of a text's own tokens among all that the tokenizer returns.
         position: the token whose labels are the outputs, for models that label every token; see ``at``.
     """
 
+    families: ClassVar[Collection[str]] = FAMILIES
+
     def __init__(self, name: str, model: Any, tokenizer: Any):
-        self.name, self.model, self.tokenizer = name, model, tokenizer
-        self.task = task_of(model)
-        self.head = head_of(model.config, self.task)
-        self._runner = FAMILIES[model.config.model_type].runner(model)
-        self.n_layers, self.dtype = self._runner.n_layers, model.dtype
+        super().__init__(name, model)
+        self.tokenizer = tokenizer
         self.vocab_size: int = model.get_input_embeddings().weight.shape[0]
         self.max_tokens = _count_positions(model, tokenizer)
         self.item_names = token_names(tokenizer, self.vocab_size)
@@ -58,6 +57,13 @@ class TextAdapter(Adapter):
         self._special_ids = [i for i in tokenizer.all_special_ids if i < self.vocab_size]
         self._ordinary_id = next(i for i in range(self.vocab_size) if i not in self._special_ids)
         self.d_model = self.embed([self._ordinary_id]).shape[-1]
+
+    @classmethod
+    def load(cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Self:
+        """Load a language model with its own tokenizer; arguments and errors as in ``load_adapter``."""
+        model = load_network(name, device, dtype, cls.families)
+        model.config.use_cache = False  # a walk never continues a text, and a cache breaks batched passes
+        return cls(str(name), model, load_tokenizer(name))
 
     def at(self, position: int) -> Self:
         """Return the same model with the labels of the token at a position as its outputs."""
@@ -178,31 +184,6 @@ class TextAdapter(Adapter):
         special = self._special_tokens(point) if layer == 0 else {}
         return [i for i in range(len(point)) if i not in special]
 
-    def whole_map(
-        self, point: Float[Tensor, "tokens d_model"], layer: int = 0, raw: Text | None = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points with the same special tokens as this one to all outputs.
-
-        Raises:
-            ValueError: for a masked-word model, not exactly one row is [MASK]; a text of another length.
-        """
-        inputs = self._inputs_like(point, layer, raw)
-        row = self._output_row(inputs["input_ids"][0].tolist())
-        head_row = row if self.model.get_output_embeddings() is not None else None
-
-        def run(state: Tensor) -> Tensor:
-            logits = self._runner.output(inputs, layer, state, head_row).logits[0]
-            return self.head.to_outputs(logits[0] if head_row is not None else logits if row is None else logits[row])
-
-        return run
-
-    def state_map(
-        self, point: Float[Tensor, "tokens d_model"], until: int, layer: int = 0, raw: Text | None = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points of a layer to the whole state at the layer ``until``."""
-        inputs = self._inputs_like(point, layer, raw)
-        return lambda state: self._runner.state(inputs, until, layer, state)[0]
-
     def check_point(self, point: Tensor, layer: int = 0) -> None:
         """Raise a ValueError unless a point has a row per token, the layer's width and precision, and is finite."""
         self._check_layer(layer)
@@ -258,7 +239,6 @@ class TextAdapter(Adapter):
 
         Only masks, and the places of special tokens, still matter after the point has entered.
         """
-        self._check_layer(layer)
         if raw is not None:
             ids, segments = self._tokenize(raw)
             if len(ids) != len(point):
@@ -269,6 +249,12 @@ class TextAdapter(Adapter):
         special = self._special_tokens(point) if layer == 0 else {}
         ids = [special[i][0] if i in special else self._ordinary_id for i in range(len(point))]
         return self._inputs(torch.tensor([ids], device=self.model.device))
+
+    def _read_logits(self, inputs: Inputs) -> tuple[int | None, Callable[[Any], Tensor]]:
+        row = self._output_row(inputs["input_ids"][0].tolist())
+        if row is not None and self.model.get_output_embeddings() is not None:
+            return row, lambda output: output.logits[0, 0]
+        return None, lambda output: output.logits[0] if row is None else output.logits[0, row]
 
     def _output_row(self, ids: list[int]) -> int | None:
         """Return the row of the logits that holds the outputs; None if a model has one for the whole text."""

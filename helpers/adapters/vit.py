@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 
 from helpers.adapters.images import ImageAdapter
-from helpers.adapters.loading import load_image_adapter
 
 
 class ViTAdapter(ImageAdapter):
     """A ViT classifier as a map from its patch embeddings to class log-probabilities; see ``ImageAdapter``."""
+
+    families = ("vit",)
 
     @classmethod
     def load(
@@ -19,6 +22,7 @@ class ViTAdapter(ImageAdapter):
         name: str | Path = "vit-digits",
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
-    ) -> ViTAdapter:
+        prompts: Sequence[str] | None = None,
+    ) -> Self:
         """Load a ViT classifier by bundled name, local folder or hub id; errors as in ``load_adapter``."""
-        return load_image_adapter(cls, name, device, dtype, ["vit"])
+        return super().load(name, device, dtype, prompts)

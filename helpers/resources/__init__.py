@@ -4,6 +4,7 @@ from helpers.resources.content_filter import is_offensive
 from helpers.resources.display import token_names
 from helpers.resources.models import (
     COUNTS,
+    MEAN_POOLING,
     MODELS,
     ModelNotFoundError,
     bundled_models,
@@ -18,6 +19,7 @@ from helpers.resources.models import (
 
 __all__ = [
     "COUNTS",
+    "MEAN_POOLING",
     "MODELS",
     "ModelNotFoundError",
     "bundled_models",

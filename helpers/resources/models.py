@@ -23,6 +23,7 @@ def data_folder() -> Path:
 
 MODELS = data_folder() / "models"  # the folder of the bundled models
 COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often each token occurs in its training text
+MEAN_POOLING = "mean"  # state_pooling in the configuration of a GPT-2 that classifies by the mean of its states
 HUB_TIMEOUT = 10  # seconds to wait for the hub before it counts as unreachable
 
 AnyModel = TypeVar("AnyModel", bound=torch.nn.Module)

@@ -5,7 +5,10 @@ import logging
 import subprocess
 import sys
 
+import httpx
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 from transformers.utils import logging as transformers_logging
 
@@ -103,3 +106,26 @@ def test_architectures_are_named():
 def test_labels_are_in_the_order_of_outputs():
     labels = {str(i): f"label {i}" for i in sorted(range(12), key=str)}
     assert label_names(BertConfig(id2label=labels)) == [f"label {i}" for i in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (404, "no such model"),
+        (401, "no such model"),
+        (403, "refuses access"),
+        (429, "too many requests"),
+        (500, r"a problem of its own \(error 500\)"),
+        (503, "try again later"),
+    ],
+)
+def test_what_the_hub_answers_is_reported(monkeypatch, status, problem):
+    request = httpx.Request("GET", "https://huggingface.co/api/models/someone/else")
+
+    def refuse(self, name, timeout):
+        raise HfHubHTTPError("refused", response=httpx.Response(status, request=request))
+
+    monkeypatch.setattr(HfApi, "model_info", refuse)
+    with pytest.raises(ModelNotFoundError, match=problem) as caught:
+        load_model(BertForMaskedLM, "someone/else")
+    assert "\n" not in str(caught.value)
