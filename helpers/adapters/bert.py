@@ -7,7 +7,7 @@ from typing import Self
 
 import torch
 
-from helpers.adapters.text import EncoderAdapter
+from helpers.adapters.encoders import EncoderAdapter
 
 
 class BertAdapter(EncoderAdapter):

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from helpers.adapters.text import CausalAdapter
+from helpers.adapters.causal import CausalAdapter
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from helpers.adapters.causal import CausalAdapter
+from helpers.adapters.encoders import EncoderAdapter
 from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, NEXT_WORD
 from helpers.adapters.images import ImageAdapter
 from helpers.adapters.model import load_task
-from helpers.adapters.text import CausalAdapter, EncoderAdapter
 
 
 def load_adapter(

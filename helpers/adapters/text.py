@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES
@@ -288,93 +287,7 @@ class TextAdapter(ModelAdapter):
         return special
 
 
-class EncoderAdapter(TextAdapter):
-    """A model that reads texts in both directions: a classifier, a masked-word model or one that labels each token.
-
-    A point is the input of the first block: word, position and segment, normalised and projected as the model does.
-    """
-
-    ENTRIES_AT_ONCE = 2**21  # embeddings computed in one pass over the vocabulary: 8 MiB in float32, a core's cache
-
-    @torch.no_grad()
-    def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token at a position, in the first or second text of a pair."""
-        ids = torch.arange(self.vocab_size, device=self.model.device)[:, None]
-        inputs = dict(self._inputs(ids, [segment]))
-        if (table := _position_table(self.model)) is not None:
-            first = 0 if table.padding_idx is None else table.padding_idx + 1
-            inputs["position_ids"] = torch.full_like(ids, position + first)
-        return self._runner.state(inputs, 0)[:, 0]
-
-    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
-        """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
-        segments = self.segments_of(point)
-        if _position_table(self.model) is None:
-            segments = sorted(set(segments))
-        embeddings = self.vocabulary_at(0)
-        lower, upper = embeddings.amin(0), embeddings.amax(0)
-        for position, segment in enumerate(segments[1:], 1):
-            embeddings = self.vocabulary_at(position, segment)
-            lower, upper = torch.minimum(lower, embeddings.amin(0)), torch.maximum(upper, embeddings.amax(0))
-        return Box(lower, upper)
-
-    @torch.no_grad()
-    def likely_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
-        """Return for each row of a point the word that the masked-word head finds most probable there."""
-        ids = torch.full((1, len(point)), self._ordinary_id, device=self.model.device)
-        return self._runner.output(self._inputs(ids), 0, point).logits[0].argmax(-1).tolist()
-
-    @torch.no_grad()
-    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
-        rows = normalize(points, dim=-1).reshape(-1, *points.shape[-2:])
-        segments = self.segments_of(points.reshape(-1, *points.shape[-2:])[0])
-        tokens = rows.shape[1]
-        best = torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype, device=rows.device)
-        ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=rows.device)
-        words = torch.arange(self.vocab_size, device=rows.device)
-        for batch in words.split(max(1, self.ENTRIES_AT_ONCE // rows[0].numel())):
-            embeddings = self.embed(batch[:, None].expand(-1, tokens), segments)
-            cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T
-            value, index = cosines.max(-1)
-            is_better = value > best
-            best, ids = torch.where(is_better, value, best), torch.where(is_better, batch[index], ids)
-        return ids.reshape(points.shape[:-1])
-
-
-class CausalAdapter(TextAdapter):
-    """A model that reads texts from left to right, and predicts the next word or the class of a text.
-
-    A point of layer 0 holds each token's row of the embedding table; positions are added inside, so that every
-    position has the same vocabulary. The next word is the one after the last token.
-    """
-
-    @torch.no_grad()
-    def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
-        """Return the embeddings of every token, which are the same at every position."""
-        table = self.model.get_input_embeddings()
-        if type(table) is torch.nn.Embedding:
-            return table.weight
-        return table(torch.arange(self.vocab_size, device=self.model.device))
-
-    def bounds(self, point: Float[Tensor, "tokens d_model"]) -> Box:
-        """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
-        embeddings = self.vocabulary_at(0)
-        return Box(embeddings.amin(0), embeddings.amax(0))
-
-    @torch.no_grad()
-    def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:
-        return (normalize(points, dim=-1) @ normalize(self.vocabulary_at(0), dim=-1).T).argmax(-1)
-
-    def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
-        """Return the state of the last token from which the next word is predicted."""
-        return self.state_map(point, self.n_layers + 1)(point)[-1]
-
-    def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
-        """Return the logits of a final state."""
-        return self.model.get_output_embeddings()(state)
-
-
-def _position_table(model: Any) -> Any:
+def position_table(model: Any) -> Any:
     """Return the table of absolute positions of an encoder, or None where positions are relative only."""
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     return table if isinstance(table, torch.nn.Embedding) else None
@@ -382,7 +295,7 @@ def _position_table(model: Any) -> Any:
 
 def _count_positions(model: Any, tokenizer: Any) -> int:
     """Return the largest number of tokens that a model takes; RoBERTa's positions begin after its padding index."""
-    table, limit = _position_table(model), model.config.max_position_embeddings
+    table, limit = position_table(model), model.config.max_position_embeddings
     if table is not None and table.padding_idx is not None:
         limit = table.num_embeddings - table.padding_idx - 1
     return int(min(limit, tokenizer.model_max_length))

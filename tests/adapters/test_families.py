@@ -1,6 +1,8 @@
 """The contract of every family: the library's own outputs at every layer, exact derivatives, threads, decoding."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from PIL import Image
 
 from helpers import PullbackMetric, jacobian
-from helpers.adapters import CausalAdapter, EncoderAdapter, ImageAdapter, load_adapter
+from helpers.adapters import ImageAdapter, load_adapter
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES, model_classes
 from tests.adapters.families import every_model_class, make_model
 
@@ -171,9 +173,12 @@ def test_the_attention_of_the_model_is_the_users_choice(tmp_path, name, attentio
         assert torch.allclose(result, expected, rtol=0, atol=1e-7)
 
 
-def test_every_family_has_a_model_here():
+def test_every_family_has_models_and_a_place_in_the_readme():
     assert all(model_classes(kind) for kind in FAMILIES)
-    assert {EncoderAdapter, CausalAdapter}
+    table = (
+        (Path(__file__).parents[2] / "README.md").read_text().split("| family | models | heads |")[1].split("\n\n")[0]
+    )
+    assert {name for name in re.findall(r"`([\w-]+)`", table.replace("|", "\n"))} >= set(FAMILIES)
 
 
 def test_a_model_in_training_mode_is_refused(tmp_path):
