@@ -160,7 +160,8 @@ class Adapter(ABC):
             point: whole point.
             parts: indices of the parts that may move; if None, all that are not special tokens of layer 0.
             target: the classes to distinguish, by index or name, or the number of the most probable ones at the
-                point; the others become one output, "the rest". If None, ten where there are more than twenty.
+                point; the others become one output, "the rest". "all" for every class. If None, every class where
+                there are at most twenty of them, else ten.
             layer: the layer whose state the point is.
             raw: the input that was encoded, where the point does not determine its tokens: at later layers.
 
@@ -174,7 +175,7 @@ class Adapter(ABC):
         if not chosen:
             raise ValueError(f"point: none of its {len(point)} parts moves by default; name some in parts")
         target = self.default_target if target is None else target
-        classes = None if target is None else self._target_classes(whole, point, target)
+        classes = None if target in (None, "all") else self._target_classes(whole, point, target)
         names = self.class_names if classes is None else [self.class_names[i] for i in classes]
         if classes is not None and self.head.is_distribution:
             names = [*names, "the rest"]
@@ -233,8 +234,8 @@ class Adapter(ABC):
     ) -> tuple[int, ...]:
         """Turn the target of ``output_map`` into class indices."""
         count = len(self.class_names)
-        if isinstance(target, bool):
-            raise ValueError(f"target={target}: must be a number of classes, or their indices or names")
+        if isinstance(target, (bool, str)):
+            raise ValueError(f"target={target!r}: must be a number of classes, a list of indices or names, or 'all'")
         if isinstance(target, int):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")

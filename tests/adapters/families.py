@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
 from helpers.adapters.families import FAMILIES, model_classes
 from helpers.resources import MODELS
@@ -67,20 +67,19 @@ def make_model(model_class: str, folder: Path, **options: object) -> Path:
                 parameter.mul_(scale)
     model.save_pretrained(folder)
     if is_image:
-        save_processor(model_type, folder)
+        save_processor(folder)
     if not is_image or model_type in ("clip", "siglip"):
         save_tokenizer("gpt2-reviews" if is_causal or is_image else "bert-reviews", folder)
     return folder
 
 
-def save_processor(model_type: str, folder: Path, **options: object) -> None:
+def save_processor(folder: Path, side: int = IMAGE_SIDE) -> None:
     """Save an image processor that resizes bicubically, crops and normalises each channel in its own way."""
     processor = transformers.ViTImageProcessorPil(
-        size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
+        size={"height": side, "width": side},
         resample=3,
         image_mean=[0.4, 0.5, 0.6],
         image_std=[0.2, 0.25, 0.3],
-        **options,
     )
     processor.save_pretrained(folder)
 
@@ -94,6 +93,3 @@ def save_tokenizer(name: str, folder: Path) -> None:
 def every_model_class() -> list[str]:
     """List all model classes that adapters support."""
     return [name for kind in FAMILIES for name in model_classes(kind)]
-
-
-__all__ = ["AutoTokenizer", "every_model_class", "make_model", "save_processor", "save_tokenizer"]

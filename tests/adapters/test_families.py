@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from PIL import Image
 
 from helpers import PullbackMetric, jacobian
 from helpers.adapters import ImageAdapter, load_adapter
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES, model_classes
-from tests.adapters.families import every_model_class, make_model
+from tests.adapters.families import every_model_class, make_model, save_processor, save_tokenizer
 
 PROMPTS = ["film", "dog"]
 LABELLED_TOKEN = 1
@@ -186,3 +187,20 @@ def test_a_model_in_training_mode_is_refused(tmp_path):
     adapter.model.train()
     with pytest.raises(ValueError, match="is in training mode"):
         adapter.predict(adapter.encode("a film"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["ViTForImageClassification", "BertForSequenceClassification"])
+def test_outputs_are_those_of_the_library_at_real_size(tmp_path, name):
+    cls = getattr(transformers, name)
+    cls(cls.config_class(num_labels=1000)).save_pretrained(tmp_path)  # twelve layers of width 768
+    if name.startswith("ViT"):
+        save_processor(tmp_path, side=224)
+    else:
+        save_tokenizer("bert-reviews", tmp_path)
+    adapter = load_adapter(tmp_path)
+    raw = raw_inputs(adapter)[0]
+    expected = library_outputs(adapter, raw)
+    for layer in (0, 7, 12):
+        point = adapter.encode(raw, layer=layer)
+        assert torch.allclose(adapter.whole_map(point, layer)(point), expected, rtol=0, atol=1e-5)

@@ -219,6 +219,7 @@ def test_many_classes_are_walked_by_the_ten_most_probable(tmp_path):
     assert len(f.names) == 11 and f.names[-1] == "the rest"
     assert "10 of them, the rest as one" in repr(f)
     assert torch.allclose(f(point)[:10], adapter.log_probabilities(point).topk(10).values, atol=1e-6)
+    assert len(adapter.output_map(point, target="all").names) == 1000
 
 
 def test_a_long_text_decodes_in_batches(tmp_path):

@@ -64,7 +64,7 @@ def random_vit(index: int, device: str, **shape: int) -> Case:
     adapter = ViTAdapter("random", model, processor)
     image = torch.rand(channels, side, side, generator=torch.Generator().manual_seed(index))
     x = adapter.encode(image.numpy())
-    return Case(adapter.output_map(x), x, trained=False)
+    return Case(adapter.output_map(x, target="all"), x, trained=False)
 
 
 def random_bert(index: int, device: str, tokens: int = TOKENS, **shape: int) -> Case:
