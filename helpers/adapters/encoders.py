@@ -10,14 +10,15 @@ from torch.nn.functional import normalize
 from helpers.adapters.text import TextAdapter, position_table
 from helpers.geometry import Box
 
+BATCH_ENTRIES = 2**19  # entries of the embeddings compared at once: 2 MiB in float32, which a core's cache holds
+BATCH_WORDS = 4  # the fewest words compared at once, so that the cost of a call does not count for long texts
+
 
 class EncoderAdapter(TextAdapter):
     """A model that reads texts in both directions: a classifier, a masked-word model or one that labels each token.
 
     A point is the input of the first block: word, position and segment, normalised and projected as the model does.
     """
-
-    ENTRIES_AT_ONCE = 2**21  # embeddings computed in one pass over the vocabulary: 8 MiB in float32, a core's cache
 
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
@@ -55,7 +56,7 @@ class EncoderAdapter(TextAdapter):
         best = torch.full(rows.shape[:2], -torch.inf, dtype=rows.dtype, device=rows.device)
         ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=rows.device)
         words = torch.arange(self.vocab_size, device=rows.device)
-        for batch in words.split(max(1, self.ENTRIES_AT_ONCE // rows[0].numel())):
+        for batch in words.split(max(BATCH_WORDS, BATCH_ENTRIES // rows[0].numel())):
             embeddings = self.embed(batch[:, None].expand(-1, tokens), segments)
             cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T
             value, index = cosines.max(-1)
