@@ -6,9 +6,10 @@ model works as before. Each thread has its own, so runs in many threads do not a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,13 +84,22 @@ class BlockRunner:
         self._first_block_layer = NO_LAYER if entry or from_embeddings else 0
         for block in modules:
             block.register_forward_pre_hook(self._enter_block, prepend=True, with_kwargs=True)
-            block.register_forward_hook(self._leave_block, prepend=True)
+        modules[-1].register_forward_hook(self._leave_last_block, prepend=True)
         if entry:
             model.get_submodule(entry).register_forward_pre_hook(self._enter_first_module, prepend=True)
         elif from_embeddings:
             model.get_input_embeddings().register_forward_hook(self._leave_embeddings, prepend=True)
         if (head := model.get_output_embeddings()) is not None:
             head.register_forward_pre_hook(self._enter_head, prepend=True)
+
+    def skip(self, module: Module, output: Tensor) -> None:
+        """Let a module before layer 0 return this output, without computing, in runs that replace a state."""
+        # a partial function, unlike a closure, is copied with the model by copy.deepcopy
+        module.forward = partial(self._compute_or_skip, module.forward, output)
+
+    def _compute_or_skip(self, compute: Callable[..., Tensor], output: Tensor, *args: Any) -> Tensor:
+        run = self._current()
+        return compute(*args) if run is None or run.state is None else output
 
     def output(self, inputs: Inputs, layer: int, state: State, row: int | None = None) -> Any:
         """Run the model with the state at a layer replaced, and return its output; the language head for one row."""
@@ -133,7 +143,7 @@ class BlockRunner:
             return (run.pass_layer(layer, args[0]), *args[1:]), kwargs
         return args, kwargs | {"hidden_states": run.pass_layer(layer, kwargs["hidden_states"])}
 
-    def _leave_block(self, _module: Module, _args: tuple[Any, ...], output: Any) -> Any:
+    def _leave_last_block(self, _module: Module, _args: tuple[Any, ...], output: Any) -> Any:
         run = self._current()
         if run is None or run.blocks_entered < self.n_layers:
             return None

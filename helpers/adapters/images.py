@@ -104,6 +104,8 @@ class ImageAdapter(ModelAdapter):
             raise ValueError(f"{self.name}: images of {height} x {width} have no patch of side {self.patch_size}")
         self._weight = projection.weight.detach().flatten(1)  # (d_model, pixels of a patch)
         blank = self._state(self._inputs(torch.zeros_like(self._black)), 0)
+        with torch.no_grad():
+            self._runner.skip(projection, projection(torch.zeros_like(self._black)[None]))
         special = len(blank) - self.grid[0] * self.grid[1]
         if special < 0:
             raise ValueError(
