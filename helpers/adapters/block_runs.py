@@ -97,9 +97,9 @@ class BlockRunner:
         # a partial function, unlike a closure, is copied with the model by copy.deepcopy
         module.forward = partial(self._compute_or_skip, module.forward, output)
 
-    def _compute_or_skip(self, compute: Callable[..., Tensor], output: Tensor, *args: Any) -> Tensor:
+    def _compute_or_skip(self, compute: Callable[..., Tensor], output: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         run = self._current()
-        return compute(*args) if run is None or run.state is None else output
+        return compute(*args, **kwargs) if run is None or run.state is None else output
 
     def output(self, inputs: Inputs, layer: int, state: State, row: int | None = None) -> Any:
         """Run the model with the state at a layer replaced, and return its output; the language head for one row."""

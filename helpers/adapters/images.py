@@ -104,8 +104,7 @@ class ImageAdapter(ModelAdapter):
             raise ValueError(f"{self.name}: images of {height} x {width} have no patch of side {self.patch_size}")
         self._weight = projection.weight.detach().flatten(1)  # (d_model, pixels of a patch)
         blank = self._state(self._inputs(torch.zeros_like(self._black)), 0)
-        with torch.no_grad():
-            self._runner.skip(projection, projection(torch.zeros_like(self._black)[None]))
+        self._skip_embedding(projection)
         special = len(blank) - self.grid[0] * self.grid[1]
         if special < 0:
             raise ValueError(
@@ -116,6 +115,17 @@ class ImageAdapter(ModelAdapter):
         self._inverse = torch.linalg.pinv(self._weight.cpu().double()).to(self._weight)
         self._patch_black, self._patch_range = self._patches(self._black), self._patches(self._range)
         self.d_model = len(self._weight)
+
+    @torch.no_grad()
+    def _skip_embedding(self, projection: torch.nn.Module) -> None:
+        """Let runs that replace a state skip the embedding of an image of zeros, where it is one tensor."""
+        pixels = torch.zeros_like(self._black)[None]
+        embeddings = getattr(self.model.base_model, "embeddings", None)
+        if embeddings is None or FAMILIES[self.model.config.model_type].entry:
+            embeddings = projection
+        output = embeddings(pixels)
+        if isinstance(output, Tensor):
+            self._runner.skip(embeddings, output)
 
     def in_pixels(self) -> ImagePixelAdapter:
         """Return the same model as a map from its pixels."""
