@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters.heads import CLASSES, Head, hidden_head
+from helpers.adapters.heads import CLASSES, Head
 from helpers.geometry import Box, check_finite
 
 AFFORDABLE_OUTPUTS = 20  # a step costs a backward pass per output; beyond this, maps distinguish a few classes
@@ -181,25 +181,11 @@ class Adapter(ABC):
             names = [*names, "the rest"]
         return PartsMap(whole, point.detach(), tuple(sorted(chosen)), tuple(names), classes, self.head, layer)
 
-    def hidden_map(
-        self,
-        point: Float[Tensor, "parts d_model"],
-        until: int,
-        rows: Sequence[int],
-        layer: int = 0,
-        raw: Any = None,
-    ) -> PartsMap:
-        """Return the map from a point to hidden states: chosen rows of the state at a later layer.
+    def hidden_map(self, point: Tensor, until: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
+        """Return the map from a point to chosen rows of the state at a later layer, ``until``.
 
-        A walk on it holds these states, and so all that the model computes from them alone. All parts of the point
-        move that move by default.
-
-        Args:
-            point: whole point.
-            until: the layer whose state is held, later than ``layer``.
-            rows: the rows of that state.
-            layer: the layer whose state the point is.
-            raw: as in ``output_map``.
+        A walk on it holds these hidden states, and so all that the model computes from them alone. The parts of the
+        point move that move by default; layer and raw are as in ``output_map``.
 
         Raises:
             ValueError: as in ``output_map``, or no later layer or no such row.
@@ -208,21 +194,14 @@ class Adapter(ABC):
         self._check_layer(until)
         if until <= layer:
             raise ValueError(f"until={until}: must be a later layer than that of the point, {layer}")
-        parts = self.movable_parts(point, layer)
         whole = self.state_map(point, until, layer, raw)
         with torch.no_grad():
             state = whole(point)
         chosen = _check_indices("rows", rows, len(state))
         names = tuple(f"row {row}, coordinate {i}" for row in chosen for i in range(state.shape[1]))
-        return PartsMap(
-            lambda moved: whole(moved)[chosen].flatten(),
-            point.detach(),
-            tuple(parts),
-            names,
-            None,
-            hidden_head(until),
-            layer,
-        )
+        held = Head(f"coordinates of the state at layer {until}", torch.flatten, is_logarithmic=False)
+        parts = tuple(self.movable_parts(point, layer))
+        return PartsMap(lambda moved: whole(moved)[chosen].flatten(), point.detach(), parts, names, None, held, layer)
 
     def movable_parts(self, point: Float[Tensor, "parts d_model"], layer: int = 0) -> list[int]:
         """List the parts of a point that may move by default: all of them."""

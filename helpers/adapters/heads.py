@@ -39,11 +39,6 @@ LABELS = Head("log-probability of each label, which exclude no other", logsigmoi
 VALUES = Head("values of a regression", lambda logits: logits.clone(), is_logarithmic=False)
 
 
-def hidden_head(layer: int) -> Head:
-    """Return the head of a map to a hidden state."""
-    return Head(f"coordinates of the state at layer {layer}", lambda state: state, is_logarithmic=False)
-
-
 def classification_head(config: PretrainedConfig) -> Head:
     """Choose how a classifier's logits are read, by the rules of the library's own loss."""
     if config.problem_type == "multi_label_classification":

@@ -14,11 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from helpers.adapters import BertAdapter, GPT2Adapter, ViTAdapter
+from helpers.adapters import BertAdapter, CausalAdapter, EncoderAdapter, GPT2Adapter, ImageAdapter, ViTAdapter
 from helpers.datasets import load_cifar10, load_digits, load_mnist, load_winobias, read_sentences
 
-LoadedAdapter = ViTAdapter | BertAdapter | GPT2Adapter
-ADAPTERS: dict[str, type[LoadedAdapter]] = {"vit": ViTAdapter, "bert": BertAdapter, "gpt2": GPT2Adapter}
+LoadedAdapter = ImageAdapter | EncoderAdapter | CausalAdapter
+ADAPTERS: dict[str, type[LoadedAdapter]] = {
+    "vit": ViTAdapter,
+    "bert": BertAdapter,
+    "gpt2": GPT2Adapter,
+    "image": ImageAdapter,  # these three take any family
+    "encoder": EncoderAdapter,
+    "causal": CausalAdapter,
+}
 INPUTS: dict[str, Callable[[], Sequence[Any] | np.ndarray]] = {
     "digits": lambda: load_digits("test").images,
     "mnist": lambda: load_mnist("test").images,

@@ -1,5 +1,6 @@
 """The contract of every family: the library's own outputs at every layer, exact derivatives, threads, decoding."""
 
+import copy
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -204,3 +205,17 @@ def test_outputs_are_those_of_the_library_at_real_size(tmp_path, name):
     for layer in (0, 7, 12):
         point = adapter.encode(raw, layer=layer)
         assert torch.allclose(adapter.whole_map(point, layer)(point), expected, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_copy_of_a_model_is_a_model_of_its_own(vit, digits):
+    model = copy.deepcopy(vit.model)
+    adapter = ImageAdapter("copy", model, vit.processor)
+    point = adapter.encode(digits.images[17])
+    assert torch.allclose(adapter.log_probabilities(point), vit.log_probabilities(point), atol=1e-5)
+    model.classifier.bias += torch.arange(10.0)
+    model.vit.layers[0].layernorm_before.weight.zero_()
+    pixels = adapter.processor(images=[digits.images[17][None] * 255], return_tensors="pt")["pixel_values"]
+    expected = model(pixel_values=pixels).logits[0].log_softmax(-1)
+    assert torch.allclose(adapter.log_probabilities(point), expected, atol=1e-5)
+    assert not torch.allclose(adapter.log_probabilities(point), vit.log_probabilities(point), atol=0.1)
