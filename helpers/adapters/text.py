@@ -197,11 +197,8 @@ class TextAdapter(ModelAdapter):
     @property
     def _n_segments(self) -> int:
         """Number of segments that a pair of texts is told apart by in the embeddings."""
-        return (
-            (getattr(self.model.config, "type_vocab_size", 0) or 1)
-            if "token_type_ids" in self.tokenizer.model_input_names
-            else 1
-        )
+        has_segments = "token_type_ids" in self.tokenizer.model_input_names
+        return (getattr(self.model.config, "type_vocab_size", 0) or 1) if has_segments else 1
 
     def _tokenize(self, text: Text) -> tuple[list[int], list[int] | None]:
         """Tokenize a text or a pair; returns ids and segments, None where the model has no segments."""
@@ -306,7 +303,8 @@ def _own_tokens(tokenizer: Any) -> slice:
     encoded, plain = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
     extra = len(encoded) - len(plain)
     before = next((i for i in range(extra + 1) if encoded[i : i + len(plain)] == plain), 0)
-    return slice(before, (len(encoded) and -(extra - before)) or None)
+    after = extra - before
+    return slice(before, -after if after else None)
 
 
 def _check_characters(tokenizer: Any, texts: Sequence[str]) -> None:

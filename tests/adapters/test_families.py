@@ -211,11 +211,11 @@ def test_outputs_are_those_of_the_library_at_real_size(tmp_path, name):
 def test_a_copy_of_a_model_is_a_model_of_its_own(vit, digits):
     model = copy.deepcopy(vit.model)
     adapter = ImageAdapter("copy", model, vit.processor)
-    point = adapter.encode(digits.images[17])
+    photo = Image.fromarray((digits.images[17] * 255).astype(np.uint8))
+    point = adapter.encode(photo)
     assert torch.allclose(adapter.log_probabilities(point), vit.log_probabilities(point), atol=1e-5)
     model.classifier.bias += torch.arange(10.0)
     model.vit.layers[0].layernorm_before.weight.zero_()
-    pixels = adapter.processor(images=[digits.images[17][None] * 255], return_tensors="pt")["pixel_values"]
-    expected = model(pixel_values=pixels).logits[0].log_softmax(-1)
+    expected = model(**adapter.processor(images=photo, return_tensors="pt")).logits[0].log_softmax(-1)
     assert torch.allclose(adapter.log_probabilities(point), expected, atol=1e-5)
     assert not torch.allclose(adapter.log_probabilities(point), vit.log_probabilities(point), atol=0.1)
