@@ -39,7 +39,7 @@ class Family:
 
 _IMAGE, _ENCODER, _CAUSAL = (IMAGE_CLASSES,), (TEXT_CLASSES, MASKED_WORD, TOKEN_CLASSES), (NEXT_WORD, TEXT_CLASSES)
 
-FAMILIES: dict[str, Family] = {
+FAMILIES: dict[str, Family] = {  # model type in a configuration -> family, for all that adapters support
     "vit": Family(_IMAGE),
     "deit": Family(_IMAGE),
     "beit": Family(_IMAGE),
