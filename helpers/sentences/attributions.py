@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters import BertAdapter, PartsMap
+from helpers.adapters import EncoderAdapter, PartsMap
 from helpers.geometry import FisherRao, PullbackMetric
 from helpers.sentences.substitutions import run_texts
 
@@ -36,12 +36,14 @@ def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) 
     return method.attribute(f.start[None], baseline[None], **steps)[0].sum(-1).abs().detach()
 
 
-def mask_baseline(adapter: BertAdapter, f: PartsMap) -> Float[Tensor, "parts d_model"]:
+def mask_baseline(adapter: EncoderAdapter, f: PartsMap) -> Float[Tensor, "parts d_model"]:
     """Return the embeddings of [MASK] at the positions that may move."""
     return adapter.embed([adapter.tokenizer.mask_token_id] * len(f.point))[list(f.parts)]
 
 
-def deletion_curve(adapter: BertAdapter, f: PartsMap, importance: Float[Tensor, " parts"]) -> Float[Tensor, " parts+1"]:
+def deletion_curve(
+    adapter: EncoderAdapter, f: PartsMap, importance: Float[Tensor, " parts"]
+) -> Float[Tensor, " parts+1"]:
     """Return the probability of the first prediction as tokens are replaced by [MASK], the most important first.
 
     The sooner it falls, the better the importance; a good importance has a small mean. The importance is one number per

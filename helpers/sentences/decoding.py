@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters import BertAdapter, PartsMap
+from helpers.adapters import EncoderAdapter, PartsMap
 from helpers.adapters.families import MASKED_WORD
 from helpers.adapters.text import SAME_EMBEDDING
 from helpers.equivalence import ExplorationPath
@@ -80,7 +80,7 @@ def _mark_changes(tokens: list[str], original_tokens: list[str]) -> str:
     return " ".join(text if is_same else f"<b>{text}</b>" for text, is_same in pairs)
 
 
-def decode_by_embedding(adapter: BertAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
+def decode_by_embedding(adapter: EncoderAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
     """Decode a walk by the nearest embedding at each position.
 
     The walk was made on the map f, which was taken at the point of a text. The ``count`` points that are decoded are
@@ -93,7 +93,7 @@ def decode_by_embedding(adapter: BertAdapter, f: PartsMap, path: ExplorationPath
 
 
 def decode_by_head(
-    adapter: BertAdapter, f: PartsMap, path: ExplorationPath, decoder: BertAdapter, count: int = 6
+    adapter: EncoderAdapter, f: PartsMap, path: ExplorationPath, decoder: EncoderAdapter, count: int = 6
 ) -> DecodedWalk:
     """Decode a walk as the paper does: by the most probable words of a masked-word model of the same embeddings.
 
@@ -112,7 +112,7 @@ def decode_by_head(
 
 
 def _decode(
-    adapter: BertAdapter,
+    adapter: EncoderAdapter,
     f: PartsMap,
     path: ExplorationPath,
     count: int,

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.adapters import Adapter, BertAdapter, ViTAdapter
+from helpers.adapters import Adapter, EncoderAdapter, ImageAdapter
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, simec_steps, simexp_steps, walk_class_steps
 from helpers.geometry import FisherRao, PullbackMetric, drift, total_variation
 from helpers.widgets.step_controls import UNLIMITED, StepControls, WalkPoint, first_step
@@ -125,11 +125,11 @@ class ModelWalker(StepControls):
 class ClassWalker(ModelWalker):
     """Walk from an image by hand; click patches to choose those that may move. See ``ModelWalker``.
 
-    Its adapter is a ViT, in embedding space or in pixels.
+    Its adapter is an ``ImageAdapter``, in embedding space or in pixels.
     """
 
     part_kind, start_name = "patches", "the image"
-    _adapter: ViTAdapter
+    _adapter: ImageAdapter
 
     def _create_view(self, raw: Any) -> PatchGrid:
         rows, columns = self._adapter.grid
@@ -143,11 +143,12 @@ class SentenceWalker(ModelWalker):
     """Walk from a sentence by hand; click tokens to choose those that may move. See ``ModelWalker``.
 
     Each token is shown as the word whose embedding is nearest to the present point; changed tokens are underlined. The
-    darker the background of a token, the more the outputs depend on it at this point. Its adapter is a BERT.
+    darker the background of a token, the more the outputs depend on it at this point. Its adapter is an
+    ``EncoderAdapter``.
     """
 
     part_kind, start_name, view_box = "tokens", "the sentence", widgets.VBox
-    _adapter: BertAdapter
+    _adapter: EncoderAdapter
 
     def _create_view(self, raw: str) -> TokenStrip:
         self._start_tokens = self._adapter.tokens(raw)
