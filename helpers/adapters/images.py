@@ -239,7 +239,11 @@ class ImageAdapter(ModelAdapter):
                     f"{self.name} takes {shape} (channels, height, width); resize it before"
                 )
             return pixels
-        raw = np.asarray(raw)
+        return self._check_array(raw) * self._range + self._black
+
+    def _check_array(self, raw: Any) -> Tensor:
+        """Check an array of the model's own size and return it as (C, H, W) in [0, 1]."""
+        shape, raw = (self.channels, *self.image_size), np.asarray(raw)
         if raw.dtype.kind not in "fb":
             raise ValueError(f"raw: holds {raw.dtype}, wanted floating-point values in [0, 1]; divide bytes by 255")
         image = torch.as_tensor(raw, dtype=self.dtype, device=self.model.device)
@@ -252,7 +256,7 @@ class ImageAdapter(ModelAdapter):
         check_finite(image, "raw")
         if image.min() < 0 or image.max() > 1:
             raise ValueError(f"raw: values run from {image.min():.3g} to {image.max():.3g}, must lie in [0, 1]")
-        return image * self._range + self._black
+        return image
 
     def _convert(self, picture: Image.Image) -> Image.Image:
         """Convert a PIL image to the model's channels; transparent areas become white."""
@@ -299,7 +303,9 @@ class ImagePixelAdapter(ImageAdapter):
     def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts pixels"]:
         """Turn an image into a point; errors as in ``ImageAdapter.encode``."""
         self._check_layer(layer)
-        return self._unscale(self._patches(self._pixels(raw)))
+        if isinstance(raw, Image.Image):
+            return self._unscale(self._patches(self._pixels(raw)))
+        return self._patches(self._check_array(raw))
 
     def decode(self, point: Float[Tensor, "*batch parts pixels"]) -> np.ndarray:
         """Turn points into images, clipped to [0, 1]."""
