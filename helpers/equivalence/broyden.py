@@ -40,7 +40,7 @@ class Correction:
 
     Attributes:
         measured: coordinates (r + 1,) of the last evaluation, within the tolerance.
-        improved: one correction further, without an evaluation.
+        improved: one correction further, without an evaluation; where that would lead too far, the same.
         first, last: the residuals before the first and after the last correction.
         contraction: ratio of the first two residuals; 0 if no correction was needed.
     """
@@ -144,9 +144,8 @@ class BroydenCorrector:
                 self.refresh(z)
                 may_refresh, count = False, 1
             move = self.move(axis, residual)
-        if float((z + move - start).norm()) > longest:
-            raise StepRefusedError(Refusal.PREDICTION)
-        return Correction(z, z + move, first, residual, contraction)
+        improved = z + move if float((z + move - start).norm()) <= longest else z
+        return Correction(z, improved, first, residual, contraction)
 
 
 def _ratio(residual: Residual, before: Residual) -> float:

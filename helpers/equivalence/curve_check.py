@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from helpers.equivalence.broyden import BroydenCorrector, Refusal, StepRefusedError
+from helpers.equivalence.broyden import MOST_CORRECTIONS, BroydenCorrector, Refusal, StepRefusedError
 from helpers.equivalence.interpolation import ControlPoints
 from helpers.equivalence.level_set import Residual
 
@@ -13,6 +13,7 @@ SMALL_RANK = 2  # up to this rank a residual may vanish at the middle by chance,
 SAFETY = 0.7  # fraction of the tolerance that the checked error may reach
 HALVINGS = 3  # of a step's interval before it is refused
 HOPELESS = 30.0  # error at the middle of a step, in units of the tolerance, above which it is refused at once
+NEGLIGIBLE = 0.1  # fraction of the tolerance by which a point of a tiny step may be off without a correction
 SLOWEST_MIDDLE = 0.8  # ratio of two residuals of a middle above which the step is refused
 UNEVALUATED = 0.3  # fraction of the tolerance by which a point may be expected off that is not evaluated again
 
@@ -78,9 +79,12 @@ class CurveCheck:
         """Correct a checked point, and make it a control point."""
         corrector, start = self._corrector, z
         move = corrector.move(tangent, residual)
-        while True:
-            if float((z + move - start).norm()) > NEAR * length:
-                raise StepRefusedError(Refusal.DISTANCE)
+        for _ in range(MOST_CORRECTIONS):
+            if not float((z + move - start).norm()) <= NEAR * length:
+                if residual.error > NEGLIGIBLE * self._tolerance:
+                    raise StepRefusedError(Refusal.DISTANCE)
+                self._points.insert(z, self._axis)  # a tiny step from a point that is itself off by as much
+                return
             z = z + move
             if contraction * residual.error <= UNEVALUATED * self._tolerance:
                 self._points.insert(z, self._axis)
@@ -88,6 +92,7 @@ class CurveCheck:
             before, residual = residual, corrector.evaluate(z)
             corrector.update(move, residual.values - before.values)
             contraction = float(residual.values.norm() / before.values.norm())
-            if contraction > SLOWEST_MIDDLE:
-                raise StepRefusedError(Refusal.CURVE)
+            if not contraction <= SLOWEST_MIDDLE:
+                break
             move = corrector.move(tangent, residual)
+        raise StepRefusedError(Refusal.CURVE)

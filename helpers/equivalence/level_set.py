@@ -39,10 +39,9 @@ class Residual:
 class LevelSet:
     """The points where a map has given outputs.
 
-    Where the Jacobian has constant rank r, the map's image is a surface of dimension r, and on the level set the
-    columns of every Jacobian span that surface's tangent space at the held outputs. An orthonormal basis of it is
-    taken from the first Jacobian. All later Jacobians need r backward passes instead of k: ten log-probabilities
-    have rank 9, two have rank 1.
+    Where the Jacobian has constant rank r, its column space on the level set is always the tangent space of the map's
+    image at the held outputs. Residuals are expressed in an orthonormal basis of it, which is taken from one Jacobian;
+    later ones need r backward passes instead of k. Ten log-probabilities have rank 9, two have rank 1.
 
     Args:
         f: the map, which counts its passes.
@@ -75,10 +74,14 @@ class LevelSet:
         if self._basis is None:
             jacobian = self._checked(self._f.jacobian(self._f.linearize(point)))
             squares, left = torch.linalg.eigh(jacobian @ jacobian.T)
-            kept = (squares > 0) & (squares > self._rank_tolerance**2 * squares[-1])
-            self._basis = left[:, kept].cpu()
-            return left[:, kept].T @ jacobian
+            nonzero = (squares > 0) & (squares > self._rank_tolerance**2 * squares[-1])
+            self._basis = left[:, nonzero].cpu()
+            return left[:, nonzero].T @ jacobian
         return self._checked(self._f.pull_back(self._f.linearize(point), self._basis.T))
+
+    def forget_rank(self) -> None:
+        """Determine the rank again with the next Jacobian; the first one may have been taken where it is lower."""
+        self._basis = None
 
     def _checked(self, jacobian: Tensor) -> Tensor:
         if not torch.isfinite(jacobian).all():

@@ -32,6 +32,7 @@ from helpers.equivalence.step_control import StepController
 from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box, SmoothMap, check_finite
 
+RESOLUTION = 1e3  # of a travel, in units of the rounding error of a coordinate
 FIRST_STEP = 0.05  # fraction of the first point's norm
 LARGEST_TURN = 0.7  # radians per step
 SLICE_TURN = 1.0  # radians between a slice's null direction and its curve, above which a new slice is taken
@@ -167,7 +168,7 @@ class _ClassWalk:
         trial = points.copy()
         trial.insert(corrected.improved, axis)
         end = float(axis @ corrected.improved)
-        difference = corrected.first.error / predictor.node_product(end)
+        difference = corrected.first.error / max(predictor.node_product(end), 1e-300)
         check = CurveCheck(corrector, trial, axis, difference, self._settings.curve_tolerance)
         check.check(start, end, corrected.contraction or SLOW)
         polynomial = trial.interpolant(axis, end)
@@ -229,6 +230,7 @@ class _ClassWalk:
         self._control.refuse(self._length)
         self._corrector.restore()
         if not self._fresh and refusal in (Refusal.CONTRACTION, Refusal.PREDICTION, Refusal.AWAY):
+            self._level_set.forget_rank()
             self._rows = self._axis = None
         return self._direction.end_reason if refusal == Refusal.AWAY else EndReason.NOT_HELD
 
@@ -243,6 +245,9 @@ def walk_class(
     generator: torch.Generator | None = None,
 ) -> ExplorationPath:
     """Walk inside the equivalence class of x, on a curve along which every output is held.
+
+    The curve is checked at points of each step. Without a bound on the derivatives of f no check is a proof: features
+    of f that are much narrower than a step, or a start where the Jacobian vanishes, can mislead it.
 
     Args:
         f: the map whose output should stay.
@@ -279,14 +284,20 @@ def walk_class_steps(
     """
     check_positive("travel", travel)
     state = WalkState(f, x, bounds)
+    resolution = RESOLUTION * torch.finfo(state.point.dtype).eps * state.scale
+    if travel < resolution:
+        raise ValueError(
+            f"travel={travel}: is too short for {state.point.dtype} numbers; wanted {resolution:.2g} or more"
+        )
     level_set = LevelSet(state.f, state.outputs if held is None else held, settings.rank_tolerance)
     scale = state.scale
     if towards is None:
         direction: Direction = Wandering(settings.persistence, bounds is not None, generator)
     else:
         _check_target(towards, x)
+        towards = towards.to(x)
         reached = (state.f(towards.detach()) - state.outputs).abs().max() <= settings.curve_tolerance
-        direction = Approach(flat(x), flat(towards), bool(reached), generator)
+        direction = Approach(flat(x), flat(towards), bool(reached) and bounds is None, generator)
         scale = max(scale, float((towards - x).norm()))
     walk, walked = _ClassWalk(state, level_set, direction, settings, scale), 0.0
     yield state.first()

@@ -58,10 +58,13 @@ class WalkState:
         check_finite(point)
         if bounds is not None and bounds.broadcast_shape(point) != point.shape:
             raise ValueError(f"bounds: of shape {tuple(bounds.lower.shape)} do not fit a point of {tuple(point.shape)}")
-        if bounds is not None and not bounds.contains(point):
+        if bounds is not None and not torch.equal(bounds.clamp(point), point):
             raise ValueError("point: lies outside the bounds; start from bounds.clamp(point) instead")
-        self.f, self.bounds, self._differentiable = CountedMap(f), bounds, differentiable
-        self.point = point.detach()
+        self.f, self._differentiable = CountedMap(f), differentiable
+        self.point = point.detach().clone()
+        self.bounds = (
+            None if bounds is None else Box(bounds.lower.to(self.point, copy=True), bounds.upper.to(point, copy=True))
+        )
         self.outputs, self._linearization = self._evaluate(self.point)
         check_finite(self.outputs, "outputs")
         check_repeatable(self.outputs, self.f(self.point))

@@ -92,14 +92,18 @@ class Linearization:
 
     @torch.no_grad()
     def _outputs_move(self) -> bool:
-        """Return whether a small move changes the outputs to first order: in opposite ways for opposite moves."""
+        """Return whether a small move changes the outputs to first order: in proportion to its length."""
         point = self._point.detach()
         move = torch.randn(point.shape, generator=torch.Generator().manual_seed(0), dtype=point.dtype).to(point.device)
         move = move * (PROBE_SIZE * (float(point.norm()) or 1.0) / float(move.norm()))
-        forward, backward = self._f(point + move).clone(), self._f(point - move).clone()
-        odd, even = (forward - backward).abs().max(), (forward + backward - 2 * self.outputs).abs().max()
-        resolution = ROUNDING * torch.finfo(forward.dtype).eps * (1 + float(self.outputs.abs().max()))
-        return bool(odd > resolution) and bool(odd > even)
+        whole, half = (float(self._odd_change(part * move)) for part in (1.0, 0.5))
+        resolution = ROUNDING * torch.finfo(self.outputs.dtype).eps * (1 + float(self.outputs.abs().max()))
+        return whole > resolution and half > whole / 3  # a half of it to first order, an eighth to third
+
+    def _odd_change(self, move: Tensor) -> Tensor:
+        """Return the largest difference of the outputs between opposite moves; zero to second order."""
+        forward, backward = self._f(self._point.detach() + move).clone(), self._f(self._point.detach() - move).clone()
+        return (forward - backward).abs().max()
 
 
 def check_outputs(outputs: object) -> None:

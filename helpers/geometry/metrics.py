@@ -74,8 +74,9 @@ def check_floating(tensor: Tensor, name: str = "point") -> None:
         raise ValueError(f"{name}: is a {type(tensor).__name__}, must be a tensor; use torch.as_tensor({name})")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name}: holds {tensor.dtype}, must hold torch.float32 or torch.float64 numbers")
-    if not tensor.numel():
-        raise ValueError(f"{name}: is empty, its shape is {tuple(tensor.shape)}")
+    if not tensor.numel() or not tensor.ndim:
+        kind = "is a single number" if not tensor.ndim else "is empty"
+        raise ValueError(f"{name}: {kind}, its shape is {tuple(tensor.shape)}; it needs one coordinate at least")
 
 
 def check_finite(point: Tensor, name: str = "point") -> None:

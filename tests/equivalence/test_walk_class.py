@@ -148,3 +148,52 @@ def test_only_a_curve_has_points_at_every_arc_length():
         path.up_to(1.0).at(1.5)
     with pytest.raises(ValueError, match="simec makes points and no curve"):
         simec(ring, on_circle(0.0), steps=3).at(0.1)
+
+
+def test_a_walk_goes_round_a_face_of_a_box_and_past_its_corners():
+    box = Box(torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64))
+    for seed in range(5):
+        x = torch.full((3,), 0.5, dtype=torch.float64)
+        path = walk_class(lambda p: p.sum()[None], x, travel=8.0, bounds=box, generator=seeded(seed))
+        assert path.stopped_because == EndReason.TRAVEL_REACHED
+        assert box.contains(grid(path, 100))
+
+
+def test_in_a_box_a_walk_towards_a_target_ends_at_the_nearest_point():
+    box = Box(torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64))
+    corner, target = torch.tensor([1.0, 0.0, 0.0]).double(), torch.tensor([1.0, 1.0, -1.0]).double()
+    path = walk_class(lambda p: p.sum()[None], corner, travel=80.0, towards=target, bounds=box)
+    assert torch.allclose(path.points[-1], torch.tensor([0.5, 0.5, 0.0]).double(), atol=1e-3)
+
+
+def test_a_map_of_low_rank_at_the_start_ends_the_walk_at_a_ridge():
+    ridge = lambda p: torch.stack([p[0], torch.exp(-((20 * (p.norm() - 3)) ** 2))])  # noqa: E731
+    path = walk_class(ridge, torch.tensor([0.0, 1.9, 0.0]).double(), travel=8.0)
+    assert path.curve_drift.max() <= 1e-3
+    assert isinstance(path.stopped_because, EndReason)
+
+
+def test_a_path_does_not_change_with_what_the_walk_was_given():
+    x, box = torch.tensor([1.0, 2.0, 3.0]).double(), Box(torch.zeros(3).double(), torch.full((3,), 5.0).double())
+    path = walk_class(ring, x, travel=1.0, bounds=box)
+    before = grid(path, 20)
+    x.zero_()
+    box.lower.fill_(3.0)
+    assert torch.equal(grid(path, 20), before)
+
+
+def test_a_box_of_another_precision_fits_a_clamped_point():
+    box = Box(torch.full((3,), 0.7, dtype=torch.float64), torch.full((3,), 5.0, dtype=torch.float64))
+    x = box.clamp(torch.tensor([0.1, 1.0, 2.0]))
+    assert walk_class(ring, x, travel=1.0, bounds=box).stopped_because == EndReason.TRAVEL_REACHED
+
+
+@pytest.mark.parametrize(("x", "travel"), [([1.0, 2.0], 1e-200), ([1.0, 2.0], 1e-14)])
+def test_a_travel_below_the_rounding_of_the_point_is_refused(x, travel):
+    with pytest.raises(ValueError, match=r"travel=.*: is too short for torch\.float64 numbers"):
+        walk_class(ring, torch.tensor(x).double(), travel)
+
+
+def test_a_degenerate_critical_point_is_no_missing_gradient():
+    path = walk_class(lambda p: (p - 1).pow(3).sum()[None], torch.ones(2, dtype=torch.float64), travel=1.0)
+    assert isinstance(path.stopped_because, EndReason)
