@@ -19,6 +19,8 @@ NEARER = 1e-3  # fraction of the distance that a straight null step must save; l
 STATIONARY = math.sqrt(1 - (1 - NEARER) ** 2)  # the same as a cosine between the line to the target and the kernel
 ARRIVED = 1e-3  # fraction of the first distance below which the target counts as reached
 STEPS_PER_TURN = 3  # of a wandering walk; every turn takes a new Jacobian
+SEARCH = 4.0  # way without coming nearer, in units of the first distance, after which the walk turns back
+SEARCH_GROWTH = 3.0  # ratio of one such way to the one before
 AIM = 0.9  # cosine between the curve and the direction to the target below which the walk aims again
 
 
@@ -118,6 +120,7 @@ class Approach:
     Where the projection vanishes, the distance to the target is stationary on the class. The walk goes on along a
     direction in which the class bends towards the target, if there is one. If there is none and the target has the
     held outputs, so that it may lie on the same piece, the walk goes straight on over the next maximum of the distance.
+    After a long way without coming nearer than before it turns back and searches the other side, further each time.
 
     Args:
         start, target: flat, float64.
@@ -128,7 +131,9 @@ class Approach:
     def __init__(self, start: Tensor, target: Tensor, on_level_set: bool, generator: torch.Generator):
         self._target, self._generator, self._on_level_set = target, generator, on_level_set
         self._first = float((target - start).norm())
-        self._detour = self._receding = False
+        self._detour = self._receding = self._turn_back = False
+        self._last, self._nearest, self._searched = start, self._first, 0.0  # since the walk was nearest
+        self._search_limit = SEARCH * self._first
         self.end_reason, self.may_turn_back = EndReason.NOTHING_NEARER, True
 
     def headings(self, place: Place) -> Iterator[Tensor]:
@@ -137,6 +142,9 @@ class Approach:
         if float(line.norm()) <= ARRIVED * self._first:
             self.end_reason = EndReason.TARGET_REACHED
             return
+        if self._turn_back and place.tangent is not None:
+            self._turn_back, self._detour, self._receding = False, True, False
+            yield -place.tangent
         descent = place.project(line)
         if not self._detour:
             if _saving(descent, line) > NEARER:
@@ -153,7 +161,7 @@ class Approach:
         """Aim again at the target, at the end of a detour, or where the curve has turned away from it."""
         line = self._target - place.point
         along = place.advance_towards(line)
-        if float(line.norm()) <= ARRIVED * self._first:
+        if float(line.norm()) <= ARRIVED * self._first or self._searched_enough(place.point, float(line.norm())):
             return True
         if self._detour:  # it ends where a maximum of the distance has been passed
             self._receding |= along < -STATIONARY * float(line.norm())
@@ -161,6 +169,17 @@ class Approach:
             return not self._detour
         descent = place.project(line)
         return _saving(descent, line) <= NEARER or along < AIM * float(descent.norm())
+
+    def _searched_enough(self, point: Tensor, distance: float) -> bool:
+        """Return whether the walk should turn back, because it has gone far without coming nearer than before."""
+        self._searched += float((point - self._last).norm())
+        self._last = point
+        if distance < self._nearest:
+            self._nearest, self._searched = distance, 0.0
+        self._turn_back = self._on_level_set and self._searched > self._search_limit
+        if self._turn_back:  # the way back does not count
+            self._search_limit, self._searched = SEARCH_GROWTH * self._search_limit, -self._searched
+        return self._turn_back
 
     def limit(self, place: Place) -> float:
         """Go no further than where the straight line is nearest to the target."""

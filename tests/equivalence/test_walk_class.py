@@ -197,3 +197,25 @@ def test_a_travel_below_the_rounding_of_the_point_is_refused(x, travel):
 def test_a_degenerate_critical_point_is_no_missing_gradient():
     path = walk_class(lambda p: (p - 1).pow(3).sum()[None], torch.ones(2, dtype=torch.float64), travel=1.0)
     assert isinstance(path.stopped_because, EndReason)
+
+
+def helix(p):
+    return torch.stack([p[0] - torch.cos(3 * p[2]), p[1] - torch.sin(3 * p[2])])
+
+
+def on_helix(z):
+    return torch.tensor([math.cos(3 * z), math.sin(3 * z), z], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 1.7), (0.0, -2.6), (1.0, 4.2)])
+def test_a_target_on_an_open_fibre_is_reached_whichever_way_the_search_begins(start, end):
+    path = walk_class(helix, on_helix(start), travel=300.0, towards=on_helix(end), generator=seeded(0))
+    assert path.stopped_because == EndReason.TARGET_REACHED
+    assert (path.points[-1] - on_helix(end)).norm() < 0.01
+
+
+def test_a_target_on_another_piece_is_searched_for_until_the_travel_ends():
+    x = torch.tensor([1.2, 1.3], dtype=torch.float64)
+    path = walk_class(cells, x, travel=40.0, towards=x + 2 * math.pi, generator=seeded(0))
+    assert path.stopped_because == EndReason.TRAVEL_REACHED
+    assert len(torch.floor(grid(path, 300) / math.pi).unique(dim=0)) == 1
