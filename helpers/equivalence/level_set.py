@@ -54,11 +54,6 @@ class LevelSet:
         self._held = to_float64(outputs).cpu()
         self._basis: Tensor | None = None
 
-    @property
-    def cost(self) -> int:
-        """Forward-pass equivalents spent so far."""
-        return self._f.cost
-
     def residual(self, point: Tensor) -> Residual:
         """Evaluate the map at a point and compare it with the outputs to hold."""
         outputs = self._f(point)
