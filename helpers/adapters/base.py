@@ -124,12 +124,6 @@ class Adapter(ABC):
     ) -> Callable[[Tensor], Tensor]:
         """Return the map from whole points like this one to all outputs; arguments as in ``output_map``."""
 
-    def state_map(
-        self, point: Float[Tensor, "parts d_model"], until: int, layer: int = 0, raw: Any = None
-    ) -> Callable[[Tensor], Tensor]:
-        """Return the map from whole points of a layer like this one to the whole state at the layer ``until``."""
-        raise NotImplementedError(f"{type(self).__name__} has no hidden layers")
-
     def log_probabilities(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
         """Run the model on one whole point of layer 0 and return all outputs."""
         return self.whole_map(point)(point)
@@ -171,7 +165,7 @@ class Adapter(ABC):
         """
         self.check_point(point, layer)
         whole = self.whole_map(point, layer, raw)
-        chosen = self.movable_parts(point, layer) if parts is None else _check_indices("parts", parts, len(point))
+        chosen = self.movable_parts(point, layer) if parts is None else check_indices("parts", parts, len(point))
         if not chosen:
             raise ValueError(f"point: none of its {len(point)} parts moves by default; name some in parts")
         target = self.default_target if target is None else target
@@ -180,28 +174,6 @@ class Adapter(ABC):
         if classes is not None and self.head.is_distribution:
             names = [*names, "the rest"]
         return PartsMap(whole, point.detach(), tuple(sorted(chosen)), tuple(names), classes, self.head, layer)
-
-    def hidden_map(self, point: Tensor, until: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
-        """Return the map from a point to chosen rows of the state at a later layer, ``until``.
-
-        A walk on it holds these hidden states, and so all that the model computes from them alone. The parts of the
-        point move that move by default; layer and raw are as in ``output_map``.
-
-        Raises:
-            ValueError: as in ``output_map``, or no later layer or no such row.
-        """
-        self.check_point(point, layer)
-        self._check_layer(until)
-        if until <= layer:
-            raise ValueError(f"until={until}: must be a later layer than that of the point, {layer}")
-        whole = self.state_map(point, until, layer, raw)
-        with torch.no_grad():
-            state = whole(point)
-        chosen = _check_indices("rows", rows, len(state))
-        names = tuple(f"row {row}, coordinate {i}" for row in chosen for i in range(state.shape[1]))
-        held = Head(f"coordinates of the state at layer {until}", torch.flatten, is_logarithmic=False)
-        parts = tuple(self.movable_parts(point, layer))
-        return PartsMap(lambda moved: whole(moved)[chosen].flatten(), point.detach(), parts, names, None, held, layer)
 
     def movable_parts(self, point: Float[Tensor, "parts d_model"], layer: int = 0) -> list[int]:
         """List the parts of a point that may move by default: all of them."""
@@ -219,7 +191,7 @@ class Adapter(ABC):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(whole(point).topk(target).indices.tolist())
-        classes = _check_indices("target", [self._class_index(name) for name in target], count)
+        classes = check_indices("target", [self._class_index(name) for name in target], count)
         if len(classes) == count:
             raise ValueError(f"target={classes}: names all classes, so there is no rest; leave target out")
         return tuple(classes)
@@ -261,7 +233,7 @@ class Adapter(ABC):
         check_finite(point)
 
 
-def _check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
+def check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
     """Return indices as a list after checking that there is at least one, and that they differ and are in range."""
     if any(isinstance(value, bool) for value in values):
         raise ValueError(f"{name}={list(values)}: must be indices, not a mask")

@@ -115,6 +115,15 @@ class BlockRunner:
             return end.state
         raise RuntimeError(f"until={until}: the model's forward pass did not reach this layer")
 
+    def head_output(self, inputs: Inputs, layer: int, state: State, head: int) -> Float[Tensor, "rows d_head"]:
+        """Return the output of an attention head of the block that the replaced state enters."""
+        try:
+            with _HeadOutput(head):
+                self.output(inputs, layer, state)
+        except _StateKnown as end:
+            return end.state
+        raise RuntimeError(f"head={head}: the model's forward pass computed no attention in block {layer}")
+
     def _run(self, run: _Run, inputs: Inputs) -> Any:
         if self.model.training:
             raise ValueError("model: is in training mode, where dropout makes outputs random; call model.eval()")
@@ -165,6 +174,36 @@ class BlockRunner:
             return None
         hidden = args[0] if run.row is None else args[0][:, run.row : run.row + 1]
         return (run.pass_layer(self.n_layers + 1, hidden),)
+
+
+class _HeadOutput(TorchFunctionMode):
+    """End the run in progress with the output of an attention head, in the block that the replaced state enters.
+
+    In every family the heads' outputs, (batch, heads, rows, d_head), are the first product after that block's softmax,
+    or one function of torch computes both.
+
+    Args:
+        head: number of the attention head.
+    """
+
+    def __init__(self, head: int):
+        super().__init__()
+        self.head, self.has_weights = head, False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result, run, name = func(*args, **(kwargs or {})), _CURRENT.get(), getattr(func, "__name__", "")
+        if run is None or run.blocks_entered != run.layer + 1:
+            return result
+        is_product = self.has_weights and name in ("matmul", "__matmul__", "bmm")
+        if is_product or name == "scaled_dot_product_attention":
+            outputs = result.unflatten(0, (1, -1)) if result.ndim == 3 else result
+            if len(outputs) > 1:
+                raise ValueError(f"head={self.head}: attention runs in {len(outputs)} windows; hold a hidden state")
+            if not 0 <= self.head < outputs.shape[1]:
+                raise ValueError(f"head={self.head}: must be between 0 and {outputs.shape[1] - 1}")
+            raise _StateKnown(outputs[0, self.head])
+        self.has_weights |= name == "softmax"
+        return result
 
 
 class _DoublePrecision(TorchFunctionMode):

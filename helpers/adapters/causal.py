@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from helpers.adapters.families import TEXT_CLASSES
 from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
 
@@ -30,6 +31,11 @@ class CausalAdapter(TextAdapter):
         """Return the feasible box (d_model,); see ``TextAdapter.bounds``."""
         embeddings = self.vocabulary_at(0)
         return Box(embeddings.amin(0), embeddings.amax(0))
+
+    @property
+    def _output_depends_on_tokens(self) -> bool:
+        """True for a classifier that reads the last token which is not padding."""
+        return self.task == TEXT_CLASSES and self.model.config.pad_token_id is not None
 
     @torch.no_grad()
     def _nearest_tokens(self, points: Float[Tensor, "*batch tokens d_model"]) -> Int[Tensor, "*batch tokens"]:

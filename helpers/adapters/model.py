@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import transformers
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters.base import Adapter
+from helpers.adapters.base import Adapter, PartsMap, check_indices
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, MASKED_WORD, head_of, model_classes, task_of
+from helpers.adapters.heads import Head
 from helpers.resources import MEAN_POOLING, load_config, load_model
 
 
@@ -65,6 +66,51 @@ class ModelAdapter(Adapter):
         """Return the map from whole points of a layer like this one to the whole state at the layer ``until``."""
         inputs = self._inputs_like(point, layer, raw)
         return lambda state: self._runner.state(inputs, until, layer, self._complete(state, layer))[0]
+
+    def hidden_map(self, point: Tensor, until: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
+        """Return the map from a point to chosen rows of the state at a later layer, ``until``.
+
+        A walk on it holds these hidden states, and so all that the model computes from them alone. The parts of the
+        point move that move by default; layer and raw are as in ``output_map``.
+
+        Raises:
+            ValueError: as in ``output_map``, or no later layer or no such row.
+        """
+        self.check_point(point, layer)
+        self._check_layer(until)
+        if until <= layer:
+            raise ValueError(f"until={until}: must be a later layer than that of the point, {layer}")
+        held = f"coordinates of the state at layer {until}"
+        return self._hold_rows(self.state_map(point, until, layer, raw), point, rows, layer, held)
+
+    def head_map(self, point: Tensor, head: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
+        """Return the map from a point of a layer to the output of an attention head of the block it enters.
+
+        The output is the mean of the head's values, weighted by its attention, in the chosen rows; it has d_head
+        coordinates a row. Other arguments and errors are as in ``hidden_map``.
+
+        Raises:
+            ValueError: no such head, or attention that runs in windows, as in Swin.
+        """
+        self.check_point(point, layer)
+        inputs = self._inputs_like(point, layer, raw)
+
+        def whole(state: Tensor) -> Tensor:
+            return self._runner.head_output(inputs, layer, self._complete(state, layer), head)
+
+        return self._hold_rows(whole, point, rows, layer, f"output of head {head} in block {layer}")
+
+    @torch.no_grad()
+    def _hold_rows(
+        self, whole: Callable[[Tensor], Tensor], point: Tensor, rows: Sequence[int], layer: int, held: str
+    ) -> PartsMap:
+        """Return the map to chosen rows of what a map computes from a whole point."""
+        state = whole(point)
+        chosen = check_indices("rows", rows, len(state))
+        names = tuple(f"row {row}, coordinate {i}" for row in chosen for i in range(state.shape[1]))
+        head = Head(held, torch.flatten, is_logarithmic=False)
+        parts = tuple(self.movable_parts(point, layer))
+        return PartsMap(lambda moved: whole(moved)[chosen].flatten(), point.detach(), parts, names, None, head, layer)
 
 
 def load_task(name: str | Path, families: Collection[str]) -> tuple[str, str, str]:

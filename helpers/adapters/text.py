@@ -230,6 +230,19 @@ class TextAdapter(ModelAdapter):
             inputs["token_type_ids"] = torch.as_tensor(segments, device=ids.device).expand_as(ids)
         return inputs
 
+    def whole_map(self, point: Tensor, layer: int = 0, raw: Text | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the map from whole points to all outputs; where these depend on tokens, later layers need the text.
+
+        Raises:
+            ValueError: no raw text at a later layer, for a masked-word model or a causal classifier.
+        """
+        if layer and raw is None and self._output_depends_on_tokens:
+            raise ValueError(
+                f"raw: is needed at layer {layer}, where the point does not tell which token is masked or padding; "
+                "give the text that was encoded"
+            )
+        return super().whole_map(point, layer, raw)
+
     def _inputs_like(self, point: Tensor, layer: int, raw: Text | None) -> Inputs:
         """Return the arguments of a forward pass whose state at a layer will be replaced by such a point.
 
@@ -240,11 +253,14 @@ class TextAdapter(ModelAdapter):
             if len(ids) != len(point):
                 raise ValueError(f"raw: has {len(ids)} tokens, the point has {len(point)} rows")
             return self._inputs(torch.tensor([ids], device=self.model.device), segments)
-        if layer and self.task == MASKED_WORD:
-            raise ValueError(f"raw: is needed at layer {layer}, where the point does not tell which token is the mask")
         special = self._special_tokens(point) if layer == 0 else {}
         ids = [special[i][0] if i in special else self._ordinary_id for i in range(len(point))]
         return self._inputs(torch.tensor([ids], device=self.model.device))
+
+    @property
+    def _output_depends_on_tokens(self) -> bool:
+        """True if the row whose output is read depends on the token ids."""
+        return self.task == MASKED_WORD
 
     def _read_logits(self, inputs: Inputs) -> tuple[int | None, Callable[[Any], Tensor]]:
         row = self._output_row(inputs["input_ids"][0].tolist())

@@ -161,6 +161,31 @@ def test_a_batch_of_points_gives_the_outputs_of_each(adapter):
         assert torch.allclose(torch.func.vmap(f)(points), expected, rtol=0, atol=1e-12)
 
 
+@torch.no_grad()
+def test_a_heads_output_is_its_share_of_what_the_output_projection_reads(adapter):
+    raw = raw_inputs(adapter)[1]
+    point = adapter.encode(raw)
+    if adapter.model.config.model_type == "swin":
+        with pytest.raises(ValueError, match="windows"):
+            adapter.head_map(point, 0, [0])
+        return
+    f, *others = (adapter.head_map(point, head, [0, 1]) for head in range(2))
+    assert f.point.equal(point) and f.head.held == "output of head 0 in block 0"
+    outputs = torch.stack([g(g.start).unflatten(0, (2, -1)) for g in (f, *others)], 1).flatten(1)  # two rows, two heads
+    inputs = []
+    hooks = [
+        module.register_forward_pre_hook(lambda _module, args: inputs.append(args[0]))
+        for module in adapter.model.modules()
+        if type(module).__name__ in ("Linear", "Conv1D")
+    ]
+    adapter.whole_map(point)(point)
+    for hook in hooks:
+        hook.remove()
+    width = outputs.shape[1]
+    rows = [values.reshape(-1, values.shape[-1])[:2, :width] for values in inputs if values.shape[-1] >= width]
+    assert any(len(row) == 2 and torch.allclose(row, outputs, rtol=0, atol=1e-9) for row in rows)
+
+
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("name", ["BertForSequenceClassification", "LlamaForCausalLM", "ViTForImageClassification"])
 def test_the_attention_of_the_model_is_the_users_choice(tmp_path, name, attention):
@@ -173,6 +198,8 @@ def test_the_attention_of_the_model_is_the_users_choice(tmp_path, name, attentio
     f, g = (one.output_map(one.encode(raw)) for one in (adapter, loaded))
     for result, expected in zip(jacobian(f, f.start), jacobian(g, g.start), strict=True):
         assert torch.allclose(result, expected, rtol=0, atol=1e-7)
+    f, g = (one.head_map(one.encode(raw), 1, [0]) for one in (adapter, loaded))
+    assert torch.allclose(f(f.start), g(g.start), rtol=0, atol=1e-7)
 
 
 def test_every_family_has_models_and_a_place_in_the_readme():

@@ -132,6 +132,11 @@ def test_padding_decides_which_token_a_causal_classifier_reads(tmp_path):
     for layer in range(adapter.n_layers + 1):
         assert torch.allclose(adapter.predict(adapter.encode(text, layer=layer), layer, text), expected, atol=1e-6)
     assert torch.allclose(adapter.predict(adapter.encode(text)), expected, atol=1e-6), "the point tells its padding"
+    point = adapter.encode(text, layer=1)
+    for compute in (adapter.predict, lambda state, layer: adapter.output_map(state, layer=layer)):
+        with pytest.raises(ValueError, match="raw: is needed at layer 1"):
+            compute(point, 1)
+    assert adapter.hidden_map(point, 2, [0], layer=1).names, "hidden states do not depend on what is padding"
 
 
 @pytest.mark.parametrize("text", ["🙂", "电影很好", "a naïve café film"])
