@@ -6,6 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.adapters.heads import CLASSES, Head
-from helpers.geometry import Box, check_finite
+from helpers.geometry import Box, check_finite, check_floating
 
 AFFORDABLE_OUTPUTS = 20  # a step costs a backward pass per output; beyond this, maps distinguish a few classes
 DEFAULT_TARGET = 10  # the number of classes that they then distinguish, as many as the paper's masked words
@@ -72,14 +73,20 @@ class PartsMap:
         index = torch.tensor(self.parts, device=chosen.device)
         return torch.index_copy(whole, whole.ndim - 2, index, chosen)
 
-    def __repr__(self) -> str:
+    @property
+    def held(self) -> str:
+        """What the outputs are, in words."""
         held = self.head.held
         if self.target is not None:
             others = "the rest as one" if self.head.is_distribution else "the others free"
-            held = f"{held}: {len(self.target)} of them, {others}"
+            names = ", ".join(self.names[: min(3, len(self.target))]) + (", …" if len(self.target) > 3 else "")
+            held = f"{held}: {len(self.target)} of them ({names}), {others}"
+        return held
+
+    def __repr__(self) -> str:
         where = f" at layer {self.layer}" if self.layer else ""
         moving = f"{len(self.parts)} of {len(self.point)} parts{where}, {self.point.shape[-1]} coordinates each"
-        return f"PartsMap({moving}; holds {held})"
+        return f"PartsMap({moving}; holds {self.held})"
 
 
 class Adapter(ABC):
@@ -124,6 +131,11 @@ class Adapter(ABC):
     ) -> Callable[[Tensor], Tensor]:
         """Return the map from whole points like this one to all outputs; arguments as in ``output_map``."""
 
+    def __repr__(self) -> str:
+        classes = ", ".join(self.class_names[:3]) + (", …" if len(self.class_names) > 3 else "")
+        outputs = f"{self.head.held}: {len(self.class_names):,} ({classes})"
+        return f"{type(self).__name__}({self.name}: {self.n_layers} layers, width {self.d_model}; {outputs})"
+
     def log_probabilities(self, point: Float[Tensor, "parts d_model"]) -> Float[Tensor, " k"]:
         """Run the model on one whole point of layer 0 and return all outputs."""
         return self.whole_map(point)(point)
@@ -157,7 +169,8 @@ class Adapter(ABC):
                 point; the others become one output, "the rest". "all" for every class. If None, every class where
                 there are at most twenty of them, else ten.
             layer: the layer whose state the point is.
-            raw: the input that was encoded, where the point does not determine its tokens: at later layers.
+            raw: the input that was encoded. It is needed where the outputs depend on tokens that the point does not
+                show: at later layers of masked-word models, of causal classifiers with padding and of pairs.
 
         Raises:
             ValueError: a point of the wrong shape or with NaN; parts or classes that are missing, out of range or
@@ -185,8 +198,12 @@ class Adapter(ABC):
     ) -> tuple[int, ...]:
         """Turn the target of ``output_map`` into class indices."""
         count = len(self.class_names)
-        if isinstance(target, (bool, str)):
+        if count < 2:
+            raise ValueError(f"target={target!r}: the model has one output only; leave target out")
+        if isinstance(target, bool):
             raise ValueError(f"target={target!r}: must be a number of classes, a list of indices or names, or 'all'")
+        if isinstance(target, str):
+            target = [target]
         if isinstance(target, int):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
@@ -202,7 +219,11 @@ class Adapter(ABC):
             return name
         indices = [index for index, label in enumerate(self.class_names) if label == name]
         if not indices:
-            raise ValueError(f"target={name!r}: is not among the model's {len(self.class_names):,} classes")
+            near = get_close_matches(name, self.class_names, 3) or self.class_names[:3]
+            raise ValueError(
+                f"target={name!r}: is not among the model's {len(self.class_names):,} classes, which class_names "
+                f"lists; some are {', '.join(map(repr, near))}"
+            )
         if len(indices) > 1:
             raise ValueError(f"target={name!r}: is the name of classes {indices}; give the index of one of them")
         return indices[0]
@@ -215,6 +236,7 @@ class Adapter(ABC):
 
     def check_point(self, point: Tensor, layer: int = 0) -> None:
         """Raise a ValueError unless a point has one row per part, the layer's width and precision, and is finite."""
+        check_floating(point)
         self._check_rows(point, len(self.part_names(point)), self.d_model)
 
     def _check_layer(self, layer: int) -> None:
@@ -235,9 +257,13 @@ class Adapter(ABC):
 
 def check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
     """Return indices as a list after checking that there is at least one, and that they differ and are in range."""
+    try:
+        indices = [operator.index(value) for value in values]
+        indices = [index + count if -count <= index < 0 else index for index in indices]  # counted from the end
+    except TypeError as error:
+        raise ValueError(f"{name}={values!r}: must be a list of indices between 0 and {count - 1}") from error
     if any(isinstance(value, bool) for value in values):
         raise ValueError(f"{name}={list(values)}: must be indices, not a mask")
-    indices = [operator.index(value) for value in values]
     if not indices or len(set(indices)) != len(indices) or not 0 <= min(indices) <= max(indices) < count:
         raise ValueError(f"{name}={indices}: must be different indices between 0 and {count - 1}, at least one")
     return indices

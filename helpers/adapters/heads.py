@@ -28,6 +28,11 @@ class Head:
     is_distribution: bool = False
     is_logarithmic: bool = True
 
+    @property
+    def unit(self) -> str:
+        """Unit of the outputs, for the axes of figures."""
+        return "nats" if self.is_logarithmic else "units of the outputs"
+
     def probabilities(self, outputs: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
         """Return the probabilities, or the values themselves where the head computes no probabilities."""
         return outputs.exp() if self.is_logarithmic else outputs
@@ -35,7 +40,7 @@ class Head:
 
 CLASSES = Head("log-probabilities of the classes", lambda logits: logits.log_softmax(-1), is_distribution=True)
 WORDS = Head("log-probabilities of the words", lambda logits: logits.log_softmax(-1), is_distribution=True)
-LABELS = Head("log-probability of each label, which exclude no other", logsigmoid)
+LABELS = Head("log-probabilities of labels that may hold together", logsigmoid)
 VALUES = Head("values of a regression", lambda logits: logits.clone(), is_logarithmic=False)
 
 

@@ -70,21 +70,23 @@ class ModelAdapter(Adapter):
     def hidden_map(self, point: Tensor, until: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
         """Return the map from a point to chosen rows of the state at a later layer, ``until``.
 
-        A walk on it holds these hidden states, and so all that the model computes from them alone. The parts of the
-        point move that move by default; layer and raw are as in ``output_map``.
+        A walk on it holds these hidden states, and so all that the model computes from them alone. Row 0 is [CLS] in
+        encoders and most image models; -1 is the last token, from which a causal model predicts the next word. The
+        parts of the point move that move by default; layer and raw are as in ``output_map``.
 
         Raises:
             ValueError: as in ``output_map``, or no later layer or no such row.
         """
         self.check_point(point, layer)
-        self._check_layer(until)
-        if until <= layer:
-            raise ValueError(f"until={until}: must be a later layer than that of the point, {layer}")
+        if not layer < until <= self.n_layers:
+            raise ValueError(
+                f"until={until}: must be a later layer than that of the point, {layer}, and at most {self.n_layers}"
+            )
         held = f"coordinates of the state at layer {until}"
         return self._hold_rows(self.state_map(point, until, layer, raw), point, rows, layer, held)
 
     def head_map(self, point: Tensor, head: int, rows: Sequence[int], layer: int = 0, raw: Any = None) -> PartsMap:
-        """Return the map from a point of a layer to the output of an attention head of the block it enters.
+        """Return the map from a point of a layer to the output of an attention head, of the block that it enters.
 
         The output is the mean of the head's values, weighted by its attention, in the chosen rows; it has d_head
         coordinates a row. Other arguments and errors are as in ``hidden_map``.
@@ -93,6 +95,8 @@ class ModelAdapter(Adapter):
             ValueError: no such head, or attention that runs in windows, as in Swin.
         """
         self.check_point(point, layer)
+        if layer == self.n_layers:
+            raise ValueError(f"layer={layer}: no block follows it; heads are in blocks 0 to {self.n_layers - 1}")
         inputs = self._inputs_like(point, layer, raw)
 
         def whole(state: Tensor) -> Tensor:

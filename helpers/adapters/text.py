@@ -16,7 +16,7 @@ from torch import Tensor
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES
 from helpers.adapters.model import ModelAdapter, load_network
-from helpers.geometry import Box
+from helpers.geometry import Box, check_floating
 from helpers.resources import label_names, load_tokenizer, token_names
 
 SAME_EMBEDDING = 1e-4  # a row counts as a token's embedding if no coordinate differs by more; float32 differs by 1e-6
@@ -134,11 +134,23 @@ class TextAdapter(ModelAdapter):
         return self._runner.state(inputs, layer)[0]
 
     def decode(self, point: Float[Tensor, "*batch tokens d_model"]) -> str | list[Any]:
-        """Turn points of layer 0 into texts: at each position the token with the nearest embedding."""
+        """Turn points of layer 0 into texts: at each position the token with the nearest embedding.
+
+        The points of a walk in which some parts stay fixed are completed by ``f.complete``.
+        """
+        if point.shape[-1] != self.d_model:
+            raise ValueError(f"point: has rows of width {point.shape[-1]}, those of layer 0 have {self.d_model}")
         ids = self._nearest_tokens(point)
-        if ids.ndim > 1:
-            return [self.tokenizer.decode(row[self.text_tokens]) for row in ids.flatten(0, -2).tolist()]
-        return self.tokenizer.decode(ids.tolist()[self.text_tokens])
+        texts = [self.tokenizer.decode(self._without_special_ends(row)) for row in ids.flatten(0, -2).tolist()]
+        return texts if ids.ndim > 1 else texts[0]
+
+    def _without_special_ends(self, ids: list[int]) -> list[int]:
+        """Remove the special tokens that the tokenizer puts around a text, where the ids begin and end with them."""
+        inner = ids[self.text_tokens]
+        before = ids[: self.text_tokens.start]
+        after = ids[len(before) + len(inner) :]
+        is_special = [token in self._special_ids for token in before + after]
+        return inner if all(is_special) else ids
 
     def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
@@ -187,6 +199,7 @@ class TextAdapter(ModelAdapter):
         """Raise a ValueError unless a point has a row per token, the layer's width and precision, and is finite."""
         self._check_layer(layer)
         width = self.d_model if layer == 0 else self.model.config.hidden_size
+        check_floating(point)
         if point.ndim != 2 or not 1 <= len(point) <= self.max_tokens:
             raise ValueError(
                 f"point: has shape {tuple(point.shape)}, wanted (tokens, {width}), one row per token, "
@@ -205,7 +218,10 @@ class TextAdapter(ModelAdapter):
         texts = [text] if isinstance(text, str) else text
         is_text = isinstance(texts, (list, tuple)) and len(texts) in (1, 2)
         if not is_text or not all(isinstance(part, str) and part.strip() for part in texts):
-            raise ValueError(f"raw={text!r}: must be a text with at least one word, or a pair of them")
+            raise ValueError(
+                f"raw={text!r}: must be one text with at least one word, or a pair of texts that the model reads "
+                "together; encode several inputs one by one"
+            )
         _check_characters(self.tokenizer, texts)
         encoded = self.tokenizer(*texts, verbose=False)
         ids = encoded["input_ids"]

@@ -17,7 +17,15 @@ from torch import Tensor
 
 from helpers.equivalence.curve import Curve
 from helpers.equivalence.settings import WalkSettings
-from helpers.geometry import Euclidean, FisherRao, check_log_probabilities, drift, to_float64, total_variation
+from helpers.geometry import (
+    Euclidean,
+    FisherRao,
+    are_log_probabilities,
+    check_log_probabilities,
+    drift,
+    to_float64,
+    total_variation,
+)
 
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
 TENSORS = ("points", "outputs", "step_sizes")  # what a stored walk holds
@@ -115,7 +123,7 @@ class ExplorationPath:
 
     @property
     def classes(self) -> Int[Tensor, " T+1"]:
-        """Predicted class, the index of the largest output, at each point."""
+        """Index of the largest output at each point: a position in the map's ``names``."""
         return self.outputs.argmax(1)
 
     def evenly(self, count: int) -> list[int]:
@@ -148,7 +156,7 @@ class ExplorationPath:
 
     def _summary(self) -> list[tuple[str, str]]:
         curve = [] if self.curve_drift is None or not len(self.curve_drift) else [float(self.curve_drift.max())]
-        prediction = ("predicted class", f"{int(self.classes[0])} at first, {int(self.classes[-1])} at last")
+        most_probable = f"number {int(self.classes[0])} at first, {int(self.classes[-1])} at last"
         return [
             ("algorithm", self.algorithm),
             ("steps", str(len(self))),
@@ -156,7 +164,7 @@ class ExplorationPath:
             ("largest drift", f"{float(self.drift.max()):.2g}"),
             *(("largest drift of the curve", f"{value:.2g}") for value in curve),
             *([("pullback length", f"{self.pullback_length:.3g}")] if self.algorithm == "leave_class" else []),
-            *([prediction] if self.outputs.shape[1] > 1 else []),
+            *([("most probable output", most_probable)] if are_log_probabilities(self.outputs) else []),
             ("cost", f"{self.forward_passes} forward and {self.backward_passes} backward passes"),
             ("stopped because", self.stopped_because),
         ]

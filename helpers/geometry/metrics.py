@@ -61,17 +61,23 @@ def drift(outputs: Float[Tensor, "*batch k"], reference: Float[Tensor, " k"]) ->
 
 def check_log_probabilities(outputs: Float[Tensor, "*batch k"]) -> None:
     """Raise a ValueError unless exp(outputs) sums to one over the last axis."""
-    total = to_float64(outputs).exp().sum(-1)
-    if not torch.allclose(total, torch.ones_like(total), atol=1e-3):
+    if not are_log_probabilities(outputs):
+        total = float(to_float64(outputs).exp().sum(-1).flatten()[0])
         raise ValueError(
-            f"outputs: must be log-probabilities, but their exponentials sum to {total.flatten()[0]:.4g}, not 1"
+            f"outputs: must be log-probabilities of one distribution, but their exponentials sum to {total:.4g}, not 1"
         )
+
+
+def are_log_probabilities(outputs: Float[Tensor, "*batch k"]) -> bool:
+    """Return whether exp(outputs) sums to one over the last axis."""
+    total = to_float64(outputs).exp().sum(-1)
+    return torch.allclose(total, torch.ones_like(total), atol=1e-3)
 
 
 def check_floating(tensor: Tensor, name: str = "point") -> None:
     """Raise a ValueError unless a tensor holds float32 or float64 numbers, at least one."""
     if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name}: is a {type(tensor).__name__}, must be a tensor; use torch.as_tensor({name})")
+        raise ValueError(f"{name}: is a {type(tensor).__name__}, must be a tensor, such as an adapter's encode returns")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name}: holds {tensor.dtype}, must hold torch.float32 or torch.float64 numbers")
     if not tensor.numel() or not tensor.ndim:

@@ -26,9 +26,10 @@ class LayerRanks:
         layers: numbers of the layers; the last one of a model is the output of its last block.
         sizes: number of coordinates of the state at each layer.
         ranks: rank of the metric at each layer; the kernel has all other dimensions.
-        singular_values: those of the metric's factor at each layer, (layers, r), in nats per unit of the state.
+        singular_values: those of the metric's factor at each layer, (layers, r), in ``unit`` per unit of the state.
         part_norms: per layer, the largest length of a unit move of each part; 0 for a part that no output depends on.
         held: what the outputs are.
+        unit: of the outputs.
     """
 
     layers: tuple[int, ...]
@@ -37,6 +38,7 @@ class LayerRanks:
     singular_values: Float[Tensor, "layers r"]
     part_norms: tuple[Float[Tensor, " parts"], ...]
     held: str
+    unit: str
 
     @property
     def table(self) -> pd.DataFrame:
@@ -56,13 +58,15 @@ class LayerRanks:
         )
 
     def __repr__(self) -> str:
-        return f"LayerRanks(layers {self.layers[0]} to {self.layers[-1]}, ranks {self.ranks}, of {self.held})"
+        kernels = tuple(size - rank for size, rank in zip(self.sizes, self.ranks, strict=True))
+        layers = f"layers {self.layers[0]} to {self.layers[-1]}"
+        return f"LayerRanks({layers}; ranks {self.ranks}, kernels {kernels}; of {self.held})"
 
 
 def rank_by_layer(
     adapter: Adapter,
     raw: Any,
-    target: int | Sequence[int | str] | None = None,
+    target: int | str | Sequence[int | str] | None = None,
     layers: Sequence[int] | None = None,
 ) -> LayerRanks:
     """Compute the rank and the kernel of the pullback metric at the state of each layer, for one input.
@@ -71,11 +75,13 @@ def rank_by_layer(
 
     Args:
         adapter: the model.
-        raw: the input.
+        raw: the image or the text itself, as ``adapter.encode`` takes it.
         target: the classes to distinguish, as in ``adapter.output_map``.
         layers: which layers; all of them if None.
     """
-    target = adapter.output_map(adapter.encode(raw), target=target).target
+    if isinstance(raw, torch.Tensor) and raw.ndim == 2 and raw.shape[1] == adapter.d_model:
+        raise ValueError("raw: is a point; give the image or the text itself")
+    target = adapter.output_map(adapter.encode(raw), target=target).target or "all"
     chosen = range(adapter.n_layers + 1) if layers is None else layers
     metrics = []
     for layer in chosen:
@@ -88,5 +94,6 @@ def rank_by_layer(
         ranks=tuple(metric.rank for metric in metrics),
         singular_values=torch.stack([metric.singular_values for metric in metrics]).cpu(),
         part_norms=tuple(metric.part_norms().cpu() for metric in metrics),
-        held=f.head.held,
+        held=f.held,
+        unit=f.head.unit,
     )
