@@ -168,3 +168,13 @@ def test_citation_names_both_papers():
     text = (ROOT / "CITATION.cff").read_text()
     assert "arXiv:2410.06019" in text
     assert "arXiv:2209.02535" in text
+
+
+def test_the_readmes_snippets_about_own_models_run():
+    section = (ROOT / "README.md").read_text().split("## Use your own model")[1].split("A model's parameters")[0]
+    names: dict[str, object] = {}
+    for snippet in re.findall(r"```python\n(.*?)```", section, re.S):
+        exec(snippet, names)
+    path, model = names["path"], names["model"]
+    assert path.drift.max() <= 1e-4 and path.curve_drift.max() <= 1e-3
+    assert len(model.tokens(model.decode(names["f"].complete(path.at(2.5))))) == len(names["x"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -186,7 +186,7 @@ class Adapter(ABC):
         names = self.class_names if classes is None else [self.class_names[i] for i in classes]
         if classes is not None and self.head.is_distribution:
             names = [*names, "the rest"]
-        return PartsMap(whole, point.detach(), tuple(sorted(chosen)), tuple(names), classes, self.head, layer)
+        return PartsMap(whole, point.detach().clone(), tuple(sorted(chosen)), tuple(names), classes, self.head, layer)
 
     def movable_parts(self, point: Float[Tensor, "parts d_model"], layer: int = 0) -> list[int]:
         """List the parts of a point that may move by default: all of them."""
@@ -200,11 +200,12 @@ class Adapter(ABC):
         count = len(self.class_names)
         if count < 2:
             raise ValueError(f"target={target!r}: the model has one output only; leave target out")
-        if isinstance(target, bool):
-            raise ValueError(f"target={target!r}: must be a number of classes, a list of indices or names, or 'all'")
         if isinstance(target, str):
             target = [target]
-        if isinstance(target, int):
+        if isinstance(target, bool) or not isinstance(target, (SupportsIndex, Iterable)):
+            raise ValueError(f"target={target!r}: must be a number of classes, a list of indices or names, or 'all'")
+        if isinstance(target, SupportsIndex):
+            target = operator.index(target)
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(whole(point).topk(target).indices.tolist())
@@ -241,11 +242,12 @@ class Adapter(ABC):
 
     def _check_layer(self, layer: int) -> None:
         """Raise a ValueError unless the model has a layer of this number."""
-        if not 0 <= layer <= self.n_layers:
-            raise ValueError(f"layer={layer}: must be between 0 and {self.n_layers}, the output of the last block")
+        if not isinstance(layer, int) or isinstance(layer, bool) or not 0 <= layer <= self.n_layers:
+            raise ValueError(f"layer={layer!r}: must be between 0 and {self.n_layers}, the output of the last block")
 
     def _check_rows(self, point: Tensor, count: int, width: int) -> None:
         """Raise a ValueError unless a point has ``count`` rows, the given width and precision, and is finite."""
+        check_floating(point)
         shape = (count, width)
         if tuple(point.shape) != shape or point.dtype != self.dtype:
             raise ValueError(

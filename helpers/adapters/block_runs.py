@@ -7,6 +7,7 @@ model works as before. Each thread has its own, so runs in many threads do not a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,7 @@ class _Run:
         until: the layer whose state is read, if any; the run ends there.
         row: the only row that the language head needs to compute; None for all.
         blocks_entered: number of blocks entered so far.
+        is_embedded: whether the tokens were embedded; GPT-2 looks up segments in the same table afterwards.
     """
 
     runner: BlockRunner
@@ -50,6 +52,7 @@ class _Run:
     until: int = NO_LAYER
     row: int | None = None
     blocks_entered: int = 0
+    is_embedded: bool = False
 
     def pass_layer(self, layer: int, state: Tensor) -> Tensor:
         """Return the state with which the model goes on from a layer, or end the run with it."""
@@ -129,10 +132,8 @@ class BlockRunner:
             raise ValueError("model: is in training mode, where dropout makes outputs random; call model.eval()")
         token = _CURRENT.set(run)
         try:
-            if self.model.dtype == torch.float64:
-                with _DoublePrecision():
-                    return self.model(**inputs)
-            return self.model(**inputs)
+            with _DoublePrecision() if self.model.dtype == torch.float64 else nullcontext():
+                return self.model(**inputs, return_dict=True)
         finally:
             _CURRENT.reset(token)
 
@@ -166,7 +167,10 @@ class BlockRunner:
 
     def _leave_embeddings(self, _module: Module, _args: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         run = self._current()
-        return None if run is None else run.pass_layer(0, output)
+        if run is None or run.is_embedded:
+            return None
+        run.is_embedded = True
+        return run.pass_layer(0, output)
 
     def _enter_head(self, _module: Module, args: tuple[Tensor, ...]) -> Any:
         run = self._current()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from helpers.adapters.families import TEXT_CLASSES
+from helpers.adapters.families import NEXT_WORD, TEXT_CLASSES, families_with
 from helpers.adapters.text import TextAdapter
 from helpers.geometry import Box
 
@@ -18,6 +21,8 @@ class CausalAdapter(TextAdapter):
     A point of layer 0 holds each token's row of the embedding table; positions are added inside, so that every
     position has the same vocabulary. The next word is the one after the last token.
     """
+
+    families: ClassVar[Collection[str]] = families_with(NEXT_WORD)
 
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:

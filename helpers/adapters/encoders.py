@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from helpers.adapters.families import MASKED_WORD, families_with
 from helpers.adapters.text import TextAdapter, position_table
 from helpers.geometry import Box
 
 BATCH_ENTRIES = 2**19  # entries of the embeddings compared at once: 2 MiB in float32, which a core's cache holds
+SHORTEST = 1e-12  # length below which an embedding has no direction, so that no row is nearest to it
 BATCH_WORDS = 4  # the fewest words compared at once, so that the cost of a call does not count for long texts
 
 
@@ -19,6 +24,8 @@ class EncoderAdapter(TextAdapter):
 
     A point is the input of the first block: word, position and segment, normalised and projected as the model does.
     """
+
+    families: ClassVar[Collection[str]] = families_with(MASKED_WORD)
 
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
@@ -58,7 +65,7 @@ class EncoderAdapter(TextAdapter):
         words = torch.arange(self.vocab_size, device=rows.device)
         for batch in words.split(max(BATCH_WORDS, BATCH_ENTRIES // rows[0].numel())):
             embeddings = self.embed(batch[:, None].expand(-1, tokens), segments)
-            cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T
+            cosines = torch.einsum("wtd,btd->btw", embeddings, rows) / embeddings.norm(dim=-1).T.clamp(min=SHORTEST)
             value, index = cosines.max(-1)
             is_better = value > best
             best, ids = torch.where(is_better, value, best), torch.where(is_better, batch[index], ids)

@@ -58,7 +58,7 @@ FAMILIES: dict[str, Family] = {  # model type in a configuration -> family, for 
     "electra": Family(_ENCODER),
     "albert": Family(_ENCODER, repeats="num_hidden_layers"),  # one block runs many times
     "modernbert": Family(_ENCODER),
-    "deberta-v2": Family(_ENCODER),
+    "deberta-v2": Family(_ENCODER, entry="deberta.encoder"),  # whose convolution reads the state as well
     "gpt2": Family(_CAUSAL),
     "gpt_neo": Family(_CAUSAL),
     "gpt_neox": Family(_CAUSAL),
@@ -71,6 +71,12 @@ FAMILIES: dict[str, Family] = {  # model type in a configuration -> family, for 
     "gemma2": Family(_CAUSAL),
     "gemma3_text": Family(_CAUSAL),
 }
+
+
+def families_with(task: str) -> frozenset[str]:
+    """Return the families with models of a task."""
+    return frozenset(kind for kind, family in FAMILIES.items() if task in family.tasks)
+
 
 _TASK_NAMES: dict[str, Any] = {
     IMAGE_CLASSES: names.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,

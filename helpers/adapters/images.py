@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor
 
 from helpers.adapters.block_runs import Inputs
-from helpers.adapters.families import FAMILIES, IMAGE_PROMPTS, task_of
+from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, families_with, task_of
 from helpers.adapters.model import ModelAdapter, load_network
 from helpers.geometry import Box, check_finite
 from helpers.resources import label_names, load_pretrained, load_tokenizer
@@ -37,7 +37,7 @@ class ImageAdapter(ModelAdapter):
     Source: arXiv 2410.06019, section 4.
     """
 
-    families: ClassVar[Collection[str]] = FAMILIES
+    families: ClassVar[Collection[str]] = families_with(IMAGE_CLASSES)
 
     def __init__(
         self,
@@ -85,8 +85,16 @@ class ImageAdapter(ModelAdapter):
         sides = config.image_size
         height, width = (sides, sides) if isinstance(sides, int) else sides
         mode = "L" if self.channels == 1 else "RGB"
+        colors = ("black", "white") if self.channels == 1 else ("black", "white", "red")
         with np.errstate(all="ignore"):  # a division by zero is named below
-            black, white = (self._process(Image.new(mode, (width, height), color)) for color in ("black", "white"))
+            black, white, *red = (self._process(Image.new(mode, (width, height), color)) for color in colors)
+        if black.shape != (self.channels, height, width):
+            raise ValueError(
+                f"{self.name}: its processor makes {tuple(black.shape)} (channels, height, width) of an image, its "
+                f"configuration says {(self.channels, height, width)}; correct preprocessor_config.json"
+            )
+        if red and not torch.equal(red[0], torch.cat([white[:1], black[1:]])):
+            raise ValueError(f"{self.name}: its processor changes the order of the colours, which is not supported")
         if not torch.isfinite(white - black).all() or not (white - black).all():
             raise ValueError(
                 f"{self.name}: its processor makes {float(black.max()):.3g} of black and {float(white.max()):.3g} of "
@@ -98,15 +106,17 @@ class ImageAdapter(ModelAdapter):
         """Read the patch embedding: weights of a patch's pixels, and the rows of an image of zeros."""
         projection = next(module for module in self.model.modules() if isinstance(module, torch.nn.Conv2d))
         self.patch_size = int(projection.kernel_size[0])
+        if set(projection.kernel_size) != {self.patch_size}:
+            raise ValueError(f"{self.name}: its patches are {projection.kernel_size}; only square ones are supported")
         height, width = self.image_size
         self.grid = (height // self.patch_size, width // self.patch_size)
         if min(self.grid) < 1:
             raise ValueError(f"{self.name}: images of {height} x {width} have no patch of side {self.patch_size}")
         self._weight = projection.weight.detach().flatten(1)  # (d_model, pixels of a patch)
-        blank = self._state(self._inputs(torch.zeros_like(self._black)), 0)
+        blank, other = (self._state(self._inputs(torch.full_like(self._black, value)), 0) for value in (0, 1))
         self._skip_embedding(projection)
         special = len(blank) - self.grid[0] * self.grid[1]
-        if special < 0:
+        if special < 0 or not torch.equal(blank[:special], other[:special]):
             raise ValueError(
                 f"{self.name}: makes {len(blank)} parts of an image of {height} x {width} in patches of side "
                 f"{self.patch_size}, which are no grid"
@@ -129,7 +139,10 @@ class ImageAdapter(ModelAdapter):
 
     def in_pixels(self) -> ImagePixelAdapter:
         """Return the same model as a map from its pixels."""
-        return ImagePixelAdapter(self.name, self.model, self.processor, self._prompts, self.class_names)
+        adapter = ImagePixelAdapter.__new__(ImagePixelAdapter)
+        vars(adapter).update(vars(self))
+        adapter.d_model, adapter.n_layers = self._weight.shape[1], 0
+        return adapter
 
     def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts d_model"]:
         """Turn an image into a point: the state at a layer.
@@ -170,12 +183,9 @@ class ImageAdapter(ModelAdapter):
         """Name the patches by row and column, counted from 0 at the top left; special tokens come first."""
         rows, columns = self.grid
         special = max(0, len(point) - rows * columns)
-        shrink = 1 if special or not len(point) else max(1, round((rows * columns / len(point)) ** 0.5))
-        patches = [
-            f"row {row}, column {column}"
-            for row in range(-(-rows // shrink))
-            for column in range(-(-columns // shrink))
-        ]
+        while rows * columns > max(1, len(point)):  # Swin merges four parts into one between its stages
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        patches = [f"row {row}, column {column}" for row in range(rows) for column in range(columns)]
         return [f"special token {i}" for i in range(special)] + patches
 
     def check_point(self, point: Tensor, layer: int = 0) -> None:
@@ -225,7 +235,10 @@ class ImageAdapter(ModelAdapter):
 
     def _process(self, picture: Image.Image) -> Tensor:
         """Run the checkpoint's own processor on an image: (C, H, W)."""
-        pixels = self.processor(images=[picture], return_tensors="pt")["pixel_values"][0]
+        try:
+            pixels = self.processor(images=[picture], return_tensors="pt")["pixel_values"][0]
+        except Exception as error:  # processors have error types of many libraries
+            raise ValueError(f"{self.name}: its processor fails on a {picture.mode} image: {error}") from error
         return pixels.to(self.model.device, self.dtype)
 
     def _pixels(self, raw: Any) -> Tensor:
@@ -293,12 +306,6 @@ class ImagePixelAdapter(ImageAdapter):
 
     A point is an image, so what is walked is exactly what is shown.
     """
-
-    n_layers = 0
-
-    def _read_embedding(self) -> None:
-        super()._read_embedding()
-        self.d_model, self.n_layers = self._weight.shape[1], 0
 
     def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts pixels"]:
         """Turn an image into a point; errors as in ``ImageAdapter.encode``."""

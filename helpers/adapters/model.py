@@ -114,7 +114,9 @@ class ModelAdapter(Adapter):
         names = tuple(f"row {row}, coordinate {i}" for row in chosen for i in range(state.shape[1]))
         head = Head(held, torch.flatten, is_logarithmic=False)
         parts = tuple(self.movable_parts(point, layer))
-        return PartsMap(lambda moved: whole(moved)[chosen].flatten(), point.detach(), parts, names, None, head, layer)
+        return PartsMap(
+            lambda moved: whole(moved)[chosen].flatten(), point.detach().clone(), parts, names, None, head, layer
+        )
 
 
 def load_task(name: str | Path, families: Collection[str]) -> tuple[str, str, str]:

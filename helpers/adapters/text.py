@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.adapters.base import check_indices
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES
 from helpers.adapters.model import ModelAdapter, load_network
@@ -53,8 +56,14 @@ class TextAdapter(ModelAdapter):
         self.class_names = self.item_names if predicts_words else label_names(model.config)
         self.position: int | None = None
         self.text_tokens = _own_tokens(tokenizer)
-        self._special_ids = [i for i in tokenizer.all_special_ids if i < self.vocab_size]
-        self._ordinary_id = next(i for i in range(self.vocab_size) if i not in self._special_ids)
+        padding = [] if model.config.pad_token_id is None else [model.config.pad_token_id]
+        special_ids = dict.fromkeys(tokenizer.all_special_ids + padding)
+        self._special_ids = torch.tensor([i for i in special_ids if 0 <= i < self.vocab_size], dtype=torch.long)
+        self._takes_segments = "token_type_ids" in tokenizer.model_input_names and (
+            "token_type_ids" in inspect.signature(model.forward).parameters
+        )
+        self._characters = _character_test(tokenizer)
+        self._ordinary_id = next(i for i in range(self.vocab_size) if i not in self._special_ids.tolist())
         self.d_model = self.embed([self._ordinary_id]).shape[-1]
 
     @classmethod
@@ -69,7 +78,8 @@ class TextAdapter(ModelAdapter):
         if self.task != TOKEN_CLASSES:
             raise ValueError(f"position={position}: {self.name} does not label every token, so it has no choice of one")
         adapter = copy.copy(self)
-        adapter.position = position
+        (adapter.position,) = check_indices("position", [position], self.max_tokens)
+        adapter.head = replace(self.head, held=f"{self.head.held} of token {adapter.position}")
         return adapter
 
     @abstractmethod
@@ -133,24 +143,29 @@ class TextAdapter(ModelAdapter):
         inputs = self._inputs(torch.tensor([ids], device=self.model.device), segments)
         return self._runner.state(inputs, layer)[0]
 
-    def decode(self, point: Float[Tensor, "*batch tokens d_model"]) -> str | list[Any]:
-        """Turn points of layer 0 into texts: at each position the token with the nearest embedding.
+    def decode(self, point: Float[Tensor, "*batch tokens d_model"]) -> str | tuple[str, str] | list[Any]:
+        """Turn points of layer 0 into texts, or pairs of texts: at each position the token with the nearest embedding.
 
         The points of a walk in which some parts stay fixed are completed by ``f.complete``.
         """
         if point.shape[-1] != self.d_model:
             raise ValueError(f"point: has rows of width {point.shape[-1]}, those of layer 0 have {self.d_model}")
         ids = self._nearest_tokens(point)
-        texts = [self.tokenizer.decode(self._without_special_ends(row)) for row in ids.flatten(0, -2).tolist()]
+        segments = self.segments_of(point.reshape(-1, *point.shape[-2:])[0])
+        texts = [self._join_tokens(row, segments) for row in ids.reshape(-1, ids.shape[-1]).tolist()]
         return texts if ids.ndim > 1 else texts[0]
 
-    def _without_special_ends(self, ids: list[int]) -> list[int]:
-        """Remove the special tokens that the tokenizer puts around a text, where the ids begin and end with them."""
+    def _join_tokens(self, ids: list[int], segments: list[int]) -> str | tuple[str, str]:
+        """Turn token ids into a text or a pair, without the special tokens that the tokenizer puts around texts."""
+        if any(segments):
+            start, special = segments.index(1), self._special_ids.tolist()
+            halves = ([i for i in half if i not in special] for half in (ids[:start], ids[start:]))
+            first, second = map(self.tokenizer.decode, halves)
+            return first, second
         inner = ids[self.text_tokens]
         before = ids[: self.text_tokens.start]
-        after = ids[len(before) + len(inner) :]
-        is_special = [token in self._special_ids for token in before + after]
-        return inner if all(is_special) else ids
+        ends = before + ids[len(before) + len(inner) :]
+        return self.tokenizer.decode(inner if set(ends) <= set(self._special_ids.tolist()) else ids)
 
     def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
@@ -209,9 +224,8 @@ class TextAdapter(ModelAdapter):
 
     @property
     def _n_segments(self) -> int:
-        """Number of segments that a pair of texts is told apart by in the embeddings."""
-        has_segments = "token_type_ids" in self.tokenizer.model_input_names
-        return (getattr(self.model.config, "type_vocab_size", 0) or 1) if has_segments else 1
+        """Number of segments that the embeddings distinguish: 2 where they mark the second text of a pair."""
+        return (getattr(self.model.config, "type_vocab_size", 0) or 1) if self._takes_segments else 1
 
     def _tokenize(self, text: Text) -> tuple[list[int], list[int] | None]:
         """Tokenize a text or a pair; returns ids and segments, None where the model has no segments."""
@@ -222,9 +236,11 @@ class TextAdapter(ModelAdapter):
                 f"raw={text!r}: must be one text with at least one word, or a pair of texts that the model reads "
                 "together; encode several inputs one by one"
             )
-        _check_characters(self.tokenizer, texts)
+        self._check_characters(texts)
         encoded = self.tokenizer(*texts, verbose=False)
         ids = encoded["input_ids"]
+        if not ids:
+            raise ValueError(f"raw={text!r}: has no character that the tokenizer of {self.name} reads")
         if len(ids) > self.max_tokens:
             raise ValueError(
                 f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten the text"
@@ -234,16 +250,34 @@ class TextAdapter(ModelAdapter):
                 f"raw: has token {max(ids)}, but {self.name} has embeddings for {self.vocab_size} tokens only; its "
                 "tokenizer belongs to another model"
             )
+        table = position_table(self.model)
+        if table is not None and table.padding_idx is not None and self.model.config.pad_token_id in ids:
+            raise ValueError(f"raw={text!r}: has the padding token, which {self.name} gives no position of its own")
         if self.task == MASKED_WORD and ids.count(self.tokenizer.mask_token_id) != 1:
             count = ids.count(self.tokenizer.mask_token_id)
             raise ValueError(f"raw={text!r}: has {count} {self.tokenizer.mask_token}, wanted exactly one")
         return ids, encoded.get("token_type_ids")
 
+    def _check_characters(self, texts: Sequence[str]) -> None:
+        """Raise a ValueError if the tokenizer would drop characters of a text for which it has no token."""
+        text = "".join(texts)
+        for token in self.tokenizer.get_added_vocab():  # such as <|endoftext|>, which is read as one token
+            text = text.replace(token, "")
+        characters = dict.fromkeys(text)
+        is_listed = self._characters
+        dropped = [c for c in characters if unicodedata.category(c) == "Cs" or (is_listed and not is_listed(c))]
+        if dropped:
+            raise ValueError(
+                f"raw={texts!r}: the tokenizer has no token for {', '.join(map(repr, dropped))}; leave these "
+                "characters out or write them otherwise"
+            )
+
     def _inputs(self, ids: Int[Tensor, "batch tokens"], segments: Any = None) -> Inputs:
         """Return the arguments of the model's forward pass for token ids without padding."""
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        if segments is not None and self._n_segments > 1:
-            inputs["token_type_ids"] = torch.as_tensor(segments, device=ids.device).expand_as(ids)
+        if self._takes_segments:
+            none = [0] * ids.shape[-1]
+            inputs["token_type_ids"] = torch.as_tensor(segments or none, device=ids.device).expand_as(ids)
         return inputs
 
     def whole_map(self, point: Tensor, layer: int = 0, raw: Text | None = None) -> Callable[[Tensor], Tensor]:
@@ -308,11 +342,13 @@ class TextAdapter(ModelAdapter):
     def _special_tokens(self, point: Tensor) -> dict[int, tuple[int, int]]:
         """Map the rows of a point that are a special token's embedding there to that token's id and its segment."""
         special: dict[int, tuple[int, int]] = {}
-        ids = torch.tensor(self._special_ids)
+        if not len(self._special_ids):
+            return special
         for segment in reversed(range(self._n_segments)):
-            embeddings = self.embed(ids[:, None].expand(-1, len(point)), [segment] * len(point))
-            same = (embeddings - point).abs().amax(-1) <= SAME_EMBEDDING
-            special |= {position: (int(ids[which]), segment) for which, position in same.nonzero().tolist()}
+            embeddings = self.embed(self._special_ids[:, None].expand(-1, len(point)), [segment] * len(point))
+            distances, nearest = (embeddings - point).abs().amax(-1).min(0)
+            for position in (distances <= SAME_EMBEDDING).nonzero().flatten().tolist():
+                special[position] = (int(self._special_ids[int(nearest[position])]), segment)
         return special
 
 
@@ -339,16 +375,21 @@ def _own_tokens(tokenizer: Any) -> slice:
     return slice(before, -after if after else None)
 
 
-def _check_characters(tokenizer: Any, texts: Sequence[str]) -> None:
-    """Raise a ValueError if a tokenizer drops visible characters of a text without a token for them."""
-    if not tokenizer.is_fast:
-        return
-    for text in texts:
-        offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        covered = {i for start, end in offsets["offset_mapping"] for i in range(start, end)}
-        dropped = [c for i, c in enumerate(text) if i not in covered and unicodedata.category(c)[0] in "LNPS"]
-        if dropped:
-            raise ValueError(
-                f"raw={text!r}: the tokenizer has no token for {', '.join(map(repr, dict.fromkeys(dropped)))}; "
-                "leave these characters out or write them otherwise"
-            )
+def _character_test(tokenizer: Any) -> Callable[[str], bool] | None:
+    """Return a test of whether a tokenizer has tokens for a character; None for one that drops no character.
+
+    Byte-pair encoding without an unknown token silently drops what is not in its alphabet.
+    """
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if type(getattr(backend, "model", None)).__name__ != "BPE":
+        return None
+    if backend.model.unk_token is not None or backend.model.byte_fallback:
+        return None
+    alphabet = frozenset(token for token in tokenizer.get_vocab() if len(token) == 1)
+
+    def is_listed(character: str) -> bool:
+        text = backend.normalizer.normalize_str(character) if backend.normalizer else character
+        pieces = backend.pre_tokenizer.pre_tokenize_str(text) if backend.pre_tokenizer else [(text, None)]
+        return all(set(piece) <= alphabet for piece, _ in pieces)
+
+    return is_listed

@@ -78,11 +78,16 @@ def rank_by_layer(
         raw: the image or the text itself, as ``adapter.encode`` takes it.
         target: the classes to distinguish, as in ``adapter.output_map``.
         layers: which layers; all of them if None.
+
+    Raises:
+        ValueError: a point in place of an input, no layer, or as in ``adapter.output_map``.
     """
     if isinstance(raw, torch.Tensor) and raw.ndim == 2 and raw.shape[1] == adapter.d_model:
         raise ValueError("raw: is a point; give the image or the text itself")
     target = adapter.output_map(adapter.encode(raw), target=target).target or "all"
-    chosen = range(adapter.n_layers + 1) if layers is None else layers
+    chosen = list(range(adapter.n_layers + 1) if layers is None else layers)
+    if not chosen:
+        raise ValueError("layers: is empty; name at least one layer, or leave it out for all")
     metrics = []
     for layer in chosen:
         point = adapter.encode(raw, layer=layer)

@@ -131,7 +131,7 @@ def test_a_target_adds_up_the_rest(vit, digits):
     assert path.backward_passes % 4 == 0, "four outputs are differentiated, not ten"
 
 
-@pytest.mark.parametrize("target", [0, 10, [], [3, 3], [10], [True, False], list(range(10)), "7"])
+@pytest.mark.parametrize("target", [0, 10, [], [3, 3], [10], [True, False], list(range(10)), "seven", 1.5])
 def test_a_target_that_is_none_is_named(vit, digits, target):
     x = vit.encode(digits.images[17])
     with pytest.raises(ValueError, match="target="):

@@ -12,9 +12,17 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor
 
 from helpers import walk_class
-from helpers.adapters import BertAdapter, GPT2Adapter, ViTAdapter, load_adapter
+from helpers.adapters import (
+    BertAdapter,
+    CausalAdapter,
+    EncoderAdapter,
+    GPT2Adapter,
+    ImageAdapter,
+    ViTAdapter,
+    load_adapter,
+)
 from helpers.resources import MODELS, ModelNotFoundError
-from tests.adapters.families import make_model, save_tokenizer
+from tests.adapters.families import make_model, save_processor, save_tokenizer
 
 PHOTO = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 96, 3), dtype=np.uint8))
 
@@ -89,7 +97,7 @@ def test_a_head_of_many_labels_is_a_sigmoid(tmp_path):
     f = adapter.output_map(point, target=[1, 3])
     assert f.names == ("LABEL_1", "LABEL_3")
     assert torch.allclose(f(point).exp(), logits.sigmoid()[[1, 3]], atol=1e-5)
-    assert "each label" in repr(f) and "others free" in repr(f)
+    assert "labels that may hold together" in repr(f) and "others free" in repr(f)
     path = walk_class(f, point, travel=0.1 * float(point.norm()))
     assert path.drift.max() <= 1e-4
 
@@ -222,7 +230,7 @@ def test_many_classes_are_walked_by_the_ten_most_probable(tmp_path):
     point = adapter.encode(PHOTO)
     f = adapter.output_map(point)
     assert len(f.names) == 11 and f.names[-1] == "the rest"
-    assert "10 of them, the rest as one" in repr(f)
+    assert "10 of them (LABEL_" in repr(f) and "the rest as one" in repr(f)
     assert torch.allclose(f(point)[:10], adapter.log_probabilities(point).topk(10).values, atol=1e-6)
     assert len(adapter.output_map(point, target="all").names) == 1000
 
@@ -252,3 +260,179 @@ def test_a_layer_that_is_not_there_is_named(vit):
     for call in (lambda: vit.encode(PHOTO, layer=9), lambda: vit.output_map(vit.encode(PHOTO), layer=9)):
         with pytest.raises(ValueError, match="layer=9: must be between 0 and"):
             call()
+
+
+def library_probabilities(adapter, raw):
+    """Run the library's own classifier on what its own tokenizer makes of a text."""
+    return adapter.model(**adapter.tokenizer(raw, return_tensors="pt")).logits[0].softmax(-1)
+
+
+def test_deberta_with_a_convolution_reads_the_replaced_state_in_it(tmp_path):
+    options = {"conv_kernel_size": 3, "conv_act": "gelu"}
+    adapter = load_adapter(make_model("DebertaV2ForSequenceClassification", tmp_path, **options))
+    for layer in range(adapter.n_layers + 1):
+        point = adapter.encode("a warm and funny film", layer=layer)
+        expected = library_probabilities(adapter, "a warm and funny film")
+        assert torch.allclose(adapter.predict(point, layer), expected, atol=1e-6)
+
+
+def test_padding_by_an_ordinary_token_is_the_librarys(tmp_path):
+    adapter = load_adapter(make_model("GPT2ForSequenceClassification", tmp_path, pad_token_id=1))  # "!"
+    for text in ("the film is great", "the film is great!"):
+        assert torch.allclose(adapter.predict(adapter.encode(text)), library_probabilities(adapter, text), atol=1e-6)
+
+
+def test_of_special_tokens_with_nearly_the_same_embedding_the_nearest_is_taken(tmp_path):
+    folder = make_model("GPT2ForSequenceClassification", tmp_path, pad_token_id=1)
+
+    def make_alike(weights):
+        weights["transformer.wte.weight"][1] = weights["transformer.wte.weight"][0] + 1e-5
+
+    change_weights(folder, make_alike)
+    adapter = load_adapter(folder)
+    text = "the film is<|endoftext|>"
+    assert torch.allclose(adapter.predict(adapter.encode(text)), library_probabilities(adapter, text), atol=1e-6)
+
+
+def test_an_embedding_of_zeros_hides_no_other_word(tmp_path):
+    adapter = load_adapter(make_model("ModernBertForSequenceClassification", tmp_path))
+    adapter.model.get_input_embeddings().weight[0] = 0
+    text = "the plot is thin"
+    assert adapter.decode(adapter.encode(text)) == text
+
+
+@pytest.mark.parametrize("text", ["don\u2019t", "nai\u0308ve", "\x00", "a\ud800b", "\ufe0f"])
+def test_no_character_is_lost_without_a_word(text):
+    adapter = GPT2Adapter.load("gpt2-reviews")
+    with pytest.raises(ValueError, match="the tokenizer has no token for"):
+        adapter.encode(f"a film {text}")
+    assert adapter.tokens("<|endoftext|>a film") == ["<|endoftext|>", "…a", "film"]
+
+
+def test_a_pair_decodes_to_the_pair(tmp_path):
+    adapter = load_adapter(make_model("BertForSequenceClassification", tmp_path))
+    for raw in (("a warm film", "it is funny"), "a warm film"):
+        assert adapter.decode(adapter.encode(raw)) == raw
+    point = adapter.encode("a warm film")
+    assert adapter.decode(point[1:-1]) == "a warm film", "rows that are no special tokens are words"
+
+
+def test_segments_are_added_where_a_tokenizer_gives_them_to_gpt2(tmp_path):
+    folder = make_model("GPT2ForSequenceClassification", tmp_path)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    change_json(folder / "tokenizer_config.json", model_input_names=names)
+    adapter = load_adapter(folder)
+    assert "token_type_ids" in adapter.tokenizer("a film")
+    for layer in (0, 1):
+        point = adapter.encode("a warm film", layer=layer)
+        expected = library_probabilities(adapter, "a warm film")
+        assert torch.allclose(adapter.predict(point, layer, "a warm film"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(CausalAdapter, "bert-sentiment"), (EncoderAdapter, "gpt2-reviews"), (ImageAdapter, "gpt2-reviews")],
+)
+def test_an_adapter_refuses_models_of_another_kind(cls, name):
+    with pytest.raises(ValueError, match=f"name='{name}'"):
+        cls.load(name)
+
+
+def test_a_typed_padding_token_without_a_position_is_named(tmp_path):
+    adapter = load_adapter(make_model("RobertaForSequenceClassification", tmp_path, pad_token_id=0))
+    with pytest.raises(ValueError, match="has the padding token"):
+        adapter.encode("a [PAD] warm film")
+
+
+def test_a_tokenizer_without_special_tokens_is_used_as_it_is(tmp_path):
+    folder = make_model("LlamaForCausalLM", tmp_path, pad_token_id=None)
+    change_json(folder / "tokenizer_config.json", **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token")))
+    adapter = load_adapter(folder)
+    point = adapter.encode("a warm film")
+    if not adapter.tokenizer.all_special_ids:
+        assert adapter.movable_parts(point) == [0, 1, 2]
+    assert adapter.decode(point) == "a warm film"
+
+
+@pytest.mark.parametrize("position", ["1", 1.5, 999, True])
+def test_a_position_that_is_none_is_named(tmp_path, position):
+    adapter = load_adapter(make_model("BertForTokenClassification", tmp_path))
+    with pytest.raises(ValueError, match="position="):
+        adapter.at(position)
+
+
+def test_a_map_over_a_labelled_token_names_it(tmp_path):
+    adapter = load_adapter(make_model("BertForTokenClassification", tmp_path)).at(2)
+    assert "of token 2" in repr(adapter.output_map(adapter.encode("a warm film")))
+
+
+def test_images_that_patches_do_not_divide_are_named(tmp_path):
+    folder = make_model("SwinForImageClassification", tmp_path, image_size=23)
+    save_processor(folder, 23)
+    with pytest.raises(ValueError, match="which are no grid"):
+        load_adapter(folder)
+
+
+def test_patches_that_are_not_square_are_named(tmp_path):
+    folder = make_model("ViTForImageClassification", tmp_path, patch_size=[8, 4])
+    with pytest.raises(ValueError, match="only square ones"):
+        load_adapter(folder)
+
+
+def test_the_parts_of_a_merged_odd_grid_have_one_name_each(tmp_path):
+    options = {"image_size": 20, "patch_size": 4, "depths": [1, 1, 1], "num_heads": [2, 4, 4], "window_size": 2}
+    folder = make_model("SwinForImageClassification", tmp_path, **options)
+    save_processor(folder, 20)
+    adapter = load_adapter(folder)
+    points = [adapter.encode(PHOTO, layer=layer) for layer in range(adapter.n_layers + 1)]
+    assert [len(point) for point in points] == [len(adapter.part_names(point)) for point in points] == [25, 9, 4, 4]
+
+
+def test_a_processor_of_another_size_than_the_model_is_named(tmp_path):
+    folder = make_model("ViTForImageClassification", tmp_path)
+    save_processor(folder, 32)
+    with pytest.raises(ValueError, match="its processor makes"):
+        load_adapter(folder)
+
+
+def test_a_processor_that_reorders_colours_is_named(tmp_path):
+    adapter = load_adapter(make_model("ViTForImageClassification", tmp_path))
+
+    def reorder(images, return_tensors):
+        return {"pixel_values": adapter.processor(images=images, return_tensors="pt")["pixel_values"].flip(1)}
+
+    with pytest.raises(ValueError, match="order of the colours"):
+        ImageAdapter("reordered", adapter.model, reorder)
+
+
+def test_pixel_adapters_share_the_models_hooks():
+    vit = ViTAdapter.load("vit-digits")
+    count = sum(len(module._forward_pre_hooks) for module in vit.model.modules())
+    assert vit.in_pixels().d_model == vit.channels * vit.patch_size**2 and vit.d_model == 48
+    assert sum(len(module._forward_pre_hooks) for module in vit.model.modules()) == count
+
+
+def test_a_configuration_without_a_dictionary_of_outputs_is_read(tmp_path):
+    adapter = load_adapter(make_model("BertForSequenceClassification", tmp_path, return_dict=False))
+    assert float(adapter.predict(adapter.encode("a film")).sum()) == pytest.approx(1)
+
+
+def test_a_map_keeps_its_point(vit, digits):
+    x = vit.encode(digits.images[0])
+    f = vit.output_map(x, parts=[0])
+    expected = f(f.start)
+    x.zero_()
+    assert torch.equal(f(f.start), expected)
+
+
+def test_what_is_no_point_or_no_layer_is_named(vit, digits):
+    x = vit.encode(digits.images[0])
+    for compute in (lambda: vit.predict("a film"), lambda: vit.output_map(None)):
+        with pytest.raises(ValueError, match="point: is a"):
+            compute()
+    for layer in ("1", None, 0.5, -1, 99):
+        with pytest.raises(ValueError, match="layer="):
+            vit.encode(digits.images[0], layer=layer)
+    with pytest.raises(ValueError, match="heads are in blocks 0 to 3"):
+        vit.head_map(vit.encode(digits.images[0], layer=4), 0, [0], layer=4)
+    assert vit.hidden_map(x, 1, [-1]).names[0] == f"row {len(x)}, coordinate 0"

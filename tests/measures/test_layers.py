@@ -1,8 +1,10 @@
 """Rank and kernel by layer: known ranks, parts that no output depends on any more, and the figure."""
 
+import pytest
 import torch
 
 from helpers import PullbackMetric, walk_class
+from helpers.adapters import GPT2Adapter
 from helpers.figures import draw_ranks_by_layer
 from helpers.measures import rank_by_layer
 
@@ -17,6 +19,16 @@ def test_ranks_are_at_most_the_free_outputs_and_the_first_is_that_of_the_map(vit
     assert set(ranks.ranks) == {9}
     assert ranks.sizes[0] == x.numel() and ranks.sizes[1] == x.numel() + vit.d_model, "[CLS] moves from layer 1 on"
     assert (ranks.table["kernel"] + ranks.table["rank"] == ranks.table["coordinates"]).all()
+
+
+def test_every_word_is_distinguished_where_that_is_asked_for():
+    gpt2 = GPT2Adapter.load("gpt2-reviews")
+    many, few = (rank_by_layer(gpt2, "a warm", target=target, layers=[gpt2.n_layers]) for target in ("all", None))
+    assert few.ranks == (10,) and many.ranks[0] > 100
+    with pytest.raises(ValueError, match="layers: is empty"):
+        rank_by_layer(gpt2, "a warm", layers=[])
+    with pytest.raises(ValueError, match="raw: is a point"):
+        rank_by_layer(gpt2, gpt2.encode("a warm"))
 
 
 def test_only_the_pooled_token_matters_after_the_last_block(bert, vit, digits):
