@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import AutoImageProcessor
 
 from helpers.adapters.block_runs import Inputs
-from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, families_with, task_of
-from helpers.adapters.model import ModelAdapter, load_network
+from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, families_with
+from helpers.adapters.model import ModelAdapter, check_prompts, load_network, load_task
 from helpers.geometry import Box, check_finite
 from helpers.resources import label_names, load_pretrained, load_tokenizer
 
@@ -66,12 +66,10 @@ class ImageAdapter(ModelAdapter):
         prompts: Sequence[str] | None = None,
     ) -> Self:
         """Load an image model with its own processor; arguments and errors as in ``load_adapter``."""
+        model_type, _, task = load_task(name, cls.families)
+        check_prompts(name, model_type, task, prompts)
         model = load_network(name, device, dtype, cls.families)
         processor = load_pretrained(AutoImageProcessor, name)
-        is_matching = task_of(model) == IMAGE_PROMPTS
-        if is_matching != (prompts is not None):
-            wanted = "texts that describe the classes" if is_matching else "none, its classes are fixed"
-            raise ValueError(f"prompts={prompts!r}: {str(name)!r} takes {wanted}")
         if prompts is None:
             return cls(str(name), model, processor)
         options: dict[str, Any] = {"padding": True}

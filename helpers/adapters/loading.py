@@ -11,7 +11,7 @@ from helpers.adapters.causal import CausalAdapter
 from helpers.adapters.encoders import EncoderAdapter
 from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, NEXT_WORD
 from helpers.adapters.images import ImageAdapter
-from helpers.adapters.model import load_task
+from helpers.adapters.model import check_prompts, load_task
 
 
 def load_adapter(
@@ -30,13 +30,13 @@ def load_adapter(
 
     Raises:
         ModelNotFoundError: no such model exists or is complete, or the hub cannot be reached.
-        ValueError: an architecture that is not supported, or a precision that is too low for walks.
+        ValueError: an architecture that is not supported, quantized weights, prompts that the model does not take or
+            that are missing, a device that this machine does not have, or a precision that is too low for walks.
     """
     model_type, _, task = load_task(name, FAMILIES)
+    check_prompts(name, model_type, task, prompts)
     if task in (IMAGE_CLASSES, IMAGE_PROMPTS):
         return ImageAdapter.load(name, device, dtype, prompts)
-    if prompts is not None:
-        raise ValueError(f"prompts={prompts!r}: {str(name)!r} is no model of images and texts; leave them out")
     if NEXT_WORD in FAMILIES[model_type].tasks:
         return CausalAdapter.load(name, device, dtype)
     return EncoderAdapter.load(name, device, dtype)

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from helpers.adapters.base import Adapter, PartsMap, check_indices
 from helpers.adapters.block_runs import Inputs
-from helpers.adapters.families import FAMILIES, MASKED_WORD, head_of, model_classes, task_of
+from helpers.adapters.families import FAMILIES, IMAGE_PROMPTS, MASKED_WORD, head_of, model_classes, task_of
 from helpers.adapters.heads import Head
 from helpers.resources import MEAN_POOLING, load_config, load_model
+
+OTHER_MODELS = "; walk_class walks any function from a tensor to a vector"
 
 
 class ModelAdapter(Adapter):
@@ -129,7 +131,7 @@ def load_task(name: str | Path, families: Collection[str]) -> tuple[str, str, st
     supported = {family: list(model_classes(family)) for family in families}
     if "bert" in supported:  # its masked-word head is used, its other head is left out
         supported["bert"].append("BertForPreTraining")
-    config, head = load_config(name, supported)
+    config, head = load_config(name, supported, OTHER_MODELS)
     if getattr(config, "state_pooling", None) == MEAN_POOLING:
         raise ValueError(
             f"name={str(name)!r}: classifies by the mean of its states, which the library does not do; use "
@@ -143,3 +145,18 @@ def load_task(name: str | Path, families: Collection[str]) -> tuple[str, str, st
 def load_network(name: str | Path, device: str | torch.device, dtype: torch.dtype, families: Collection[str]) -> Any:
     """Load the model itself; errors as in ``load_task`` and ``load_model``."""
     return load_model(getattr(transformers, load_task(name, families)[1]), name, device, dtype)
+
+
+def check_prompts(name: str | Path, model_type: str, task: str, prompts: Sequence[str] | None) -> None:
+    """Raise a ValueError unless a model of images and texts has prompts to compare, and another model has none."""
+    if task != IMAGE_PROMPTS:
+        if prompts is not None:
+            raise ValueError(f"prompts={prompts!r}: {str(name)!r} is no model of images and texts; leave them out")
+        return
+    example = f"such as load_adapter({str(name)!r}, prompts=['a cat', 'a dog'])"
+    if prompts is None:
+        raise ValueError(f"prompts=None: {str(name)!r} takes texts that describe the classes, {example}")
+    if isinstance(prompts, str) or not prompts or not all(isinstance(text, str) and text.strip() for text in prompts):
+        raise ValueError(f"prompts={prompts!r}: wanted a list of texts that describe the classes, {example}")
+    if len(prompts) == 1 and model_type != "siglip":  # SigLIP judges each text by itself
+        raise ValueError(f"prompts={prompts!r}: one class has probability 1 whatever the image; wanted more, {example}")

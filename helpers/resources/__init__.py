@@ -1,12 +1,12 @@
 """Models by name, the names of vocabulary items, the content filter, and the folder of the bundled files."""
 
+from helpers.resources.checkpoints import ModelNotFoundError
 from helpers.resources.content_filter import is_offensive
 from helpers.resources.display import token_names
 from helpers.resources.models import (
     COUNTS,
     MEAN_POOLING,
     MODELS,
-    ModelNotFoundError,
     bundled_models,
     data_folder,
     label_names,

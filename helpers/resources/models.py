@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,14 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
+
+from helpers.resources.checkpoints import (
+    ModelNotFoundError,
+    check_config,
+    check_vocabulary,
+    check_weights,
+    missing_file,
+)
 
 
 def data_folder() -> Path:
@@ -26,11 +34,9 @@ COUNTS = "token_counts.safetensors"  # beside a bundled GPT-2: how often each to
 MEAN_POOLING = "mean"  # state_pooling in the configuration of a GPT-2 that classifies by the mean of its states
 HUB_TIMEOUT = 10  # seconds to wait for the hub before it counts as unreachable
 
+LOADING = threading.RLock()  # transformers changes settings of the whole process while it loads: one thread at a time
+
 AnyModel = TypeVar("AnyModel", bound=torch.nn.Module)
-
-
-class ModelNotFoundError(RuntimeError):
-    """No complete model of this name is bundled, in a local folder or on the hub."""
 
 
 def bundled_models() -> list[str]:
@@ -51,11 +57,11 @@ def resolve(name: str | Path) -> str:
         )
     if Path(name).is_file():
         raise ValueError(f"name={str(name)!r}: is a file; give the folder that holds config.json and the weights")
-    if name not in bundled_models():
+    if str(name) not in bundled_models():
         return str(name)
     if (Path(name) / "config.json").is_file() and not Path(name).samefile(MODELS / name):
         raise ValueError(
-            f"name={name!r}: is a bundled model and a folder here; write './{name}' for the folder, or "
+            f"name={str(name)!r}: is a bundled model and a folder here; write './{name}' for the folder, or "
             f"{str(MODELS / name)!r} for the bundled one"
         )
     return str(MODELS / name)
@@ -72,17 +78,27 @@ def load_pretrained(cls: Any, name: str | Path, **options: Any) -> Any:
         ValueError: the name is empty.
     """
     source = resolve(name)
-    with _hidden_progress_bars():
+    with LOADING, _hidden_progress_bars():
         try:
-            return cls.from_pretrained(source, trust_remote_code=False, local_files_only=True, **options)
+            return _read(cls, source, local_files_only=True, **options)
         except Exception as error:  # transformers, tokenizers and safetensors each have error types of their own
             if Path(source).exists():
-                raise ModelNotFoundError(f"cannot load the folder {str(name)!r}: {_first_line(error)}") from error
-        _check_hub(str(name))
+                problem = missing_file(cls, [file.name for file in Path(source).iterdir()]) or _first_line(error)
+                raise ModelNotFoundError(f"cannot load the folder {str(name)!r}: {problem}") from error
+        files = _ask_hub(str(name))
         try:
-            return cls.from_pretrained(source, trust_remote_code=False, **options)
+            return _read(cls, source, **options)
         except Exception as error:
-            raise ModelNotFoundError(f"cannot load {str(name)!r} from the hub: {_first_line(error)}") from error
+            problem = missing_file(cls, files) or _first_line(error)
+            raise ModelNotFoundError(f"cannot load {str(name)!r} from the hub: {problem}") from error
+
+
+def _read(cls: Any, source: str, **options: Any) -> Any:
+    """Call ``from_pretrained``; a tokenizer without a vocabulary is an error too."""
+    loaded = cls.from_pretrained(source, trust_remote_code=False, **options)
+    if cls is AutoTokenizer:
+        check_vocabulary(loaded)
+    return loaded
 
 
 @contextmanager
@@ -97,19 +113,22 @@ def _hidden_progress_bars() -> Iterator[None]:
         transformers_logging.set_tqdm_hook(previous_hook)
 
 
-def _check_hub(name: str) -> None:
+def _ask_hub(name: str) -> list[str]:
+    """List the files that the hub has of a model.
+
+    Raises:
+        ModelNotFoundError: the hub has no such model, refuses, or cannot be reached.
+    """
     try:
-        HfApi().model_info(name, timeout=HUB_TIMEOUT)
+        return [file.rfilename for file in HfApi().model_info(name, timeout=HUB_TIMEOUT).siblings or ()]
     except HFValidationError:
         problem = "the hub has no such model (or it is private)"
     except HfHubHTTPError as error:
         problem = _hub_problem(error.response.status_code)
     except Exception as error:  # every transport has its own network errors
         problem = f"the hub cannot be reached ({type(error).__name__})"
-    else:
-        return
     raise ModelNotFoundError(
-        f"cannot load {name!r}: there is no folder of that name, it is not in the local cache, and {problem}; "
+        f"cannot load {name!r}: there is no folder of that name, it is not complete in the local cache, and {problem}; "
         f"bundled models, which need no network: {', '.join(bundled_models())}"
     ) from None
 
@@ -120,9 +139,15 @@ def _hub_problem(status: int) -> str:
         401: "the hub has no such model (or it is private)",
         403: "the hub refuses access (error 403): accept the model's terms there, and log in",
         404: "the hub has no such model (or it is private)",
+        410: "the hub no longer has this model (error 410)",
         429: "the hub answers too many requests (error 429): try again later, or log in",
+        451: "the hub may not offer this model for legal reasons (error 451)",
     }
-    return problems.get(status, f"the hub has a problem of its own (error {status}): try again later")
+    if status in problems:
+        return problems[status]
+    if status < 500:
+        return f"the hub refuses the request (error {status})"
+    return f"the hub has a problem of its own (error {status}): try again later"
 
 
 def _first_line(error: Exception) -> str:
@@ -130,11 +155,13 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def load_config(name: str | Path, supported: Mapping[str, Collection[str]]) -> tuple[PretrainedConfig, str]:
+def load_config(
+    name: str | Path, supported: Mapping[str, Collection[str]], advice: str = ""
+) -> tuple[PretrainedConfig, str]:
     """Load a model's configuration and check that its architecture is a supported one.
 
     ``supported`` has the names of model classes per model type, such as {"bert": ["BertForMaskedLM"]}; an empty
-    collection accepts every class of that type.
+    collection accepts every class of that type. The advice ends the message about another architecture.
 
     Returns:
         The configuration, and the name of the model's class ("" where the configuration names none).
@@ -144,21 +171,50 @@ def load_config(name: str | Path, supported: Mapping[str, Collection[str]]) -> t
         ValueError: another architecture.
     """
     config = load_pretrained(AutoConfig, name)
-    head = (config.architectures or [""])[0]
-    heads = supported.get(config.model_type)
+    kind, head = config.model_type, (config.architectures or [""])[0]
+    heads = supported.get(kind)
     if heads and not head:
         raise ValueError(
             f"name={str(name)!r}: its config.json has no 'architectures', so its head is not known; add one of "
             f"{', '.join(heads)}"
         )
     if heads is None or (heads and head not in heads):
-        wanted = " or ".join(
-            repr(kind) + (f" with one of {', '.join(classes)}" if classes else "")
-            for kind, classes in supported.items()
-        )
         with_head = f" with head {head!r}" if head else ""
-        raise ValueError(f"name={str(name)!r}: is a {config.model_type!r} model{with_head}, wanted {wanted}")
+        encoder_decoder = ", an encoder-decoder" if getattr(config, "is_encoder_decoder", False) else ""
+        wanted = _name_families({kind: heads} if heads else supported)
+        raise ValueError(
+            f"name={str(name)!r}: is a {kind!r} model{with_head}{encoder_decoder}, wanted {wanted}{advice}"
+        )
     return config, head
+
+
+def _name_families(supported: Mapping[str, Collection[str]]) -> str:
+    """Name families; a single one with its heads."""
+    if len(supported) > 1:
+        return f"one of {', '.join(supported)}"
+    [(kind, heads)] = supported.items()
+    return repr(kind) + (f" with one of {', '.join(heads)}" if heads else "")
+
+
+def check_device(device: str | torch.device, dtype: torch.dtype) -> torch.device:
+    """Return a device that this machine has.
+
+    Raises:
+        ValueError: no such device, or one that does not support the precision.
+    """
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device={device!r}: is no device; wanted 'cpu', 'cuda' or 'mps'") from None
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if chosen.type not in counts:
+        raise ValueError(f"device={str(device)!r}: wanted 'cpu', 'cuda' or 'mps'")
+    if (chosen.index or 0) >= counts[chosen.type]:
+        devices = ", ".join(kind for kind, count in counts.items() if count)
+        raise ValueError(f"device={str(device)!r}: this machine has no such device; it has {devices}")
+    if chosen.type == "mps" and dtype == torch.float64:
+        raise ValueError(f"device={str(device)!r}: does not support torch.float64; use torch.float32, or 'cpu'")
+    return chosen
 
 
 def load_model(
@@ -171,38 +227,18 @@ def load_model(
 
     Raises:
         ModelNotFoundError: no such model exists, or its weights do not fit its configuration or are not finite.
-        ValueError: a precision in which a walk cannot hold its tolerance.
+        ValueError: another architecture, quantized weights, a device that this machine does not have, or a precision
+            in which a walk cannot hold its tolerance.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype={dtype}: must be torch.float32 or torch.float64, because walks need the precision")
+    device = check_device(device, dtype)
+    check_config(str(name), cls, load_pretrained(AutoConfig, name))
     options = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "eager"}
-    with _without_reports():
+    with LOADING, _without_reports():
         model, report = load_pretrained(cls, name, output_loading_info=True, ignore_mismatched_sizes=True, **options)
-    _check_weights(str(name), model, report)
+    check_weights(str(name), resolve(name), model, report)
     return model.to(device).eval().requires_grad_(False)
-
-
-def _check_weights(name: str, model: torch.nn.Module, report: Mapping[str, Iterable[Any]]) -> None:
-    """Raise a ModelNotFoundError unless the weights of a file are those of the configuration, and finite."""
-    kind = type(model).__name__
-    if mismatched := sorted(report["mismatched_keys"]):
-        key, stored, expected = mismatched[0]
-        raise ModelNotFoundError(
-            f"{name!r}: its weights do not fit its config.json: {key} is {tuple(stored)} in the file, and "
-            f"{tuple(expected)} by the configuration"
-        )
-    if missing := sorted(report["missing_keys"]):
-        raise ModelNotFoundError(f"{name!r} is no complete {kind}: it has no weights for {', '.join(missing)}")
-    patterns = {re.sub(r"\.\d+\.", ".N.", key) for key in model.state_dict()}
-    layers = sorted(key for key in report["unexpected_keys"] if re.sub(r"\.\d+\.", ".N.", key) in patterns)
-    if layers:
-        raise ModelNotFoundError(
-            f"{name!r}: its file has more layers than its config.json says, such as {layers[-1]}; correct the "
-            "number of layers there"
-        )
-    for key, weight in model.state_dict().items():
-        if not torch.isfinite(weight).all():
-            raise ModelNotFoundError(f"{name!r}: its weights in {key} are not finite; the file is damaged")
 
 
 @contextmanager
@@ -217,18 +253,8 @@ def _without_reports() -> Iterator[None]:
 
 
 def load_tokenizer(name: str | Path) -> Any:
-    """Load a model's own tokenizer.
-
-    Raises:
-        ModelNotFoundError: as in ``load_pretrained``, or its vocabulary is missing.
-    """
-    tokenizer = load_pretrained(AutoTokenizer, name)
-    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) < 2:
-        raise ModelNotFoundError(
-            f"{str(name)!r} has no vocabulary: tokenizer.json (or vocab.txt, vocab.json with merges.txt, or "
-            "tokenizer.model) is missing beside its weights"
-        )
-    return tokenizer
+    """Load a model's own tokenizer; errors as in ``load_pretrained``, or its vocabulary is missing."""
+    return load_pretrained(AutoTokenizer, name)
 
 
 def label_names(config: PretrainedConfig) -> list[str]:

@@ -164,7 +164,9 @@ def test_weights_of_another_width_are_named(tmp_path):
 def test_layers_that_would_be_dropped_are_named(tmp_path):
     folder = make_model("BertForSequenceClassification", tmp_path, num_hidden_layers=4)
     change_json(folder / "config.json", num_hidden_layers=2)
-    with pytest.raises(ModelNotFoundError, match=r"more layers than its config.json says, such as bert\.encoder"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"more layers or weights than its config.json says, such as bert\.encoder\.layer\.2"
+    ):
         load_adapter(folder)
 
 
@@ -207,11 +209,9 @@ def test_a_configuration_without_a_head_is_named(tmp_path):
         load_adapter(folder)
 
 
-@pytest.mark.parametrize("name", ["BertModel", "T5ForConditionalGeneration"])
-def test_what_is_not_supported_says_what_is(tmp_path, name):
-    cls = getattr(transformers, name)
-    small = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "d_model": 12, "d_ff": 12}
-    cls(cls.config_class(**small, num_layers=1, vocab_size=50)).save_pretrained(tmp_path)
+def test_what_is_not_supported_says_what_is(tmp_path):
+    small = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 12}
+    transformers.BertModel(transformers.BertConfig(**small, vocab_size=50)).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"wanted .*BertForSequenceClassification"):
         load_adapter(tmp_path)
 

@@ -99,8 +99,8 @@ def test_architectures_are_named():
     assert label_names(config) == ["negative", "positive"]
     with pytest.raises(ValueError, match=r"is a 'bert' model with head 'BertForSeq.*', wanted 'bert' with one of A, B"):
         load_config("bert-sentiment", {"bert": ["A", "B"]})
-    with pytest.raises(ValueError, match=r"wanted 'vit' or 'gpt2' with one of GPT2Model"):
-        load_config("bert-sentiment", {"vit": [], "gpt2": ["GPT2Model"]})
+    with pytest.raises(ValueError, match=r"wanted one of vit, gpt2; or read it$"):
+        load_config("bert-sentiment", {"vit": [], "gpt2": ["GPT2Model"]}, "; or read it")
 
 
 def test_labels_are_in_the_order_of_outputs():
@@ -114,7 +114,10 @@ def test_labels_are_in_the_order_of_outputs():
         (404, "no such model"),
         (401, "no such model"),
         (403, "refuses access"),
+        (410, r"no longer has this model \(error 410\);"),
+        (418, r"refuses the request \(error 418\);"),
         (429, "too many requests"),
+        (451, r"for legal reasons \(error 451\);"),
         (500, r"a problem of its own \(error 500\)"),
         (503, "try again later"),
     ],
