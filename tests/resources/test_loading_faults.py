@@ -165,6 +165,12 @@ def test_weights_of_other_heads_may_be_left_out(tmp_path, model_class, prefix, k
     load_adapter(folder)
 
 
+def test_a_part_that_the_body_does_not_have_is_an_error(tmp_path):
+    folder = make_model("ElectraForSequenceClassification", tmp_path, embedding_size=32)
+    change_weights(folder, lambda weights: weights | {"electra.embeddings_project.weight": torch.eye(32)})
+    assert "such as electra.embeddings_project.weight; correct" in refusal(folder)
+
+
 @pytest.mark.parametrize("prefix", ["transformer.", ""])
 @pytest.mark.parametrize("load", [load_adapter, load_body])
 def test_a_layer_that_is_left_out_is_found_with_and_without_a_prefix(tmp_path, prefix, load):
