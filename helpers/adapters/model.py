@@ -128,7 +128,7 @@ def load_task(name: str | Path, families: Collection[str]) -> tuple[str, str, st
         ModelNotFoundError: no such model exists, or the hub cannot be reached.
         ValueError: an architecture of no such family.
     """
-    supported = {family: list(model_classes(family)) for family in families}
+    supported = {family: list(model_classes(family)) for family in FAMILIES if family in families}
     if "bert" in supported:  # its masked-word head is used, its other head is left out
         supported["bert"].append("BertForPreTraining")
     config, head = load_config(name, supported, OTHER_MODELS)
