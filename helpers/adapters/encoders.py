@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters.families import MASKED_WORD, families_with
-from helpers.adapters.text import TextAdapter, position_table
+from helpers.adapters.text import TextAdapter
+from helpers.adapters.tokenizers import position_table
 from helpers.geometry import Box
 
 BATCH_ENTRIES = 2**19  # entries of the embeddings compared at once: 2 MiB in float32, which a core's cache holds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from helpers.adapters.base import check_indices
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, MASKED_WORD, NEXT_WORD, TOKEN_CLASSES
 from helpers.adapters.model import ModelAdapter, load_network
+from helpers.adapters.tokenizers import character_test, count_positions, find_own_tokens, position_table
 from helpers.geometry import Box, check_floating
 from helpers.resources import label_names, load_tokenizer, token_names
 
@@ -50,19 +50,19 @@ class TextAdapter(ModelAdapter):
         super().__init__(name, model)
         self.tokenizer = tokenizer
         self.vocab_size: int = model.get_input_embeddings().weight.shape[0]
-        self.max_tokens = _count_positions(model, tokenizer)
+        self.max_tokens = count_positions(model, tokenizer)
         self.item_names = token_names(tokenizer, self.vocab_size)
         predicts_words = self.task in (MASKED_WORD, NEXT_WORD)
         self.class_names = self.item_names if predicts_words else label_names(model.config)
         self.position: int | None = None
-        self.text_tokens = _own_tokens(tokenizer)
+        self.text_tokens = find_own_tokens(tokenizer)
         padding = [] if model.config.pad_token_id is None else [model.config.pad_token_id]
         special_ids = dict.fromkeys(tokenizer.all_special_ids + padding)
         self._special_ids = torch.tensor([i for i in special_ids if 0 <= i < self.vocab_size], dtype=torch.long)
         self._takes_segments = "token_type_ids" in tokenizer.model_input_names and (
             "token_type_ids" in inspect.signature(model.forward).parameters
         )
-        self._characters = _character_test(tokenizer)
+        self._reads_character = character_test(tokenizer)
         self._ordinary_id = next(i for i in range(self.vocab_size) if i not in self._special_ids.tolist())
         self.d_model = self.embed([self._ordinary_id]).shape[-1]
 
@@ -263,10 +263,7 @@ class TextAdapter(ModelAdapter):
         text = "".join(texts)
         for token in self.tokenizer.get_added_vocab():  # such as <|endoftext|>, which is read as one token
             text = text.replace(token, "")
-        characters = dict.fromkeys(text)
-        is_listed = self._characters
-        dropped = [c for c in characters if unicodedata.category(c) == "Cs" or (is_listed and not is_listed(c))]
-        if dropped:
+        if dropped := [c for c in dict.fromkeys(text) if not self._reads_character(c)]:
             raise ValueError(
                 f"raw={texts!r}: the tokenizer has no token for {', '.join(map(repr, dropped))}; leave these "
                 "characters out or write them otherwise"
@@ -350,46 +347,3 @@ class TextAdapter(ModelAdapter):
             for position in (distances <= SAME_EMBEDDING).nonzero().flatten().tolist():
                 special[position] = (int(self._special_ids[int(nearest[position])]), segment)
         return special
-
-
-def position_table(model: Any) -> Any:
-    """Return the table of absolute positions of an encoder, or None where positions are relative only."""
-    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    return table if isinstance(table, torch.nn.Embedding) else None
-
-
-def _count_positions(model: Any, tokenizer: Any) -> int:
-    """Return the largest number of tokens that a model takes; RoBERTa's positions begin after its padding index."""
-    table, limit = position_table(model), model.config.max_position_embeddings
-    if table is not None and table.padding_idx is not None:
-        limit = table.num_embeddings - table.padding_idx - 1
-    return int(min(limit, tokenizer.model_max_length))
-
-
-def _own_tokens(tokenizer: Any) -> slice:
-    """Return the slice of a text's own tokens between the special ones that the tokenizer adds."""
-    encoded, plain = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
-    extra = len(encoded) - len(plain)
-    before = next((i for i in range(extra + 1) if encoded[i : i + len(plain)] == plain), 0)
-    after = extra - before
-    return slice(before, -after if after else None)
-
-
-def _character_test(tokenizer: Any) -> Callable[[str], bool] | None:
-    """Return a test of whether a tokenizer has tokens for a character; None for one that drops no character.
-
-    Byte-pair encoding without an unknown token silently drops what is not in its alphabet.
-    """
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    if type(getattr(backend, "model", None)).__name__ != "BPE":
-        return None
-    if backend.model.unk_token is not None or backend.model.byte_fallback:
-        return None
-    alphabet = frozenset(token for token in tokenizer.get_vocab() if len(token) == 1)
-
-    def is_listed(character: str) -> bool:
-        text = backend.normalizer.normalize_str(character) if backend.normalizer else character
-        pieces = backend.pre_tokenizer.pre_tokenize_str(text) if backend.pre_tokenizer else [(text, None)]
-        return all(set(piece) <= alphabet for piece, _ in pieces)
-
-    return is_listed
