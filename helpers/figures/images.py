@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from helpers.adapters import Head
+from helpers.adapters.heads import CLASSES
 from helpers.figures.style import COLOURS, styled
 
 Images = Sequence[np.ndarray]  # (H, W) or (C, H, W) each
@@ -64,20 +66,26 @@ def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]
 
 
 @styled
-def draw_walk_images(images: Images, outputs: Tensor, class_names: Sequence[str], titles: Sequence[str]) -> Figure:
-    """Draw some images along a walk, each above its class probabilities.
+def draw_walk_images(
+    images: Images, outputs: Tensor, class_names: Sequence[str], titles: Sequence[str], head: Head = CLASSES
+) -> Figure:
+    """Draw some images along a walk, each above the probabilities of its classes or labels, or its values.
 
-    The outputs are the log-probabilities of the classes (k), one row per image: (len(images), k).
+    The outputs have one row per image: (len(images), k). The head says what they are, as in ``f.head``.
+
+    Raises:
+        ValueError: the outputs are not what the head computes.
     """
     size = (1.45 * len(images), 2.9)
     fig, axes = plt.subplots(2, len(images), figsize=size, height_ratios=[1.4, 1], sharey="row", squeeze=False)
     for ax, image, title in zip(axes[0], images, titles, strict=True):
         _show_image(ax, image)
         ax.set_title(title, fontsize=8)
-    for ax, log_probabilities in zip(axes[1], outputs, strict=True):
-        ax.bar(range(len(class_names)), log_probabilities.exp().tolist(), color=COLOURS[0])
+    for ax, values in zip(axes[1], head.probabilities(outputs), strict=True):
+        ax.bar(range(len(class_names)), values.tolist(), color=COLOURS[0])
         ax.set_xticks(range(len(class_names)), class_names, fontsize=7)
-        ax.set_ylim(0, 1)
+        if head.is_logarithmic:
+            ax.set_ylim(0, 1)
         ax.tick_params(length=0)
-    axes[1, 0].set_ylabel("probability")
+    axes[1, 0].set_ylabel(head.quantity)
     return fig

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
+from helpers.adapters import Head
+from helpers.adapters.heads import CLASSES
 from helpers.equivalence import ExplorationPath
 from helpers.figures.style import COLOURS, DASHES, MARKERS, create_panels, get_axes, style_walks, styled
 from helpers.geometry import PullbackMetric
@@ -122,39 +124,56 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
 
 
 @styled
-def draw_probabilities(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 6) -> Figure:
-    """Draw the class probabilities along walks from one start, one panel per walk.
+def draw_probabilities(
+    paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 6, head: Head = CLASSES
+) -> Figure:
+    """Draw the probabilities of classes or labels along walks from one start, or the values of a regression.
 
-    Only the ``most`` classes with the largest probability at any point of any walk are drawn.
+    Each walk has a panel. Only the ``most`` outputs that are largest at any point of any walk are drawn.
+
+    Args:
+        paths: name of a walk -> the walk.
+        class_names: one per output.
+        most: number of outputs that are drawn.
+        head: what the outputs are, as in ``f.head``.
+
+    Raises:
+        ValueError: the outputs are not what the head computes.
     """
-    peaks = torch.stack([path.outputs.exp().amax(0) for path in paths.values()]).amax(0)
+    drawn = {name: head.probabilities(path.outputs) for name, path in paths.items()}
+    peaks = torch.stack([values.amax(0) for values in drawn.values()]).amax(0)
     classes = sorted(peaks.argsort(descending=True)[:most].tolist())
     fig, axes = create_panels(paths, (2.7 * len(paths), 2.6))
-    for ax, path in zip(axes, paths.values(), strict=True):
+    for ax, values in zip(axes, drawn.values(), strict=True):
         for k in classes:
-            ax.plot(path.outputs[:, k].exp(), ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
-        ax.set(xlabel="step", ylim=(-0.02, 1.02))
-    axes[0].set_ylabel("probability")
+            ax.plot(values[:, k], ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
+        ax.set(xlabel="step", **({"ylim": (-0.02, 1.02)} if head.is_logarithmic else {}))
+    axes[0].set_ylabel(head.quantity)
     title = "class" if len(classes) == len(peaks) else f"class\n({len(classes)} of {len(peaks)})"
     fig.legend(*axes[0].get_legend_handles_labels(), title=title, loc="outside right center")
     return fig
 
 
 @styled
-def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[str]) -> Figure:
+def draw_projection(paths: Mapping[str, ExplorationPath], class_names: Sequence[str], head: Head = CLASSES) -> Figure:
     """Draw walks from one start projected onto their first two singular directions, one panel per walk.
 
-    The marker shows the predicted class and the colour the step; a ring marks the start.
+    The marker shows the predicted class or the most probable label, the colour the step; a ring marks the start. The
+    head says what the outputs are, as in ``f.head``.
+
+    Raises:
+        ValueError: the outputs are not what the head computes, or values of a regression, which predict no class.
 
     Source: the projection figure of arXiv 2410.06019.
     """
+    classes = {name: head.most_probable(path.outputs) for name, path in paths.items()}
     origin = next(iter(paths.values())).points[0]
     moves = {name: (path.points - origin).flatten(1).double() for name, path in paths.items()}
     _, _, directions = torch.linalg.svd(torch.cat(list(moves.values())), full_matrices=False)
-    predicted = sorted({int(k) for path in paths.values() for k in path.classes})
+    predicted = sorted({int(k) for each in classes.values() for k in each})
     fig, axes = create_panels(paths, (3.2 * len(paths), 3.0), sharex=True)
-    for ax, (name, path) in zip(axes, paths.items(), strict=True):
-        _draw_projected_points(ax, (moves[name] @ directions[:2].T).numpy(), path.classes.numpy())
+    for ax, name in zip(axes, paths, strict=True):
+        _draw_projected_points(ax, (moves[name] @ directions[:2].T).numpy(), classes[name].numpy())
         ax.set_xlabel("1st singular direction")
     axes[0].set_ylabel("2nd singular direction")
     fig.colorbar(axes[-1].collections[-1], ax=axes[-1], label="step")

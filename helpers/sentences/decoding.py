@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.adapters import EncoderAdapter, PartsMap
+from helpers.adapters import EncoderAdapter, Head, PartsMap, TextAdapter
 from helpers.adapters.families import MASKED_WORD
 from helpers.adapters.text import SAME_EMBEDDING
 from helpers.equivalence import ExplorationPath
-from helpers.geometry import total_variation
 from helpers.sentences.substitutions import run_texts
 
 EMBEDDING_TOLERANCE = 0.05  # largest difference per coordinate; a norm layer gives coordinates of size about 1
@@ -29,27 +28,37 @@ class DecodedWalk:
 
     Attributes:
         method: how it was decoded.
+        texts: the decoded texts.
         tokens: all tokens of each decoded text; tokens that may not move are those of the original text.
         original_tokens: the tokens of the text where the map was taken.
+        text_tokens: the slice of a text's own tokens among all.
         recovery_rate: share of the tokens that may move which are decoded correctly from the original text's own
             point. A decoder that misses some of them also shows changes that the walk did not make.
         travel: Euclidean travel up to each decoded point.
-        walk_outputs: log-probabilities at the walked points.
-        text_outputs: log-probabilities of the decoded texts, each run through the model.
+        walk_outputs: outputs of the map at the walked points.
+        text_outputs: outputs for the decoded texts, each run through the model.
+        head: what the outputs are.
     """
 
     method: str
+    texts: list[str]
     tokens: list[list[str]]
     original_tokens: list[str]
+    text_tokens: slice
     recovery_rate: float
     travel: Float[Tensor, " R"]
     walk_outputs: Float[Tensor, "R k"]
     text_outputs: Float[Tensor, "R k"]
+    head: Head
 
     @property
     def gaps(self) -> Float[Tensor, " R"]:
-        """Total variation between both predictions: the Wasserstein-1 distance if all classes are at distance one."""
-        return torch.func.vmap(total_variation)(self.walk_outputs, self.text_outputs)
+        """Difference of both predictions at each point: see ``Head.variation``.
+
+        Total variation is the Wasserstein-1 distance if all classes are at distance one.
+        """
+        pairs = zip(self.walk_outputs, self.text_outputs, strict=True)
+        return torch.stack([self.head.variation(walk, text) for walk, text in pairs])
 
     @property
     def change_counts(self) -> list[int]:
@@ -58,29 +67,31 @@ class DecodedWalk:
 
     def __repr__(self) -> str:
         recovered = f"{self.recovery_rate:.0%} of the original tokens recovered"
-        return f"DecodedWalk(by {self.method}, {len(self.tokens)} points, {recovered})"
+        texts = f"first {self.texts[0]!r}, last {self.texts[-1]!r}"
+        return f"DecodedWalk(by {self.method}, {len(self.texts)} points, {recovered}; {texts})"
 
     def _repr_html_(self) -> str:
-        """Show one row per point: the probability of the first prediction, and the tokens, changed ones in bold."""
+        """Show one row per point: the output that is largest at first, and the tokens, changed ones in bold."""
         first = int(self.walk_outputs[0].argmax())
-        walk, text = self.walk_outputs[:, first].exp(), self.text_outputs[:, first].exp()
+        walk, text = (self.head.probabilities(outputs)[:, first] for outputs in (self.walk_outputs, self.text_outputs))
         rows = "".join(
             f"<tr><td>{self.travel[i]:.3g}</td><td>{walk[i]:.3f}</td><td>{text[i]:.3f}</td><td>{self.gaps[i]:.2g}</td>"
-            f"<td style='text-align:left'>{_mark_changes(tokens, self.original_tokens)}</td></tr>"
+            f"<td style='text-align:left'>{self._mark_changes(tokens)}</td></tr>"
             for i, tokens in enumerate(self.tokens)
         )
-        header = "".join(f"<th>{name}</th>" for name in ("travel", "p, embedding", "p, text", "gap", "text"))
+        quantity = self.head.quantity
+        names = ("travel", f"{quantity}, embedding", f"{quantity}, text", "gap", "text")
+        header = "".join(f"<th>{name}</th>" for name in names)
         note = f"decoded by {html.escape(self.method)}; {self.recovery_rate:.0%} of the original tokens recovered"
         return f"<p>{note}</p><table><tr>{header}</tr>{rows}</table>"
 
+    def _mark_changes(self, tokens: list[str]) -> str:
+        """Write a text's own tokens as HTML, changed tokens in bold."""
+        pairs = list(zip(tokens, self.original_tokens, strict=True))[self.text_tokens]
+        return " ".join(html.escape(new) if new == old else f"<b>{html.escape(new)}</b>" for new, old in pairs)
 
-def _mark_changes(tokens: list[str], original_tokens: list[str]) -> str:
-    """Write tokens as HTML without the special ones at both ends, changed tokens in bold."""
-    pairs = [(html.escape(new), new == old) for new, old in zip(tokens, original_tokens, strict=True)][1:-1]
-    return " ".join(text if is_same else f"<b>{text}</b>" for text, is_same in pairs)
 
-
-def decode_by_embedding(adapter: EncoderAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
+def decode_by_embedding(adapter: TextAdapter, f: PartsMap, path: ExplorationPath, count: int = 6) -> DecodedWalk:
     """Decode a walk by the nearest embedding at each position.
 
     The walk was made on the map f, which was taken at the point of a text. The ``count`` points that are decoded are
@@ -93,7 +104,7 @@ def decode_by_embedding(adapter: EncoderAdapter, f: PartsMap, path: ExplorationP
 
 
 def decode_by_head(
-    adapter: EncoderAdapter, f: PartsMap, path: ExplorationPath, decoder: EncoderAdapter, count: int = 6
+    adapter: TextAdapter, f: PartsMap, path: ExplorationPath, decoder: EncoderAdapter, count: int = 6
 ) -> DecodedWalk:
     """Decode a walk as the paper does: by the most probable words of a masked-word model of the same embeddings.
 
@@ -112,7 +123,7 @@ def decode_by_head(
 
 
 def _decode(
-    adapter: EncoderAdapter,
+    adapter: TextAdapter,
     f: PartsMap,
     path: ExplorationPath,
     count: int,
@@ -135,10 +146,13 @@ def _decode(
     travel = torch.cat([torch.zeros(1, dtype=torch.float64), path.step_sizes.cumsum(0)])
     return DecodedWalk(
         method=method,
+        texts=[adapter.tokenizer.decode(row[adapter.text_tokens]) for row in texts.tolist()],
         tokens=[adapter.names_of(row) for row in texts.tolist()],
         original_tokens=adapter.names_of(ids),
+        text_tokens=adapter.text_tokens,
         recovery_rate=float(is_recovered.double().mean()),
         travel=travel[steps],
         walk_outputs=path.outputs[steps].cpu(),
         text_outputs=run_texts(adapter, f, texts),
+        head=f.head,
     )

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters import PartsMap, TextAdapter
-from helpers.geometry import FisherRao, jacobian, to_float64, total_variation
+from helpers.adapters.text import Text
+from helpers.geometry import jacobian
 from helpers.resources import is_offensive
 
 NEAREST = 200  # number of words, by cosine of their embeddings, among which substitutions are looked for
-TOLERANCE = 0.02  # total variation up to which a word counts as equivalent
+TOLERANCE = 0.02  # variation of the outputs, see Head.variation, up to which a word counts as equivalent
 BATCH_TEXTS = 128  # texts that the model runs on at once
 BEAM_WIDENING = 4  # candidates verified per sentence of the beam: most longer rewordings leave the tolerance
 
@@ -49,9 +50,10 @@ class Substitutions:
 
     @property
     def norms(self) -> Float[Tensor, "P W"]:
-        """Length of each substitution in the pullback of the Fisher-Rao metric."""
+        """Length of each substitution in the pullback metric; see ``Head.output_metric``."""
         columns = self.changes.flatten(0, 1).T
-        return FisherRao().weigh(self.outputs, columns).norm(dim=0).reshape(self.changes.shape[:2])
+        weighed = self.f.head.output_metric.weigh(self.outputs, columns)
+        return weighed.norm(dim=0).reshape(self.changes.shape[:2])
 
     def token(self, position: int) -> str:
         """Name the token of the text at a position."""
@@ -64,13 +66,24 @@ class Substitutions:
     def similarity(self, row: int) -> Float[Tensor, " W"]:
         """Return the cosine of every word's embedding with that of the token at ``f.parts[row]``."""
         position = self.f.parts[row]
-        embeddings = normalize(self.adapter.vocabulary_at(position), dim=-1)
+        segment = self.adapter.segments_of(self.f.point)[position]
+        embeddings = normalize(self.adapter.vocabulary_at(position, segment), dim=-1)
         return (embeddings @ embeddings[self.ids[position]]).cpu()[self.words]
 
     def nearest(self, row: int, count: int = NEAREST) -> Int[Tensor, " count"]:
         """Return the words nearest by cosine to the token at ``f.parts[row]``, as indices into ``words``."""
         others = self.similarity(row).masked_fill(self.words == self.ids[self.f.parts[row]], -torch.inf)
         return others.argsort(descending=True)[:count]
+
+    def predict(self, row: int, words: Int[Tensor, " count"]) -> Float[Tensor, "count k"]:
+        """Predict the outputs with each of these words at ``f.parts[row]``, to first order.
+
+        Probabilities above one are cut off, and those of one distribution are normalised.
+        """
+        outputs = self.outputs + self.changes[row, words]
+        if self.f.head.is_distribution:
+            return outputs.log_softmax(-1)
+        return outputs.clamp(max=0) if self.f.head.is_logarithmic else outputs
 
     def verify(self, row: int, words: Int[Tensor, " count"]) -> Float[Tensor, "count k"]:
         """Run the model with each of these words, indices into ``words``, at ``f.parts[row]``."""
@@ -91,9 +104,9 @@ def run_texts(adapter: TextAdapter, f: PartsMap, texts: Int[Tensor, "N tokens"])
 
 
 def predict_substitutions(
-    adapter: TextAdapter, text: str, target: int | Sequence[int | str] | None = None
+    adapter: TextAdapter, text: Text, target: int | Sequence[int | str] | None = None
 ) -> Substitutions:
-    """Predict the effect of every word of the vocabulary at every position of a text.
+    """Predict the effect of every word of the vocabulary at every position of a text or a pair of texts.
 
     Positions are the text's whole words; the words substituted are whole words of letters that are not offensive. The
     target are the classes to distinguish, as in ``adapter.output_map``.
@@ -109,7 +122,9 @@ def predict_substitutions(
     f = adapter.output_map(point, positions, target)
     outputs, rows = jacobian(f, f.start)
     words = torch.tensor([i for i, word in vocabulary.items() if not is_offensive(word)])
-    changes = [(adapter.vocabulary_at(i)[words] - point[i]) @ rows[:, row].T for row, i in enumerate(f.parts)]
+    segments = adapter.segments_of(point)
+    moves = (adapter.vocabulary_at(i, segments[i])[words] - point[i] for i in f.parts)
+    changes = [move @ rows[:, row].T for row, move in enumerate(moves)]
     return Substitutions(adapter, f, ids, words, torch.stack(changes).cpu(), outputs.cpu())
 
 
@@ -117,7 +132,9 @@ def equivalent_words(substitutions: Substitutions, tolerance: float = TOLERANCE,
     """List words that hardly change the model's output at their position, all of them verified.
 
     At each position, the ``candidates`` of the nearest words by embedding with the smallest predicted change are run
-    through the model. Those whose total variation is within the tolerance are listed, the nearest first.
+    through the model. Those that change the outputs by at most the tolerance are listed, the nearest first. The change
+    is that of ``Head.variation``: between classes the total variation, else the largest change of any label's
+    probability or of any value.
     """
     words = []
     for row, norms in enumerate(substitutions.norms):
@@ -137,43 +154,41 @@ def influential_words(substitutions: Substitutions, candidates: int = 20) -> pd.
 
 
 def _tabulate_words(substitutions: Substitutions, words_per_row: Sequence[Tensor]) -> pd.DataFrame:
-    """Tabulate some words at each position: predicted and verified total variation, and the model's prediction."""
-    before, tables = substitutions.outputs, []
+    """Tabulate some words at each position: predicted and verified variation, and the model's prediction or values."""
+    f, head, before, tables = substitutions.f, substitutions.f.head, substitutions.outputs, []
     for row, words in enumerate(words_per_row):
-        predicted = (before + substitutions.changes[row, words]).log_softmax(-1)
-        verified, position = substitutions.verify(row, words), substitutions.f.parts[row]
+        verified, position = substitutions.verify(row, words), f.parts[row]
+        if head.is_logarithmic:
+            shown = {"prediction": [f.names[i] for i in head.most_probable(verified)]}
+        else:
+            shown = {f"value of {name}": values for name, values in zip(f.names, verified.T.tolist(), strict=True)}
         columns = {
             "position": position,
             "token": substitutions.token(position),
             "word": [substitutions.name(int(word)) for word in words],
             "similarity": substitutions.similarity(row)[words].tolist(),
-            "predicted": total_variation(predicted, before).tolist(),
-            "verified": total_variation(verified, before).tolist(),
-            "prediction": [substitutions.f.names[i] for i in verified.argmax(1)],
+            "predicted": head.variation(substitutions.predict(row, words), before).tolist(),
+            "verified": head.variation(verified, before).tolist(),
         }
-        tables.append(pd.DataFrame(columns))
+        tables.append(pd.DataFrame(columns | shown))
     return pd.concat(tables, ignore_index=True)
 
 
 def prediction_quality(substitutions: Substitutions, count: int = NEAREST) -> pd.DataFrame:
     """Compare predicted with verified changes over the nearest words at each position.
 
-    The change is that of the log-odds of the class that the model predicts for the text, with its sign. The column
-    ``spearman`` is the rank correlation of predicted and verified changes.
+    The change is that of the largest output at the text, with its sign: the predicted class, the most probable label,
+    or the largest value. The column ``spearman`` is the rank correlation of predicted and verified changes, which is
+    the same for probabilities, their logarithms and log-odds.
     """
-    prediction, rows = int(substitutions.outputs.argmax()), []
-    before = substitutions.outputs[prediction]
+    largest, rows = int(substitutions.outputs.argmax()), []
     for row, position in enumerate(substitutions.f.parts):
         words = substitutions.nearest(row, count)
-        predicted = to_float64(substitutions.changes[row, words, prediction]) / (1 - to_float64(before).exp())
-        verified = _log_odds(substitutions.verify(row, words)[:, prediction]) - _log_odds(before)
+        predicted = substitutions.changes[row, words, largest]
+        verified = substitutions.verify(row, words)[:, largest]
         correlation = spearmanr(predicted.numpy(), verified.numpy()).statistic
         rows.append({"position": position, "token": substitutions.token(position), "spearman": correlation})
     return pd.DataFrame(rows)
-
-
-def _log_odds(log_probability: Tensor) -> Tensor:
-    return torch.logit(to_float64(log_probability).exp())
 
 
 def equivalent_sentences(
@@ -181,11 +196,11 @@ def equivalent_sentences(
 ) -> pd.DataFrame:
     """Reword a text by a beam search over positions; every listed sentence was run through the model.
 
-    The output stays within the tolerance (total variation). After each substitution, the ``beam`` sentences with the
-    most similar words are extended.
+    The change of the outputs, see ``Head.variation``, stays within the tolerance. After each substitution, the ``beam``
+    sentences with the most similar words are extended.
 
     Returns:
-        One row per sentence: number of substitutions, verified total variation, the text with new words in capitals.
+        One row per sentence: number of substitutions, verified change, the text with new words in capitals.
     """
     words = equivalent_words(substitutions, tolerance).groupby("position").head(beam)
     id_of = {word: i for i, word in substitutions.adapter.whole_words().items()}
@@ -202,7 +217,7 @@ def equivalent_sentences(
             break
         texts = sorted(longer, key=lambda text: longer[text], reverse=True)[: BEAM_WIDENING * beam]
         outputs = run_texts(substitutions.adapter, substitutions.f, torch.tensor(texts))
-        variations = total_variation(outputs, substitutions.outputs).tolist()
+        variations = substitutions.f.head.variation(outputs, substitutions.outputs).tolist()
         accepted = [(text, size) for text, size in zip(texts, variations, strict=True) if size <= tolerance][:beam]
         scores = {text: longer[text] for text, _ in accepted}
         rows += [(count, size, _write_text(substitutions, text)) for text, size in accepted]

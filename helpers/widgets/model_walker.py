@@ -11,9 +11,10 @@ import ipywidgets as widgets
 import torch
 from torch import Tensor
 
-from helpers.adapters import Adapter, EncoderAdapter, ImageAdapter
+from helpers.adapters import Adapter, ImageAdapter, TextAdapter
+from helpers.adapters.text import Text
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, simec_steps, simexp_steps, walk_class_steps
-from helpers.geometry import FisherRao, PullbackMetric, drift, total_variation
+from helpers.geometry import PullbackMetric, drift
 from helpers.widgets.step_controls import UNLIMITED, StepControls, WalkPoint, first_step
 from helpers.widgets.views import PatchGrid, ProbabilityBars, TokenStrip, encode_png
 
@@ -48,10 +49,16 @@ class ModelWalker(StepControls):
         self._adapter = adapter
         self._generator = torch.Generator().manual_seed(seed)
         self._map = adapter.output_map(start)
+        head = self._map.head
         self.view = self._create_view(raw)
         step = replace(first_step(self._map, self._map.start), point=start)
         self._points = [WalkPoint(step, details=self._compute_view_traits(start))]
-        self.bars = ProbabilityBars(names=list(self._map.names), reference=step.outputs.exp().tolist())
+        self.bars = ProbabilityBars(
+            names=list(self._map.names),
+            reference=head.probabilities(step.outputs).tolist(),
+            label=f"{head.quantity} of each output",
+            has_bars=head.is_logarithmic,
+        )
         self._create_controls()
         self._show_selected_point()
 
@@ -109,16 +116,17 @@ class ModelWalker(StepControls):
         self._place_controls(views, [self.algorithm, self.step_length], buttons)
 
     def _show_points(self, points: list[WalkPoint]) -> str:
-        start, outputs = points[0].step, points[-1].step.outputs
+        start, outputs, head = points[0].step, points[-1].step.outputs, self._map.head
         with self.view.hold_sync():
             for trait, value in points[-1].details.items():
                 setattr(self.view, trait, value)
-        self.bars.values = outputs.exp().tolist()
+        self.bars.values = head.probabilities(outputs).tolist()
+        variation = "total variation" if head.is_distribution else f"largest change of a {head.quantity}"
         return (
             f"travelled {sum(point.step.size for point in points):.3g}, "
             f"{self.start_name}'s norm is {float(start.point.norm()):.3g}\n"
-            f"drift {float(drift(outputs, start.outputs)):.2g} nats, "
-            f"total variation {float(total_variation(outputs, start.outputs)):.2g}"
+            f"drift {float(drift(outputs, start.outputs)):.2g} {head.unit}, "
+            f"{variation} {float(head.variation(outputs, start.outputs)):.2g}"
         )
 
 
@@ -143,14 +151,14 @@ class SentenceWalker(ModelWalker):
     """Walk from a sentence by hand; click tokens to choose those that may move. See ``ModelWalker``.
 
     Each token is shown as the word whose embedding is nearest to the present point; changed tokens are underlined. The
-    darker the background of a token, the more the outputs depend on it at this point. Its adapter is an
-    ``EncoderAdapter``.
+    darker the background of a token, the more the outputs depend on it at this point. Its adapter is a
+    ``TextAdapter``.
     """
 
     part_kind, start_name, view_box = "tokens", "the sentence", widgets.VBox
-    _adapter: EncoderAdapter
+    _adapter: TextAdapter
 
-    def _create_view(self, raw: str) -> TokenStrip:
+    def _create_view(self, raw: Text) -> TokenStrip:
         self._start_tokens = self._adapter.tokens(raw)
         fixed = sorted(set(range(len(self._start_tokens))) - set(self._map.parts))
         return TokenStrip(fixed=fixed, label="tokens of the sentence; chosen ones may move")
@@ -161,7 +169,7 @@ class SentenceWalker(ModelWalker):
         movable = [i for i in range(len(point)) if i not in self.view.fixed]
         f = self._adapter.output_map(point, movable, self._map.target)
         norms = torch.zeros(len(point), dtype=torch.float64)
-        norms[movable] = PullbackMetric.at(f, f.start, FisherRao()).part_norms().cpu()
+        norms[movable] = PullbackMetric.at(f, f.start, f.head.output_metric).part_norms().cpu()
         return {
             "tokens": tokens,
             "changed": [token != before for token, before in zip(tokens, start, strict=True)],

@@ -52,12 +52,13 @@ class TokenStrip(View, files="token_strip"):
 
 
 class ProbabilityBars(View, files="probability_bars"):
-    """Bars for class probabilities or other shares, each with a mark at a reference value."""
+    """Bars for probabilities or other shares, each with a mark at a reference value; or numbers without bars."""
 
-    label = traitlets.Unicode("class probabilities").tag(sync=True)
+    label = traitlets.Unicode("probabilities").tag(sync=True)
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # one per bar
-    values = traitlets.List(traitlets.Float()).tag(sync=True)  # between 0 and 1
-    reference = traitlets.List(traitlets.Float()).tag(sync=True)  # probabilities at the start, or a control
+    values = traitlets.List(traitlets.Float()).tag(sync=True)  # between 0 and 1 where they have bars
+    reference = traitlets.List(traitlets.Float()).tag(sync=True)  # values at the start, or a control
+    has_bars = traitlets.Bool(True).tag(sync=True)  # False for values that are no shares: numbers, with the start's
 
 
 class Plane(View, files="plane"):
