@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.adapters.heads import LABELS, VALUES
 from helpers.figures import draw_images, draw_importance, draw_walk_images
 
 
@@ -53,3 +54,16 @@ def test_images_along_a_walk_stand_above_their_probabilities():
         assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog"]
         assert ax.get_ylim() == (0, 1)
     assert below[0].get_ylabel() == "probability"
+
+
+def test_images_along_a_walk_stand_above_their_labels_or_values():
+    labels = torch.tensor([[0.9, 0.8]]).log()
+    (_, below) = draw_walk_images([np.zeros((2, 2))], labels, ["cat", "dog"], ["start"], LABELS).axes
+    assert [bar.get_height() for bar in below.patches] == pytest.approx([0.9, 0.8])
+    values = torch.tensor([[-0.17, 4.0]])
+    (_, below) = draw_walk_images([np.zeros((2, 2))], values, ["cat", "dog"], ["start"], VALUES).axes
+    assert [bar.get_height() for bar in below.patches] == pytest.approx([-0.17, 4.0])
+    assert below.get_ylim()[1] > 4
+    assert below.get_ylabel() == "value"
+    with pytest.raises(ValueError, match="must be log-probabilities of one distribution"):
+        draw_walk_images([np.zeros((2, 2))], values, ["cat", "dog"], ["start"])

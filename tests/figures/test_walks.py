@@ -9,6 +9,7 @@ from matplotlib.patches import Ellipse
 
 from helpers import PullbackMetric, WalkSettings, simec, simexp
 from helpers.adapters import ToyAdapter
+from helpers.adapters.heads import LABELS, VALUES
 from helpers.adapters.toy import paraboloid
 from helpers.figures import (
     draw_drift,
@@ -150,3 +151,19 @@ def test_the_projection_shows_each_point_with_the_marker_of_its_class(paths, leg
     assert legend_texts(fig) == [*(["red", "green", "blue"][k] for k in predicted), "start"]
     assert fig.axes[-1].get_ylabel() == "step"
     assert (panels[0].get_xlabel(), panels[0].get_ylabel()) == ("1st singular direction", "2nd singular direction")
+
+
+def test_labels_and_values_are_drawn_as_what_they_are():
+    start, names = torch.tensor([1.0, 0.5], dtype=torch.float64), ["x", "y"]
+    walks = {"SiMExp": simexp(lambda point: -point.exp(), start, steps=3, settings=WalkSettings(eta=0.1))}
+    outputs = walks["SiMExp"].outputs.numpy()
+    for head, drawn, quantity in ((LABELS, np.exp(outputs), "probability"), (VALUES, outputs, "value")):
+        (ax,) = draw_probabilities(walks, names, head=head).axes
+        assert np.stack([line.get_ydata() for line in ax.lines], 1) == pytest.approx(drawn)
+        assert ax.get_ylabel() == quantity
+    assert draw_projection(walks, names, LABELS).axes
+    for draw in (draw_probabilities, draw_projection):
+        with pytest.raises(ValueError, match="must be log-probabilities of one distribution"):
+            draw(walks, names)
+    with pytest.raises(ValueError, match="hold values of a regression"):
+        draw_projection(walks, names, VALUES)
