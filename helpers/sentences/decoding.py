@@ -79,8 +79,8 @@ class DecodedWalk:
             f"<td style='text-align:left'>{self._mark_changes(tokens)}</td></tr>"
             for i, tokens in enumerate(self.tokens)
         )
-        quantity = self.head.quantity
-        names = ("travel", f"{quantity}, embedding", f"{quantity}, text", "gap", "text")
+        symbol = "p" if self.head.is_logarithmic else "value"
+        names = ("travel", f"{symbol}, embedding", f"{symbol}, text", "gap", "text")
         header = "".join(f"<th>{name}</th>" for name in names)
         note = f"decoded by {html.escape(self.method)}; {self.recovery_rate:.0%} of the original tokens recovered"
         return f"<p>{note}</p><table><tr>{header}</tr>{rows}</table>"

@@ -1,5 +1,6 @@
 """The class walker as a hand would use it, in JupyterLab and a real browser."""
 
+import json
 import re
 
 import pytest
@@ -11,6 +12,16 @@ from helpers.adapters import ViTAdapter
 from helpers.datasets import load_digits
 from helpers.widgets import ClassWalker
 walker = ClassWalker(ViTAdapter.load("vit-digits").in_pixels(), load_digits("test").images[17])
+walker
+"""
+VALUES_SETUP = """
+from helpers.adapters import ViTAdapter
+from helpers.adapters.heads import VALUES
+from helpers.datasets import load_digits
+from helpers.widgets import ClassWalker
+vit = ViTAdapter.load("vit-digits")
+vit.head = VALUES  # the logits, read as ten values
+walker = ClassWalker(vit, load_digits("test").images[17])
 walker
 """
 
@@ -69,3 +80,15 @@ def test_play_walks_pause_stops_it_and_play_goes_on(walker):
     last = walker.last()
     walker.page.wait_for_timeout(600)
     assert walker.last() == last
+
+
+def test_values_of_a_regression_are_read_as_numbers_without_bars(open_notebook, hand):
+    walker = hand(open_notebook(VALUES_SETUP))
+    walker.choose("walk", "SiMExp")
+    walker.press("step")
+    walker.wait_for_point(1)
+    now, start = json.loads(walker.ask("print([walker.bars.values, walker.bars.reference])"))
+    assert walker.bars() == pytest.approx(now, rel=1e-3)
+    starts = [text.removesuffix(" at the start, now") for text in walker.widget.locator(".tm-start").all_inner_texts()]
+    assert [float(text) for text in starts] == pytest.approx(start, rel=1e-3) != pytest.approx(now, rel=1e-3)
+    assert walker.widget.locator(".tm-track").count() == 0
