@@ -66,7 +66,9 @@ def test_every_head_has_substitutions_that_are_verified(model):
         assert row.predicted == pytest.approx(row.verified, abs=5e-3)
     assert influential_words(substitutions, candidates=3)["verified"].min() > words["verified"].median()
     assert (prediction_quality(substitutions, count=50)["spearman"] > 0.9).all()
-    for row in equivalent_sentences(substitutions, max_substitutions=2, beam=2).itertuples():
+    sentences = equivalent_sentences(substitutions, max_substitutions=2, beam=2)
+    assert set(sentences["substitutions"]) == {1, 2}
+    for row in sentences.itertuples():
         change = (model.predict(model.encode(row.sentence)) - before).abs().max()
         assert row.verified == pytest.approx(float(change), abs=1e-6)
 
