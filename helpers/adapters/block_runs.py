@@ -37,7 +37,7 @@ class _Run:
     """A forward pass in progress.
 
     Attributes:
-        runner: whose hooks take part; other adapters may share the model.
+        runner: whose hooks take part.
         layer: the layer whose state is replaced, if any.
         state: what replaces it, (1, rows, width).
         until: the layer whose state is read, if any; the run ends there.
@@ -97,8 +97,9 @@ class BlockRunner:
 
     def skip(self, module: Module, output: Tensor) -> None:
         """Let a module before layer 0 return this output, without computing, in runs that replace a state."""
+        compute = module.forward.args[0] if isinstance(module.forward, partial) else module.forward
         # a partial function, unlike a closure, is copied with the model by copy.deepcopy
-        module.forward = partial(self._compute_or_skip, module.forward, output)
+        module.forward = partial(self._compute_or_skip, compute, output)
 
     def _compute_or_skip(self, compute: Callable[..., Tensor], output: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         run = self._current()

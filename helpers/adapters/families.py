@@ -32,9 +32,11 @@ class Family:
     repeats: str = ""
 
     def runner(self, model: Any) -> BlockRunner:
-        """Prepare a model's forward pass."""
-        causal = NEXT_WORD in self.tasks
-        return BlockRunner(model, self.blocks, self.entry, causal, self.repeats)
+        """Prepare a model's forward pass, once: all adapters of a model share its hooks."""
+        if not hasattr(model, "_block_runner"):
+            causal = NEXT_WORD in self.tasks
+            model._block_runner = BlockRunner(model, self.blocks, self.entry, causal, self.repeats)
+        return model._block_runner
 
 
 _IMAGE, _ENCODER, _CAUSAL = (IMAGE_CLASSES,), (TEXT_CLASSES, MASKED_WORD, TOKEN_CLASSES), (NEXT_WORD, TEXT_CLASSES)

@@ -137,10 +137,7 @@ class ImageAdapter(ModelAdapter):
 
     def in_pixels(self) -> ImagePixelAdapter:
         """Return the same model as a map from its pixels."""
-        adapter = ImagePixelAdapter.__new__(ImagePixelAdapter)
-        vars(adapter).update(vars(self))
-        adapter.d_model, adapter.n_layers = self._weight.shape[1], 0
-        return adapter
+        return ImagePixelAdapter(self.name, self.model, self.processor, self._prompts, self.class_names)
 
     def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts d_model"]:
         """Turn an image into a point: the state at a layer.
@@ -304,6 +301,10 @@ class ImagePixelAdapter(ImageAdapter):
 
     A point is an image, so what is walked is exactly what is shown.
     """
+
+    def _read_embedding(self) -> None:
+        super()._read_embedding()
+        self.d_model, self.n_layers = self._weight.shape[1], 0
 
     def encode(self, raw: Any, layer: int = 0) -> Float[Tensor, "parts pixels"]:
         """Turn an image into a point; errors as in ``ImageAdapter.encode``."""
