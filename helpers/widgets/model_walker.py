@@ -46,6 +46,8 @@ class ModelWalker(StepControls):
     def __init__(self, adapter: Adapter, raw: Any, settings: WalkSettings | None = None, seed: int = 0):
         super().__init__(settings or WalkSettings(), seed)
         start = adapter.encode(raw)
+        if not isinstance(adapter, self.adapter_class):
+            raise ValueError(f"adapter: is {type(adapter).__name__}, wanted {self.adapter_class.__name__}")
         self._adapter = adapter
         self._generator = torch.Generator().manual_seed(seed)
         self._map = adapter.output_map(start)
@@ -137,6 +139,7 @@ class ClassWalker(ModelWalker):
     """
 
     part_kind, start_name = "patches", "the image"
+    adapter_class = ImageAdapter
     _adapter: ImageAdapter
 
     def _create_view(self, raw: Any) -> PatchGrid:
@@ -156,6 +159,7 @@ class SentenceWalker(ModelWalker):
     """
 
     part_kind, start_name, view_box = "tokens", "the sentence", widgets.VBox
+    adapter_class = TextAdapter
     _adapter: TextAdapter
 
     def _create_view(self, raw: Text) -> TokenStrip:

@@ -74,3 +74,10 @@ def test_tokens_are_shaded_by_the_metric_of_the_head(create):
     assert [walker.view.shades[part] for part in f.parts] == pytest.approx(
         (gradient / gradient.max()).tolist(), rel=1e-4
     )
+
+
+def test_a_walker_names_an_adapter_of_another_kind():
+    with pytest.raises(ValueError, match="is EncoderAdapter, wanted ImageAdapter"):
+        ClassWalker(load_adapter("bert-sentiment"), "a film")
+    with pytest.raises(ValueError, match="is ImageAdapter, wanted TextAdapter"):
+        SentenceWalker(load_adapter("vit-digits"), "a film")
