@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from helpers.resources.display import table_html
 from helpers.vocabulary import Reading, embedding_space
-from helpers.weights import Weights
+from helpers.weights import KINDS, Side, Weights
 
 __all__ = [
     "FREQUENT_ITEMS",
@@ -69,24 +69,33 @@ class SharedSpace:
 
 
 def shared_vocabulary(
-    w_a: Weights, w_b: Weights, reading: Reading = FREQUENT_ITEMS, shuffle: torch.Generator | None = None
+    w_a: Weights,
+    w_b: Weights,
+    reading: Reading = FREQUENT_ITEMS,
+    shuffle: torch.Generator | None = None,
+    side: Side = "out",
 ) -> SharedSpace:
     """Compare vectors over the vocabulary items that a reading lists in both models, which have the same tokens.
 
-    The reading also says whether the embeddings are cleaned; they are centred in any case. With a generator, the items
-    of B are shuffled, for a control: the same embeddings, but no shared items.
+    Args:
+        w_a: model A.
+        w_b: model B.
+        reading: also says whether the embeddings are cleaned; they are centred in any case.
+        shuffle: shuffles the items of B, for a control: the same embeddings, but no shared items.
+        side: of the residual stream, that of the kind of vectors in ``helpers.weights.KINDS``. Tied embeddings without
+            norms folded in are the same on both sides.
 
     Raises:
         ValueError: the vocabularies differ.
     """
     a, b = w_a.tokenizer.get_vocab(), w_b.tokenizer.get_vocab()
-    if a != b or len(w_a.W_E) != len(w_b.W_E):
+    if a != b or w_a.d_vocab != w_b.d_vocab:
         same = sum(b.get(token) == i for token, i in a.items())
         raise ValueError(
-            f"w_b: {w_b.name} has {len(w_b.W_E):,} items, {same:,} of them {w_a.name}'s with the same number; "
-            f"wanted the same vocabulary of {len(w_a.W_E):,}"
+            f"w_b: {w_b.name} has {w_b.d_vocab:,} items, {same:,} of them {w_a.name}'s with the same number; "
+            f"wanted the same vocabulary of {w_a.d_vocab:,}"
         )
-    space_a, space_b = embedding_space(w_a, reading), embedding_space(w_b, reading)
+    space_a, space_b = embedding_space(w_a, reading, side), embedding_space(w_b, reading, side)
     rows_a = space_a.rows[torch.isin(space_a.ids, space_b.ids).to(space_a.rows.device)]
     rows_b = space_b.rows[torch.isin(space_b.ids, space_a.ids).to(space_b.rows.device)]
     note = f"{len(rows_b):,} shared items, embeddings {'cleaned' if reading.clean else 'centred'}"
@@ -102,7 +111,7 @@ def shared_coordinates(w_a: Weights, w_b: Weights) -> SharedSpace:
     The coordinates of models that were trained separately have nothing to do with each other.
     """
     width = min(w_a.d_model, w_b.d_model)
-    rows_a, rows_b = (torch.eye(width, w.d_model).to(w.W_E) for w in (w_a, w_b))
+    rows_a, rows_b = (torch.eye(width, w.d_model, device=w.device) for w in (w_a, w_b))
     return _compare_rows(rows_a, rows_b, f"the first {width} coordinates, no projection")
 
 
@@ -178,15 +187,15 @@ def align_layers(
 ) -> LayerAlignment:
     """Score every layer of A against every layer of B by the correlations of one kind of parameter.
 
-    Vectors are compared over the shared space, by default the frequent items of the shared vocabulary. The statistic
-    turns the correlations of two layers into their score.
+    Vectors are compared over the shared space, by default the frequent items of the shared vocabulary, read by the side
+    of the kind. The statistic turns the correlations of two layers into their score.
 
     Raises:
-        ValueError: a kind that is not in ``helpers.weights.KINDS``, or the vocabularies differ.
+        ValueError: a kind that a model does not have, or the vocabularies differ.
 
     Source: arXiv 2209.02535, section 5.1.
     """
-    space = space or shared_vocabulary(w_a, w_b)
+    space = space or shared_vocabulary(w_a, w_b, side=KINDS.get(kind, "out"))
     units_b = [_normalize(w_b.vectors(kind, layer).detach(), space.factor_b) for layer in range(w_b.n_layers)]
     scores = torch.empty(w_a.n_layers, w_b.n_layers)
     for a in tqdm(range(w_a.n_layers), desc=f"aligning {kind}", unit=" layers", delay=2, leave=False):

@@ -33,13 +33,15 @@ def rotated(w: Weights, seed: int) -> Weights:
     turn = torch.linalg.qr(noise)[0].to(w.W_E)
 
     def turned(layer: LayerWeights) -> LayerWeights:
-        parts = {kind: getattr(layer, kind).detach() for kind in KINDS}
-        return LayerWeights(**{k: turn.T @ p if k in ("W_Q", "W_K", "W_V") else p @ turn for k, p in parts.items()})
+        parts = {kind: getattr(layer, kind).float() for kind in w.kinds}
+        return LayerWeights(**{k: turn.T @ p if KINDS[k] == "in" else p @ turn for k, p in parts.items()})
 
-    return replace(w, W_E=w.W_E.detach() @ turn, layers=tuple(turned(w.layers[i]) for i in ORDER))
+    embedding = w.W_E @ turn
+    layers = tuple(turned(w.layers[i]) for i in ORDER)
+    return replace(w, embedding=embedding, unembedding=embedding, layers=layers)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "W_gate"])
 @pytest.mark.parametrize("reading", [FREQUENT_ITEMS, replace(FREQUENT_ITEMS, clean=True)], ids=["centred", "cleaned"])
 def test_kernels_give_the_correlations_of_the_long_vectors(pair, kind, reading):
     long = []
@@ -57,7 +59,7 @@ def test_a_rotated_copy_with_its_layers_moved_is_recognised_and_its_raw_vectors_
     copy = rotated(w, seed=0)
     space, raw = shared_vocabulary(w, copy), shared_coordinates(w, copy)
     truth = {(layer, place) for place, layer in enumerate(ORDER)}
-    for kind in KINDS:
+    for kind in w.kinds:
         alignment = align_layers(w, copy, kind, space, mean_best_correlation)
         assert set(alignment.matching) == truth
         raw_alignment = align_layers(w, copy, kind, raw, mean_best_correlation)
@@ -75,10 +77,10 @@ def test_neither_axes_nor_lengths_nor_a_common_shift_of_the_embeddings_matter(se
     g = torch.Generator().manual_seed(seed)
     rows, vectors = torch.randn(30, 5, generator=g), torch.randn(7, 5, generator=g)
     turn = torch.linalg.qr(torch.randn(5, 5, generator=g))[0]
-    layer = LayerWeights(*[torch.zeros(1, 5, 5)] * 4, W_in=vectors, W_out=vectors)
-    a = Weights("a", TOKENS, rows, (layer,))
-    other = replace(layer, W_in=scale * vectors @ turn)
-    b = Weights("b", TOKENS, rows @ turn + torch.randn(5, generator=g), (other,))
+    layer = LayerWeights(*[torch.zeros(1, 5, 5)] * 4, W_in=vectors.T, W_out=vectors)
+    a = Weights("a", TOKENS, rows, (layer,), rows)
+    other, moved = replace(layer, W_in=scale * (vectors @ turn).T), rows @ turn + torch.randn(5, generator=g)
+    b = Weights("b", TOKENS, moved, (other,), moved)
     correlations = shared_vocabulary(a, b).correlate(a.vectors("W_in", 0), b.vectors("W_in", 0))
     assert torch.allclose(correlations.diag(), torch.ones(7), atol=1e-4)
     assert correlations.abs().max() < 1 + 1e-4
@@ -102,7 +104,7 @@ TOKENS = Tokens()
 def test_two_trained_models_match_layer_by_layer_over_words_and_not_over_coordinates(pair):
     space, raw = shared_vocabulary(*pair), shared_coordinates(*pair)
     controls = [shared_vocabulary(*pair, shuffle=torch.Generator().manual_seed(seed)) for seed in range(5)]
-    for kind in KINDS:
+    for kind in pair[0].kinds:
         alignment = align_layers(*pair, kind, space, mean_best_correlation)
         assert alignment.on_diagonal == 1
         assert alignment.margin > align_layers(*pair, kind, raw, mean_best_correlation).margin

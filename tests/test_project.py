@@ -171,7 +171,7 @@ def test_citation_names_both_papers():
 
 
 def test_the_readmes_snippets_about_own_models_run():
-    section = (ROOT / "README.md").read_text().split("## Use your own model")[1].split("A model's parameters")[0]
+    section = (ROOT / "README.md").read_text().split("## Use your own model")[1].split("\n## ")[0]
     names: dict[str, object] = {}
     for snippet in re.findall(r"```python\n(.*?)```", section, re.S):
         exec(snippet, names)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from helpers.adapters import Trace
 from helpers.vocabulary import Reading, embedding_space
-from helpers.weights import Weights
+from helpers.weights import KINDS, Weights
 
 ACTIVATIONS = {"W_in": "neurons", "W_out": "neurons", "W_V": "subheads", "W_O": "subheads"}  # kind -> field of a trace
 N_ACTIVE = 5  # parameters that count as active for a hidden state: those of the largest absolute activation
@@ -95,12 +95,14 @@ def compare_partners(
         One row per layer: mean Jaccard similarity of partners (value) and of permuted partners (control, mean of
         five permutations), and the mean paired difference with its 95% bootstrap interval (low, high).
     """
-    space, generator, rows = embedding_space(w, reading), torch.Generator().manual_seed(seed), []
+    spaces = [embedding_space(w, reading, KINDS[kind]) for kind in kinds]
+    generator, rows, count = torch.Generator().manual_seed(seed), [], len(spaces[0])
     for layer in range(w.n_layers):
-        first, second = (top_items(w.vectors(kind, layer), space.rows, k) for kind in kinds)
-        values = jaccard(first, second, len(space))
+        partners = zip(w.partners(kinds, layer), spaces, strict=True)
+        first, second = (top_items(vectors, space.rows, k) for vectors, space in partners)
+        values = jaccard(first, second, count)
         orders = [torch.randperm(len(second), generator=generator).to(second.device) for _ in range(N_SHUFFLES)]
-        controls = torch.stack([jaccard(first, second[order], len(space)) for order in orders]).mean(0)
+        controls = torch.stack([jaccard(first, second[order], count) for order in orders]).mean(0)
         rows.append(compare_with_control(layer, values, controls, seed))
     return pd.DataFrame(rows)
 
@@ -115,7 +117,7 @@ def compare_active_parameters(
     those of a random other state of the layer. Returns a table like that of ``compare_partners``, over texts.
 
     Args:
-        w: the model, with layer norms folded in.
+        w: the model of the traces, with norms folded in.
         traces: of its runs on some texts.
         kind: W_in, W_out, W_V or W_O.
         last: compare with the last layer's state at the same token instead of the layer's own.
@@ -123,21 +125,23 @@ def compare_active_parameters(
         seed: of the control.
 
     Raises:
-        ValueError: another kind, no final layer norm, or fewer than two tokens in all.
+        ValueError: another kind, no final norm or norms not folded in, or fewer than two tokens in all.
     """
     if kind not in ACTIVATIONS:
         raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
     lengths = [trace.states.shape[1] for trace in traces]
     if sum(lengths) < 2:
         raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
-    if w.final_scale is None:
-        raise ValueError(f"w: {w.name} has no final layer norm to read states with; wanted a GPT-2")
-    space, generator, rows = embedding_space(w), torch.Generator().manual_seed(seed), []
+    if w.final_norm is None or not w.folded:
+        problem = "no final norm to read states with" if w.final_norm is None else "norms that are not folded in"
+        raise ValueError(f"w: {w.name} has {problem}; wanted a GPT-2 loaded with fold=True")
+    states_space, space = embedding_space(w), embedding_space(w, side=KINDS[kind])
+    generator, rows = torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
         activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])
         active = activations.abs().topk(N_ACTIVE, dim=1).indices
-        state_items = top_items((states - states.mean(1, keepdim=True)) * w.final_scale, space.rows, k)
+        state_items = top_items(states, states_space.rows, k)  # a norm only divides them by a number
         parameter_items = top_items(w.vectors(kind, layer), space.rows, k)[active]
         shift = torch.randint(1, len(states), (len(states),), generator=generator)
         other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]

@@ -12,8 +12,9 @@ from torch import Tensor
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space
 from helpers.vocabulary.tables import PairTable
-from helpers.weights import Weights
+from helpers.weights import KINDS, Weights
 
+NEURON_KINDS = ("W_in", "W_gate", "W_out")  # kinds with one vector per neuron
 TOP = 10  # items per vector by which its coherence is judged
 
 Vectors = Float[Tensor, "n d_model"]
@@ -35,13 +36,15 @@ class NeuronIndex:
 
     @classmethod
     def build(cls, w: Weights, space: EmbeddingSpace, kind: str = "W_out") -> NeuronIndex:
-        """Index the neurons of a model by their values ("W_out") or keys ("W_in") for the items of a space.
+        """Index the neurons of a model by values ("W_out"), keys ("W_in") or gates ("W_gate") for a space's items.
 
         Raises:
-            ValueError: another kind.
+            ValueError: another kind, or a space of the other side of the residual stream.
         """
-        if kind not in ("W_in", "W_out"):
-            raise ValueError(f"kind={kind!r}: must be W_in (keys) or W_out (values)")
+        if kind not in NEURON_KINDS:
+            raise ValueError(f"kind={kind!r}: must be one of {', '.join(NEURON_KINDS)}")
+        if space.side != KINDS[kind]:
+            raise ValueError(f"space: is of side {space.side!r}, wanted {KINDS[kind]!r}, by which {kind} is read")
         vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
         # The standard deviation of a neuron's scores over the items follows from the covariance of the items.
         factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
@@ -58,7 +61,7 @@ class NeuronIndex:
 def search_neurons(
     w: Weights, word: str, k: int = 20, kind: str = "W_out", reading: Reading | None = None
 ) -> pd.DataFrame:
-    """List the k neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in).
+    """List the k neurons of all layers that promote a word most (W_out), or are triggered by it most (W_in, W_gate).
 
     The column z says by how many standard deviations (of the neuron's scores over all items) the word lies above the
     neuron's mean. For many searches, build a ``NeuronIndex`` once.
@@ -66,7 +69,8 @@ def search_neurons(
     Raises:
         ValueError: the reading does not list the word, k is out of range, or another kind.
     """
-    return NeuronIndex.build(w, embedding_space(w, reading), kind).search(word, k)
+    space = embedding_space(w, reading, KINDS.get(kind, "out"))
+    return NeuronIndex.build(w, space, kind).search(word, k)
 
 
 def shuffle_coordinates(vectors: Vectors, generator: torch.Generator) -> Vectors:

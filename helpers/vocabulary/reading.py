@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from helpers.resources import is_offensive, token_names
+from helpers.resources import is_offensive
 from helpers.weights import Weights
 
 CONTINUATION = "…"  # shown before an item that continues a word
@@ -54,8 +54,8 @@ class Reading:
         Raises:
             ValueError: fewer than two items are left.
         """
-        names = token_names(w.tokenizer, len(w.W_E))
-        listed = torch.tensor([self.includes(name) for name in names])
+        names = w.item_names
+        listed = torch.tensor([bool(w.labels) or self.includes(name) for name in names])  # filters are for words
         if w.counts is not None:
             listed &= w.counts >= self.least_count
         ids = listed.nonzero()[:, 0]
@@ -68,19 +68,19 @@ class Reading:
     def describe(self, w: Weights, count: int) -> str:
         """Describe in one line how the vectors of a model are read, for the notes of tables."""
         steps = ["embeddings centred, freed of log-frequency, normalised"] if self.clean else []
-        if w.counts is None:
+        if w.counts is None and not w.labels:
             steps.append("frequency from the items' rank")
-        elif self.least_count > 0:
+        elif w.counts is not None and self.least_count > 0:
             steps.append(f"items seen {self.least_count} times or more")
         steps.append("E' = pseudo-inverse" if self.pseudo_inverse else "E' = transpose")
         steps.append("layer norms folded in" if w.folded else "layer norms left out")
         filters = {"ASCII": self.ascii_only, "words": self.words_only, "of a corpus": self.items is not None}
         listed = ", ".join(name for name, used in filters.items() if used) or "all"
         offensive = "" if self.offensive else ", offensive words left out"
-        return f"{w.name}: {'; '.join(steps)}; {count:,} of {len(w.W_E):,} items ({listed}{offensive})"
+        return f"{w.name}: {'; '.join(steps)}; {count:,} of {w.d_vocab:,} items ({listed}{offensive})"
 
 
 def corpus_items(w: Weights, texts: Iterable[str]) -> frozenset[str]:
     """Collect the names of the vocabulary items that occur in a corpus, for ``Reading.items``."""
-    names = token_names(w.tokenizer, len(w.W_E))
+    names = w.item_names
     return frozenset(names[i] for text in texts for i in w.tokenizer(text, verbose=False)["input_ids"])

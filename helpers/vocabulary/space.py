@@ -1,6 +1,8 @@
-"""Embedding space: vectors and matrices of a model read as vocabulary items.
+"""Embedding space: vectors and matrices of a model read as vocabulary items, or as classes.
 
-Source: arXiv 2209.02535, section 3; E' is the transpose of E unless a reading says otherwise.
+What writes to the residual stream is read by the unembedding, what reads from it by the input embeddings.
+
+Source: arXiv 2209.02535, section 3.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from torch import Tensor
 from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.tables import PairTable, TokenTable
-from helpers.weights import FactoredMatrix, Weights
+from helpers.weights import FactoredMatrix, Side, Weights
 
 Rows = Float[Tensor, "items d_model"]
 Vector = Float[Tensor, " d_model"]
@@ -25,14 +27,16 @@ Vector = Float[Tensor, " d_model"]
 class EmbeddingSpace:
     """The embeddings of the items that a reading lists, as they were when the space was built.
 
-    Build it once with ``embedding_space`` to read many vectors. The rows are E' transposed, the ids are indices in the
-    vocabulary, and the note tells tables how the rows were made.
+    Build it once with ``embedding_space`` to read many vectors. Each item has a row; the ids are indices in the
+    vocabulary, the note tells tables how the rows were made, and the side is that of the residual stream: "out" reads
+    what is written, "in" what is read.
     """
 
     rows: Rows
     ids: Int[Tensor, " items"]
     names: list[str]
     note: str
+    side: Side = "out"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,17 +65,19 @@ class EmbeddingSpace:
         scores, rows = (self.rows @ vector.detach().to(self.rows)).topk(k)
         return TokenTable([self.names[row] for row in rows.tolist()], self.ids[rows.cpu()], scores.cpu(), self.note)
 
-    def top_pairs(self, matrix: FactoredMatrix, k: int = 500) -> PairTable:
+    def top_pairs(self, matrix: FactoredMatrix, k: int = 500, right: EmbeddingSpace | None = None) -> PairTable:
         """Read the matrix of a head as the k pairs of different items with the highest scores, exactly.
 
-        The (items, items) matrix is never formed. Two items that differ only in case count as the same.
+        The (items, items) matrix is never formed. Two items that differ only in case count as the same. The columns are
+        read by the space on the right, by default by this one, which has the same items.
 
         Raises:
             ValueError: a matrix of another shape, or k not between 1 and the number of pairs.
         """
-        _check_shape("matrix", matrix.shape, 2 * self.rows.shape[1:])
+        right = right or self
+        _check_shape("matrix", matrix.shape, (self.rows.shape[1], right.rows.shape[1]))
         check_k(k, len(self) ** 2 - int(torch.bincount(self.labels).square().sum()))
-        form = FactoredMatrix(self.rows @ matrix.left, self.rows @ matrix.right).balance()
+        form = FactoredMatrix(self.rows @ matrix.left, right.rows @ matrix.right).balance()
         scores, pairs, searched = find_largest_pairs(form, self.labels, k)
         lefts, rights = ([self.names[row] for row in side.tolist()] for side in pairs.T)
         return PairTable(lefts, rights, scores.cpu(), self.note, searched)
@@ -88,30 +94,44 @@ class EmbeddingSpace:
         return {name: row for row, name in reversed(list(enumerate(self.names)))}
 
 
-def embedding_space(w: Weights, reading: Reading | None = None) -> EmbeddingSpace:
-    """Build the embedding space of a model for a reading, ``Reading()`` by default.
+def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "out") -> EmbeddingSpace:
+    """Build the embedding space of a model for one side of the residual stream.
+
+    Args:
+        w: the model.
+        reading: which items are listed and how their rows are made, ``Reading()`` by default.
+        side: "out" for what is written to the residual stream, read by the unembedding; "in" for what reads from it,
+            read by the input embeddings, or by the pseudo-inverse of the unembedding if the reading says so.
 
     Raises:
-        ValueError: the filters leave fewer than two items.
+        ValueError: the filters leave fewer than two items, the model has no such table, or another side.
     """
+    if side not in ("in", "out"):
+        raise ValueError(f"side={side!r}: must be 'in' (what reads) or 'out' (what writes)")
     reading = reading or Reading()
     ids, names = reading.select_items(w)
-    rows = w.W_E.detach()[ids.to(w.W_E.device)]
+    inverts = side == "in" and reading.pseudo_inverse
+    table = w.W_U.T if side == "out" or inverts else w.W_E
+    rows = table[ids.to(table.device)]
     if reading.clean:
         rows = clean_rows(rows, _log_frequency(w)[ids].to(rows))
-    if reading.pseudo_inverse:
+    if inverts:
         rows = torch.linalg.pinv(rows).T
-    return EmbeddingSpace(rows, ids, names, reading.describe(w, len(ids)))
+    return EmbeddingSpace(rows, ids, names, reading.describe(w, len(ids)), side)
 
 
-def top_tokens(w: Weights, vector: Vector, k: int = 20, reading: Reading | None = None) -> TokenTable:
+def top_tokens(
+    w: Weights, vector: Vector, k: int = 20, reading: Reading | None = None, side: Side = "out"
+) -> TokenTable:
     """Read one hidden vector; see ``EmbeddingSpace.top_tokens``, which is faster for many vectors."""
-    return embedding_space(w, reading).top_tokens(vector, k)
+    return embedding_space(w, reading, side).top_tokens(vector, k)
 
 
 def top_pairs(w: Weights, matrix: FactoredMatrix, k: int = 500, reading: Reading | None = None) -> PairTable:
-    """Read the matrix of one head; see ``EmbeddingSpace.top_pairs``."""
-    return embedding_space(w, reading).top_pairs(matrix, k)
+    """Read the matrix of one head, each side by its own table; see ``EmbeddingSpace.top_pairs``."""
+    spaces = {side: embedding_space(w, reading, side) for side in set(matrix.sides)}
+    left, right = (spaces[side] for side in matrix.sides)
+    return left.top_pairs(matrix, k, right)
 
 
 def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:
@@ -125,8 +145,10 @@ def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:
 def _log_frequency(w: Weights) -> Float[Tensor, " d_vocab"]:
     if w.counts is not None:
         return w.counts.clamp(min=1).double().log()
+    if w.labels:
+        return torch.zeros(w.d_vocab, dtype=torch.float64)  # classes have no frequency
     # Zipf's law: the log-frequency falls with the logarithm of the rank in the vocabulary.
-    return -torch.arange(1, len(w.W_E) + 1, dtype=torch.float64).log()
+    return -torch.arange(1, w.d_vocab + 1, dtype=torch.float64).log()
 
 
 def _check_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

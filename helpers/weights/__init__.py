@@ -1,7 +1,24 @@
-"""The parameters of a model under the field's names, one file per family; the model is not run."""
+"""The parameters of a model under the field's names, for all families; the model is not run."""
 
-from helpers.weights.base import KINDS, RELATED_KINDS, LayerWeights, Weights
-from helpers.weights.factored import FactoredMatrix
-from helpers.weights.loading import load_weights
+from helpers.weights.base import RELATED_KINDS, Weights
+from helpers.weights.certificate import Certificate, certificate
+from helpers.weights.factored import FactoredMatrix, Side
+from helpers.weights.families import FAMILIES
+from helpers.weights.layer import KINDS, LayerWeights
+from helpers.weights.loading import load_weights, name_weights
+from helpers.weights.norm import Norm
 
-__all__ = ["KINDS", "RELATED_KINDS", "FactoredMatrix", "LayerWeights", "Weights", "load_weights"]
+__all__ = [
+    "FAMILIES",
+    "KINDS",
+    "RELATED_KINDS",
+    "Certificate",
+    "FactoredMatrix",
+    "LayerWeights",
+    "Norm",
+    "Side",
+    "Weights",
+    "certificate",
+    "load_weights",
+    "name_weights",
+]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import overload
+from dataclasses import dataclass, replace
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Side = Literal["in", "out"]  # of the residual stream: what reads from it, and what writes to it
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FactoredMatrix:
     """The matrix left @ right.T, which is multiplied out only by ``to_dense``.
+
+    Attributes:
+        left, right: the factors.
+        sides: whether the rows and the columns are read by the input embeddings ("in") or by the unembedding ("out").
 
     Raises:
         ValueError: the factors do not have the same number of columns.
@@ -20,6 +26,7 @@ class FactoredMatrix:
 
     left: Float[Tensor, "m r"]
     right: Float[Tensor, "n r"]
+    sides: tuple[Side, Side] = ("in", "out")
 
     def __post_init__(self) -> None:
         left, right = tuple(self.left.shape), tuple(self.right.shape)
@@ -34,10 +41,10 @@ class FactoredMatrix:
     @property
     def T(self) -> FactoredMatrix:  # noqa: N802
         """The transposed matrix."""
-        return FactoredMatrix(self.right, self.left)
+        return FactoredMatrix(self.right, self.left, self.sides[::-1])
 
     def __neg__(self) -> FactoredMatrix:
-        return FactoredMatrix(-self.left, self.right)
+        return replace(self, left=-self.left)
 
     @overload
     def __matmul__(self, other: Tensor) -> Tensor: ...
@@ -48,7 +55,8 @@ class FactoredMatrix:
     def __matmul__(self, other: Tensor | FactoredMatrix) -> Tensor | FactoredMatrix:
         """Multiply by a vector (n,), a matrix (n, p) or a factored matrix; only the last stays factored."""
         if isinstance(other, FactoredMatrix):
-            return FactoredMatrix(self.left @ (self.right.T @ other.left), other.right)
+            sides = self.sides[0], other.sides[1]
+            return FactoredMatrix(self.left @ (self.right.T @ other.left), other.right, sides)
         return self.left @ (self.right.T @ other)
 
     def __rmatmul__(self, other: Tensor) -> Tensor:
@@ -70,7 +78,7 @@ class FactoredMatrix:
     def balance(self) -> FactoredMatrix:
         """Return the same matrix with its singular values shared evenly between the factors."""
         u, values, v = self.svd()
-        return FactoredMatrix(u * values.sqrt(), v * values.sqrt())
+        return FactoredMatrix(u * values.sqrt(), v * values.sqrt(), self.sides)
 
     def norm(self) -> Float[Tensor, ""]:
         """Return the Frobenius norm, from the (r, r) Gram matrices of the factors."""

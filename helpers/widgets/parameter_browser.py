@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from helpers.vocabulary import NeuronIndex, PairTable, Reading, TokenTable, embedding_space
-from helpers.weights import FactoredMatrix, Weights
+from helpers.vocabulary.neurons import NEURON_KINDS
+from helpers.weights import KINDS, FactoredMatrix, Side, Weights
 from helpers.widgets.views import ProbabilityBars, StatusLine
 
 BAR_COUNT = 12  # items shown at either end
 NEURON_COUNT = 15  # neurons that a search lists
 PARAMETERS = {  # label of the control -> name of the parameter
     "neuron: key (W_in)": "W_in",
+    "neuron: gate (W_gate)": "W_gate",
     "neuron: value (W_out)": "W_out",
     "head: pairs of W_OV": "W_OV",
     "head: pairs of W_QK": "W_QK",
@@ -45,8 +47,8 @@ class ParameterBrowser(widgets.VBox):
     def __init__(self, weights: Weights, reading: Reading | None = None, seed: int = 0):
         super().__init__()
         self._weights, self._reading, self._seed = weights, reading or Reading(), seed
-        self._space = cache(lambda reading: embedding_space(weights, reading))
-        self._neurons = cache(lambda kind, reading: NeuronIndex.build(weights, self._space(reading), kind))
+        self._space = cache(lambda reading, side: embedding_space(weights, reading, side))
+        self._neurons = cache(lambda kind, reading: NeuronIndex.build(weights, self._space(reading, KINDS[kind]), kind))
         self._control = cache(self._score_control)
         self._search_parameter = "W_out"  # the kind of the neurons that the search lists
         self._create_parameter_controls()
@@ -59,7 +61,9 @@ class ParameterBrowser(widgets.VBox):
 
     def _create_parameter_controls(self) -> None:
         narrow, wide, start = {"width": "200px"}, {"width": "280px"}, LABELS["W_out"]
-        self.kind = widgets.Dropdown(options=list(PARAMETERS), value=start, description="what", layout=wide)
+        kinds = (*self._weights.kinds, "W_OV", "W_QK")
+        options = [label for label, parameter in PARAMETERS.items() if parameter in kinds]
+        self.kind = widgets.Dropdown(options=options, value=start, description="what", layout=wide)
         self.layer = widgets.BoundedIntText(0, 0, self._weights.n_layers - 1, description="layer", layout=narrow)
         self.index = widgets.BoundedIntText(0, 0, self._weights.d_mlp - 1, description="neuron", layout=narrow)
         self.words_only = widgets.Checkbox(self._reading.words_only, description="beginnings of words only")
@@ -107,13 +111,14 @@ class ParameterBrowser(widgets.VBox):
         return replace(self._reading, words_only=self.words_only.value, clean=self.clean.value)
 
     def search(self) -> None:
-        """List the neurons whose values promote the word most; while a key is shown, those whose keys it activates."""
+        """List the neurons whose values promote the word most; beside a key or gate, those whose keys it activates."""
         self.search_results.options = []
         if self.word.value.strip() and self.status.run(self._search_neurons):
             self._update()
 
     def _search_neurons(self) -> None:
-        parameter = "W_in" if PARAMETERS[self.kind.value] == "W_in" else "W_out"
+        parameter = PARAMETERS[self.kind.value]
+        parameter = parameter if parameter in NEURON_KINDS else "W_out"
         table = self._neurons(parameter, self.reading).search(self.word.value.strip(), NEURON_COUNT)
         self._search_parameter = parameter
         self.search_results.options = [
@@ -129,10 +134,9 @@ class ParameterBrowser(widgets.VBox):
 
     def _update_index_range(self, _: Any = None) -> None:
         """Set the range of the index to that of the chosen kind of parameter."""
-        weights, index = self._weights, self.index.value
-        counts = {"neuron": weights.d_mlp, "head": weights.n_heads, "subhead": weights.n_heads * weights.d_head}
-        name = self.kind.value.split(":")[0]
-        self.index.description, self.index.max = name, counts[name] - 1
+        weights, index, parameter = self._weights, self.index.value, PARAMETERS[self.kind.value]
+        count = len(weights.vectors(parameter, 0)) if parameter in KINDS else weights.n_heads
+        self.index.description, self.index.max = self.kind.value.split(":")[0], count - 1
         if self.index.value == index:  # otherwise its change has updated the bars
             self._update()
 
@@ -145,7 +149,7 @@ class ParameterBrowser(widgets.VBox):
     def _update_bars(self) -> None:
         parameter = self.selected
         factors = (parameter.left, parameter.right) if isinstance(parameter, FactoredMatrix) else (parameter,)
-        unit_control = self._control(tuple(factor.shape for factor in factors), self.reading)
+        unit_control = self._control(tuple(factor.shape for factor in factors), self._sides, self.reading)
         control = (unit_control * parameter.norm()).tolist()
         for bars, signed in ((self.highest, parameter), (self.lowest, -parameter)):
             table = self._read(signed)
@@ -157,16 +161,23 @@ class ParameterBrowser(widgets.VBox):
                 bars.reference = [max(score, 0.0) / longest for score in control]
 
     def _read(self, parameter: Tensor | FactoredMatrix) -> TokenTable | PairTable:
-        space = self._space(self.reading)
+        spaces = [self._space(self.reading, side) for side in self._sides]
         if isinstance(parameter, FactoredMatrix):
-            return space.top_pairs(parameter, BAR_COUNT)
-        return space.top_tokens(parameter, BAR_COUNT)
+            return spaces[0].top_pairs(parameter, BAR_COUNT, spaces[1])
+        return spaces[0].top_tokens(parameter, BAR_COUNT)
 
-    def _score_control(self, shapes: tuple[torch.Size, ...], _: Reading) -> Tensor:
+    @property
+    def _sides(self) -> tuple[Side, ...]:
+        """The sides of the residual stream by which the chosen parameter is read."""
+        kinds = {"W_OV": ("W_V", "W_O"), "W_QK": ("W_Q", "W_K")}
+        parameter = PARAMETERS[self.kind.value]
+        return tuple(KINDS[kind] for kind in kinds.get(parameter, (parameter,)))
+
+    def _score_control(self, shapes: tuple[torch.Size, ...], _: tuple[Side, ...], __: Reading) -> Tensor:
         """Score a random vector, or a head with random factors, at the present reading; divide by its norm."""
         generator = torch.Generator().manual_seed(self._seed)
         factors = [torch.randn(shape, generator=generator) for shape in shapes]
-        random = factors[0] if len(factors) == 1 else FactoredMatrix(*factors)
+        random = factors[0] if len(factors) == 1 else FactoredMatrix(factors[0], factors[1])
         return self._read(random).scores / random.norm()
 
 

@@ -13,7 +13,7 @@ from tokenizers.models import WordLevel
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from helpers.alignment import align_layers, shared_vocabulary
-from helpers.weights import Weights, bert
+from helpers.weights import Weights, name_weights
 
 KIND = "W_in"
 
@@ -24,7 +24,7 @@ def random_bert_base(seed: int) -> Weights:
     model = BertForMaskedLM(BertConfig()).requires_grad_(False)
     vocabulary = {f"word{i}": i for i in range(model.config.vocab_size)}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(vocabulary, unk_token="word0")))
-    return Weights(name=f"random {seed}", tokenizer=tokenizer, **bert.name_parameters(model))
+    return name_weights(f"random {seed}", model.config, model.state_dict(), tokenizer)
 
 
 def peak_mib() -> float:
@@ -41,7 +41,7 @@ def main() -> None:
     print(f"kernels: {time.perf_counter() - started:.1f} s, peak {peak_mib():,.0f} MiB")
     alignment = align_layers(w_a, w_b, KIND, space)
     print(f"with the table of {KIND}: {time.perf_counter() - started:.1f} s, peak {peak_mib():,.0f} MiB; {alignment}")
-    long = 2 * w_a.n_layers * w_a.d_mlp * len(w_a.W_E) * 4 / 2**20
+    long = 2 * w_a.n_layers * w_a.d_mlp * w_a.d_vocab * 4 / 2**20
     print(f"all projected vectors of both models, never formed, would take {long:,.0f} MiB")
 
 

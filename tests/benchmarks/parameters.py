@@ -15,8 +15,7 @@ from tqdm import tqdm
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers.vocabulary import EmbeddingSpace, NeuronIndex, Reading, embedding_space
-from helpers.weights import FactoredMatrix, Weights
-from helpers.weights.gpt2 import name_parameters
+from helpers.weights import FactoredMatrix, Weights, name_weights
 from tests.benchmarks.walks import PeakMemory
 
 RESULTS = Path(__file__).with_name("parameters.md")
@@ -41,7 +40,7 @@ def random_gpt2() -> Weights:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config()).requires_grad_(False)
     model.transformer.wte.weight *= torch.empty(len(model.transformer.wte.weight), 1).log_normal_(0, 0.2)
-    return Weights(name="random GPT-2 small", tokenizer=Numbered(), **name_parameters(model))
+    return name_weights("random GPT-2 small", model.config, model.state_dict(), Numbered())
 
 
 def search_dense(space: EmbeddingSpace, matrix: FactoredMatrix) -> torch.Tensor:
@@ -75,7 +74,7 @@ def measure_heads(w: Weights) -> Iterator[str]:
     """Yield rows for the embedding space, one head and all heads."""
     with PeakMemory("cpu") as memory:
         space, seconds = measure(embedding_space, w, EVERYTHING)
-        pairs, head = measure(space.top_pairs, w.W_OV(0, 0), K)
+        pairs, head = measure(space.top_pairs, w.W_OV(0, 0), K)  # both sides are one table, without norms folded in
     yield f"| embeddings of {len(space):,} items cleaned, once per model | {seconds:.2g} s |"
     yield (
         f"| top {K} pairs of one head, exact | {head:.2g} s, {pairs.searched:.0%} of all pairs scored; memory above "
@@ -90,7 +89,8 @@ def measure_heads(w: Weights) -> Iterator[str]:
 
 def compare_with_dense_search(w: Weights) -> Iterator[str]:
     """Yield a row that compares the search in blocks with the search of the whole table."""
-    space = embedding_space(replace(w, W_E=w.W_E[:FITTING]), EVERYTHING)
+    few = w.unembedding[:FITTING]
+    space = embedding_space(replace(w, embedding=few, unembedding=few), EVERYTHING)
     pairs, in_blocks = measure(space.top_pairs, w.W_OV(0, 0), K)
     values, dense = measure(search_dense, space, w.W_OV(0, 0))
     assert torch.allclose(pairs.scores, values, rtol=1e-4)

@@ -55,10 +55,10 @@ def test_partners_share_more_than_shuffled_ones_in_all_layers_but_one(name):
 
 def test_shuffled_partners_are_no_better_than_shuffled_ones():
     """The control of the control: with the pairing destroyed beforehand, no layer stands out."""
-    w = load_weights("gpt2-reviews", fold=True)
+    w = load_weights("gpt2-reviews")
     mixed = w.layers[3].W_out[torch.randperm(w.d_mlp, generator=torch.Generator().manual_seed(1))]
     layers = (*w.layers[:3], replace(w.layers[3], W_out=mixed))
-    table = measures.compare_partners(replace(w, layers=layers), ("W_in", "W_out"))
+    table = measures.compare_partners(replace(w, layers=layers).fold_norms(), ("W_in", "W_out"))
     assert table["low"][2] > 0
     assert table["low"][3] < 0 < table["high"][3]
 
@@ -76,5 +76,7 @@ def test_active_values_say_what_the_state_says():
         measures.compare_active_parameters(w, traces, "W_Q")
     with pytest.raises(ValueError, match="traces: have 0 tokens"):
         measures.compare_active_parameters(w, [], "W_in")
-    with pytest.raises(ValueError, match="bert-reviews has no final layer norm"):
+    with pytest.raises(ValueError, match="bert-reviews has no final norm"):
         measures.compare_active_parameters(load_weights("bert-reviews"), traces, "W_out")
+    with pytest.raises(ValueError, match="gpt2-reviews has norms that are not folded in"):
+        measures.compare_active_parameters(load_weights("gpt2-reviews"), traces, "W_out")

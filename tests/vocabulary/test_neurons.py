@@ -34,10 +34,10 @@ def test_a_neuron_that_is_a_word_is_found_first(w):
 def test_a_search_sees_an_edit_of_the_weights():
     edited = load_weights("gpt2-reviews")
     before = search_neurons(edited, "funny", 1).iloc[0]
-    edited.W_out(int(before.layer))[int(before.neuron)].zero_()
+    edited.layers[int(before.layer)].W_out[int(before.neuron)] = 0
     after = search_neurons(edited, "funny", 20)
     assert (before.layer, before.neuron) not in set(zip(after["layer"], after["neuron"], strict=True))
-    edited.W_E.copy_(edited.W_E.flip(1))
+    edited.embedding.copy_(edited.embedding.flip(1))  # which is the unembedding, too
     assert not np.allclose(after["z"], search_neurons(edited, "funny", 20)["z"], atol=1e-3)
 
 
@@ -69,6 +69,17 @@ def test_pairs_of_one_topic_are_more_coherent_than_a_random_heads(w):
     noise = top_pairs(w, FactoredMatrix(*torch.randn(2, w.d_model, 32, generator=g)), 100)
     judge = embedding_space(load_weights("gpt2-reviews-b", fold=True)).rows
     assert pair_coherence(one, space, judge).mean() > pair_coherence(noise, space, judge).mean() + 0.3
+
+
+def test_keys_are_searched_by_the_input_embeddings(w):
+    space = embedding_space(w, side="in")
+    table = NeuronIndex.build(w, space, "W_in").search("funny", 3)
+    pd.testing.assert_frame_equal(table, search_neurons(w, "funny", 3, kind="W_in"))
+    keys = torch.cat([w.vectors("W_in", layer) for layer in range(w.n_layers)]) @ space.rows.T
+    z = (keys[:, space.find("funny")] - keys.mean(1)) / keys.std(1, correction=0)
+    assert torch.allclose(torch.tensor(table["z"].to_list()), z.topk(3).values, atol=1e-3)
+    with pytest.raises(ValueError, match="space: is of side 'out', wanted 'in'"):
+        NeuronIndex.build(w, embedding_space(w), "W_in")
 
 
 def test_shuffling_keeps_each_vectors_numbers():

@@ -6,19 +6,21 @@ import pytest
 import torch
 
 from helpers.vocabulary import Reading, clean_rows, embedding_space, top_pairs, top_tokens
-from helpers.weights import FactoredMatrix
+from helpers.weights import FactoredMatrix, load_weights
 
 EVERYTHING = Reading(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True)
 
 
 def test_a_plain_reading_is_the_product_with_the_embeddings(w):
     vector = w.W_out(1)[3]
-    scores = w.W_E @ vector
+    scores = vector @ w.W_U
     table = top_tokens(w, vector, 7, EVERYTHING)
     assert torch.allclose(table.scores, scores.topk(7).values)
     assert torch.equal(table.ids, scores.topk(7).indices)
     opposite = top_tokens(w, -vector, 1, EVERYTHING)
     assert opposite.ids[0] == scores.argmin()
+    key = w.W_in(1)[:, 3]
+    assert torch.allclose(top_tokens(w, key, 7, EVERYTHING, side="in").scores, (w.W_E @ key).topk(7).values)
 
 
 def test_an_items_own_embedding_reads_as_the_item(w):
@@ -39,16 +41,19 @@ def test_cleaning_leaves_unit_rows_without_mean_or_frequency():
 
 
 def test_the_pseudo_inverse_undoes_the_projection(w):
-    rows = embedding_space(w, EVERYTHING).rows
-    inverse = embedding_space(w, replace(EVERYTHING, pseudo_inverse=True)).rows
-    assert torch.allclose(rows.T @ inverse, torch.eye(w.d_model), atol=1e-3)
+    rows, inverts = embedding_space(w, EVERYTHING).rows, replace(EVERYTHING, pseudo_inverse=True)
+    inverse = embedding_space(w, inverts, side="in").rows
+    seen = torch.eye(w.d_model) - 1 / w.d_model  # all but the direction that no norm lets through
+    assert torch.allclose(rows.T @ inverse, seen, atol=1e-3)
+    assert torch.equal(embedding_space(w, inverts).rows, rows)
 
 
-def test_pairs_are_the_largest_entries_of_the_heads_whole_table(w):
-    space = embedding_space(w)
-    matrix = w.W_OV(3, 5)
+@pytest.mark.parametrize("name", ["W_OV", "W_QK"])
+def test_pairs_are_the_largest_entries_of_the_heads_whole_table(w, name):
+    matrix = getattr(w, name)(3, 5)
+    space, right = (embedding_space(w, side=side) for side in matrix.sides)
     table = top_pairs(w, matrix, 50)
-    dense = space.rows @ matrix.to_dense() @ space.rows.T
+    dense = space.rows @ matrix.to_dense() @ right.rows.T
     names = [name.lower() for name in space.names]
     ids = torch.tensor([names.index(name) for name in names])
     best = dense.masked_fill(ids[:, None] == ids, -torch.inf).flatten().topk(50).values
@@ -59,7 +64,17 @@ def test_pairs_are_the_largest_entries_of_the_heads_whole_table(w):
     )
 
 
+def test_a_vit_is_read_as_classes():
+    vit = load_weights("vit-digits", fold=True)
+    table = top_tokens(vit, vit.W_out(3)[0], 10)
+    assert sorted(table.tokens) == [str(digit) for digit in range(10)]
+    with pytest.raises(ValueError, match="use W_U, side='out'"):
+        top_tokens(vit, vit.W_in(0)[:, 0], 3, side="in")
+
+
 def test_what_cannot_be_read_is_named(w):
+    with pytest.raises(ValueError, match="side='both'"):
+        embedding_space(w, side="both")
     with pytest.raises(ValueError, match=r"vector: has shape \(3,\), wanted \(192,\)"):
         top_tokens(w, torch.zeros(3))
     with pytest.raises(ValueError, match="k=0"):

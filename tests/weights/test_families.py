@@ -1,69 +1,198 @@
-"""Parameters under the field's names are the ones the model computes with, in every family."""
+"""Every family: a layer rebuilt from the matrices that are read computes what the library's own model computes."""
 
+import json
+
+import pytest
 import torch
-from transformers import BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+import transformers
+from safetensors.torch import load_file, save_file
 
-from helpers.resources import MODELS
-from helpers.weights import load_weights
-from helpers.weights.gpt2 import name_parameters
+from helpers.resources import ModelNotFoundError
+from helpers.weights import FAMILIES, certificate, load_weights
+from tests.adapters.families import make_model, save_tokenizer
 
-
-def attention_output(w, layer, states, causal):
-    """What the heads of a layer add to the residual stream, from the named weights alone (no biases)."""
-    total = 0
-    for head in range(w.n_heads):
-        scores = states @ (w.W_QK(layer, head) @ states.T) / w.d_head**0.5
-        if causal:
-            scores = scores.masked_fill(torch.ones_like(scores).triu(1) > 0, -torch.inf)
-        total = total + scores.softmax(-1) @ states @ w.W_OV(layer, head)
-    return total
-
-
-def without_biases(module):
-    for name, parameter in module.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.zeros_(parameter)
-    return module
-
-
-def test_gpt2s_names_compute_what_its_modules_compute():
-    w = load_weights("gpt2-reviews")
-    model = without_biases(GPT2LMHeadModel.from_pretrained(MODELS / "gpt2-reviews", dtype=torch.float32)).eval()
-    states = torch.randn(5, w.d_model, generator=torch.Generator().manual_seed(0))
-    for layer, block in enumerate(model.transformer.h):
-        with torch.no_grad():
-            attended, fed = block.attn(states[None])[0][0], block.mlp(states)
-        assert torch.allclose(attention_output(w, layer, states, causal=True), attended, atol=1e-4)
-        active = torch.nn.functional.gelu(states @ w.W_in(layer).T, approximate="tanh")
-        assert torch.allclose(active @ w.W_out(layer), fed, atol=1e-4)
+MODELS = {  # family -> a model of it
+    "gpt2": "GPT2LMHeadModel",
+    "gpt_neo": "GPTNeoForCausalLM",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "opt": "OPTForCausalLM",
+    "bert": "BertForMaskedLM",
+    "roberta": "RobertaForMaskedLM",
+    "xlm-roberta": "XLMRobertaForMaskedLM",
+    "distilbert": "DistilBertForMaskedLM",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "gemma": "GemmaForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM",
+    "vit": "ViTForImageClassification",
+    "deit": "DeiTForImageClassification",
+}
+TEXTS = [kind for kind in MODELS if kind not in ("vit", "deit")]
+POST_NORM = ("bert", "roberta", "xlm-roberta", "distilbert")
 
 
-def test_berts_names_compute_what_its_modules_compute():
-    w = load_weights("bert-reviews")
-    model = without_biases(BertForMaskedLM.from_pretrained(MODELS / "bert-reviews", dtype=torch.float32)).eval()
-    states = torch.randn(5, w.d_model, generator=torch.Generator().manual_seed(0))
-    for layer, block in enumerate(model.bert.encoder.layer):
-        with torch.no_grad():
-            attended = block.attention.output.dense(block.attention.self(states[None])[0][0])
-            fed = block.output.dense(block.intermediate(states))
-        assert torch.allclose(attention_output(w, layer, states, causal=False), attended, atol=1e-4)
-        active = torch.nn.functional.gelu(states @ w.W_in(layer).T)
-        assert torch.allclose(active @ w.W_out(layer), fed, atol=1e-4)
+def randomise(folder, tokens=8192):
+    """Change the norms and biases of a saved model, which start as ones and zeros, and keep its first items only."""
+    generator, path = torch.Generator().manual_seed(1), folder / "model.safetensors"
+    tensors = load_file(path)
+    for tensor in tensors.values():
+        if tensor.ndim == 1:
+            tensor += 0.3 * torch.randn(tensor.shape, generator=generator)
+    kept = {name: x[:tokens].clone() if len(x) == 8192 else x for name, x in tensors.items()}
+    save_file(kept, path, metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    changes = {"vocab_size": tokens} if config.get("vocab_size") == 8192 else {}
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
 
 
-def test_they_are_views_of_the_models_own_numbers():
-    model = GPT2LMHeadModel(
-        GPT2Config(vocab_size=11, n_positions=8, n_embd=6, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0)
-    )
-    model.requires_grad_(False)
-    fields = name_parameters(model)
-    layer, block = fields["layers"][0], model.transformer.h[0]
-    block.attn.c_attn.weight[2, 5] = 7.0  # W_Q: column 5 is head 1's third
-    block.attn.c_attn.weight[1, 6 + 0] = 8.0  # W_K
-    block.attn.c_proj.weight[4, 3] = 9.0  # W_O: row 4 is head 1's second
-    block.mlp.c_fc.weight[3, 20] = 10.0  # W_in: neuron 20
-    assert layer.W_Q[1, 2, 2] == 7.0
-    assert layer.W_K[0, 1, 0] == 8.0
-    assert layer.W_O[1, 1, 3] == 9.0
-    assert layer.W_in[20, 3] == 10.0
-    assert fields["W_E"].data_ptr() == model.transformer.wte.weight.data_ptr()
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Small models of all families with random parameters, few items."""
+    return {k: randomise(make_model(name, tmp_path_factory.mktemp(k)), 300) for k, name in MODELS.items()}
+
+
+def test_every_family_is_tested():
+    assert list(MODELS) == list(FAMILIES)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_rebuilt_from_what_is_read_is_the_model(folders, kind):
+    plain = load_weights(folders[kind])
+    for w in (plain, plain.fold_norms()) if kind not in POST_NORM else (plain,):
+        found = certificate(w, seed=3)
+        assert found.largest < 1e-6, repr(found)
+        assert list(found.table) == ["attention pattern", "attention output", "MLP output", "logits"]
+        assert len(found.table) == w.n_layers
+    if kind in POST_NORM:
+        with pytest.raises(ValueError, match="fold=True"):
+            plain.fold_norms()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TEXTS if kind not in POST_NORM])
+@torch.no_grad()
+def test_a_token_enters_as_its_embedding_and_its_position(folders, kind):
+    w, ids = load_weights(folders[kind]), torch.tensor([[7, 5, 290, 11]])
+    model = getattr(transformers, MODELS[kind]).from_pretrained(folders[kind])
+    entered = model(input_ids=ids, output_hidden_states=True).hidden_states[0][0]
+    positions = 0 if w.W_pos is None else w.W_pos[:4]
+    assert torch.allclose(w.W_E[ids[0]] + positions, entered, atol=1e-5)
+    assert (w.W_pos is None) == (w.rotary is not None)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if FAMILIES[kind].rotary])
+def test_a_rotary_head_reads_pairs_at_every_distance(folders, kind):
+    w, (m, n) = load_weights(folders[kind], fold=True), (9, 4)
+    x, y = torch.randn(2, w.d_model, generator=torch.Generator().manual_seed(0))
+    for layer in range(w.n_layers):
+        query, key = w.rotary((x @ w.W_Q(layer, 3))[None], layer, m), w.rotary((y @ w.W_K(layer, 3))[None], layer, n)
+        score = x @ (w.W_QK(layer, 3, offset=m - n) @ y)
+        assert float(score) == pytest.approx(float(query @ key.T), rel=1e-4, abs=1e-4)
+        assert torch.allclose(w.W_QK(layer, 3).to_dense(), w.W_Q(layer, 3) @ w.W_K(layer, 3).T, atol=1e-5)
+        assert float(score) != pytest.approx(float(x @ (w.W_QK(layer, 3, offset=n - m) @ y)), rel=1e-2)
+
+
+def test_heads_that_share_a_key_list_it_once(folders):
+    w = load_weights(folders["qwen3"], fold=True)
+    assert (w.n_heads, w.n_kv_heads, w.d_head) == (4, 2, 8)
+    assert torch.equal(w.W_K(1, 2), w.W_K(1, 3)) and not torch.equal(w.W_K(1, 1), w.W_K(1, 2))
+    assert len(w.vectors("W_K", 1)) == len(w.vectors("W_V", 1)) == 16 and len(w.vectors("W_Q", 1)) == 32
+    values, outputs = w.partners(("W_V", "W_O"), 1)
+    assert torch.equal(values[3 * 8 + 5], w.W_V(1, 3)[:, 5]) and torch.equal(outputs[3 * 8 + 5], w.W_O(1, 3)[5])
+    assert w.kinds == ("W_in", "W_gate", "W_out", "W_Q", "W_K", "W_V", "W_O")
+    assert "4 heads over 2 of keys and values" in repr(w)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("GPT2Model", {}),
+        ("GPT2LMHeadModel", {"tie_word_embeddings": False}),
+        ("GPT2LMHeadModel", {"scale_attn_by_inverse_layer_idx": True}),
+        ("GPT2DoubleHeadsModel", {}),
+        ("GPT2ForTokenClassification", {}),
+        ("GPT2ForSequenceClassification", {}),
+        ("GPT2ForSequenceClassification", {"state_pooling": "mean"}),
+        ("BertModel", {}),
+        ("BertForPreTraining", {}),
+        ("BertForMaskedLM", {"tie_word_embeddings": False}),
+        ("BertForTokenClassification", {}),
+        ("OPTForSequenceClassification", {}),
+        ("LlamaForSequenceClassification", {}),
+        ("LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 1}),
+        ("GPTNeoXForCausalLM", {"use_parallel_residual": False}),
+        ("GemmaModel", {"num_key_value_heads": 1}),
+        ("ViTModel", {}),
+        ("DeiTForImageClassificationWithTeacher", {}),
+    ],
+)
+def test_every_head_of_a_body_is_read(tmp_path, name, options):
+    settings = {"vocab_size": 200, "pad_token_id": 0, "image_size": 24, "patch_size": 8, "hidden_size": 32}
+    settings |= {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "num_labels": 4}
+    settings |= {"ffn_dim": 48, "word_embed_proj_dim": 32, "head_dim": 8, "bos_token_id": 0, "eos_token_id": 0}
+    cls = getattr(transformers, name)
+    torch.manual_seed(0)
+    cls(cls.config_class(**(settings | options))).save_pretrained(tmp_path)
+    save_tokenizer("gpt2-reviews", tmp_path)
+    w = load_weights(randomise(tmp_path))
+    for weights in (w, w.fold_norms()) if w.can_fold else (w,):
+        assert certificate(weights).largest < 1e-6
+
+
+def test_an_untied_model_without_its_head_has_no_unembedding(tmp_path):
+    w = load_weights(make_model("LlamaForSequenceClassification", tmp_path))
+    assert w.classifier.shape == (4, 32) and w.d_vocab == 8192
+    with pytest.raises(ValueError, match=r"W_U: .* has no unembedding"):
+        _ = w.W_U
+
+
+def test_a_certificate_fails_if_what_is_read_is_not_the_model(folders):
+    for kind, edited in (("W_Q", "attention pattern"), ("W_O", "attention output"), ("W_gate", "MLP output")):
+        w = load_weights(folders["llama"])
+        getattr(w.layers[1], kind).mul_(1.01)
+        table = certificate(w).table
+        assert table[edited][1] > 1e-4 and table[edited][0] < 1e-6
+    w = load_weights(folders["gpt2"])
+    w.embedding.mul_(1.01)
+    assert certificate(w).table["logits"].min() > 1e-3
+    shown = certificate(w)._repr_html_()
+    assert "largest relative error" in shown and "not folded" in shown
+
+
+def test_half_precision_in_several_files_is_read_in_its_own_type(folders, tmp_path):
+    model = transformers.LlamaForCausalLM.from_pretrained(folders["llama"], dtype=torch.bfloat16)
+    model.save_pretrained(tmp_path, max_shard_size="30KB")
+    save_tokenizer("gpt2-reviews", tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    w = load_weights(tmp_path, fold=True)
+    assert w.layers[1].W_K.dtype == w.embedding.dtype == torch.bfloat16
+    assert {w.W_K(1, 0).dtype, w.W_E.dtype, w.W_U.dtype, w.b_U.dtype, w.b_O(0).dtype} == {torch.float32}
+    assert torch.equal(w.W_E, model.model.embed_tokens.weight.float())
+    assert certificate(w).largest < 1e-6
+
+
+def test_names_of_the_oldest_files_are_read(folders, tmp_path):
+    tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in load_file(folders["bert"] / "model.safetensors").items()
+    }
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / file).write_bytes((folders["bert"] / file).read_bytes())
+    expected = load_weights(folders["bert"]).layers[1].mlp_post_norm.scale
+    assert torch.equal(load_weights(tmp_path).layers[1].mlp_post_norm.scale, expected)
+
+
+def test_what_is_missing_or_not_supported_is_named(folders, tmp_path):
+    make_model("OPTForCausalLM", tmp_path, do_layer_norm_before=False)
+    with pytest.raises(ValueError, match="has a norm after each layer and projected embeddings"):
+        load_weights(tmp_path)
+    folder = randomise(make_model("GPT2LMHeadModel", tmp_path / "gpt2"))
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["transformer.h.1.mlp.c_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelNotFoundError, match=r"is no complete gpt2: it has no h\.1\.mlp\.c_proj\.weight"):
+        load_weights(folder)

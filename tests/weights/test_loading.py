@@ -1,9 +1,11 @@
 """Weights by bundled name and by folder, with what lies beside the model."""
 
-import pytest
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
+import shutil
 
-from helpers.resources import ModelNotFoundError
+import pytest
+from transformers import ElectraConfig, ElectraForMaskedLM, GPT2Config, GPT2LMHeadModel
+
+from helpers.resources import MODELS, ModelNotFoundError
 from helpers.weights import load_weights
 
 
@@ -26,12 +28,25 @@ def test_a_folder_is_loaded(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ValueError, match="is a 'vit' model"):
-        load_weights("vit-digits")
+    ElectraForMaskedLM(ElectraConfig(num_hidden_layers=1)).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="is a 'electra' model, wanted one of gpt2, gpt_neo"):
+        load_weights(tmp_path)
     with pytest.raises(ModelNotFoundError, match="gpt2-nowhere"):
         load_weights("gpt2-nowhere")
-    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
-    config.tie_word_embeddings = False
-    BertForMaskedLM(config).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="are not tied"):
-        load_weights(tmp_path)
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+    folder = shutil.copytree(MODELS / "gpt2-reviews", tmp_path / "copy")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(ModelNotFoundError, match="cannot load the folder"):
+        load_weights(folder)
+    file.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"cannot load the folder .*model\.safetensors"):
+        load_weights(folder)
+
+
+def test_what_is_read_may_be_edited_and_the_file_stays(tmp_path):
+    w = load_weights("gpt2-reviews")
+    w.layers[2].W_out[7] = 0
+    assert w.W_out(2)[7].abs().max() == 0 < load_weights("gpt2-reviews").W_out(2)[7].abs().max()

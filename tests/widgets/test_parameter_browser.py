@@ -28,7 +28,7 @@ def test_it_shows_the_neuron_that_the_controls_name(browser, w):
     assert ratio == pytest.approx(float(table.scores[3] / table.scores[0]))
     assert torch.equal(browser.selected, w.W_out(3)[507])
     browser.kind.value = "neuron: key (W_in)"
-    assert browser.highest.names == top_tokens(w, w.W_in(3)[507], 12).tokens
+    assert browser.highest.names == top_tokens(w, w.W_in(3)[:, 507], 12, side="in").tokens
 
 
 def test_heads_show_pairs_and_the_index_is_kept_in_range(browser, w):
