@@ -111,8 +111,7 @@ def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "ou
     reading = reading or Reading()
     ids, names = reading.select_items(w)
     inverts = side == "in" and reading.pseudo_inverse
-    table = w.W_U.T if side == "out" or inverts else w.W_E
-    rows = table[ids.to(table.device)]
+    rows = w.item_rows("out" if inverts else side, ids.to(w.device))
     if reading.clean:
         rows = clean_rows(rows, _log_frequency(w)[ids].to(rows))
     if inverts:
@@ -136,10 +135,10 @@ def top_pairs(w: Weights, matrix: FactoredMatrix, k: int = 500, reading: Reading
 
 def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:
     """Centre embeddings, remove the direction that follows log-frequency, and give each row unit length."""
-    rows = rows - rows.mean(0)
+    rows = rows - rows.mean(0)  # a copy; then in place, because a large vocabulary fills the memory
     direction = rows.T @ (log_frequency - log_frequency.mean())
-    rows = rows - torch.outer(rows @ direction, direction) / direction.square().sum().clamp(min=1e-30)
-    return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-30)
+    rows.addr_(rows @ direction / direction.square().sum().clamp(min=1e-30), direction, alpha=-1)
+    return rows.div_(rows.norm(dim=1, keepdim=True).clamp(min=1e-30))
 
 
 def _log_frequency(w: Weights) -> Float[Tensor, " d_vocab"]:

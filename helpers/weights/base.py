@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.resources import token_names
-from helpers.weights.factored import FactoredMatrix
+from helpers.weights.factored import FactoredMatrix, Side
 from helpers.weights.layer import KINDS, FoldedLayer, LayerWeights, pick, to_float32
 from helpers.weights.norm import Norm
 from helpers.weights.rotary import Rotary
@@ -125,29 +125,34 @@ class Weights:
 
     @property
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:  # noqa: N802
-        """Embeddings: what each item writes to the residual stream.
-
-        Raises:
-            ValueError: the model reads no items.
-        """
-        if self.embedding is None:
-            raise ValueError(f"W_E: {self.name} reads images, so no items have an input embedding; use W_U, side='out'")
-        rows = to_float32(self.embedding)
-        return self._centre_written(rows if self.embedding_scale == 1 else rows * self.embedding_scale)
+        """Embeddings: what each item writes to the residual stream; errors as in ``item_rows``."""
+        return self.item_rows("in")
 
     @property
     def W_U(self) -> Float[Tensor, "d_model d_vocab"]:  # noqa: N802
-        """Unembedding matrix, from hidden states to logits.
+        """Unembedding matrix, from hidden states to logits; errors as in ``item_rows``."""
+        return self.item_rows("out").T
+
+    def item_rows(self, side: Side, ids: Int[Tensor, " items"] | slice = slice(None)) -> Float[Tensor, "items d_model"]:
+        """Return rows of W_E (side "in") or of W_U transposed (side "out"), of all items or some.
 
         Raises:
-            ValueError: the model turns no states into items.
+            ValueError: the model reads no items, or turns no states into items.
         """
-        return self._fold_columns(self._unembedding_columns)
+        stored = self.embedding if side == "in" else self.unembedding
+        if stored is None:
+            raise ValueError(self._missing_table(side))
+        rows = to_float32(stored[ids])
+        if side == "out":
+            return rows if self._norm_to_fold is None else self._norm_to_fold.centre(rows * self._norm_to_fold.scale)
+        return self._centre_written(rows if self.embedding_scale == 1 else rows * self.embedding_scale)
 
     @property
     def b_U(self) -> Float[Tensor, " d_vocab"]:  # noqa: N802
         """Bias of the logits; zeros without one."""
-        return self._fold_bias(self.unembedding_bias, self._unembedding_columns)
+        if self.unembedding is None:
+            raise ValueError(self._missing_table("out"))
+        return self._fold_bias(self.unembedding_bias, to_float32(self.unembedding))
 
     @property
     def W_pos(self) -> Float[Tensor, "positions d_model"] | None:  # noqa: N802
@@ -157,14 +162,15 @@ class Weights:
     @property
     def classifier(self) -> Float[Tensor, "labels d_model"] | None:
         """One row per label, from hidden states to logits of classes; None without a linear classifier."""
-        return None if self.class_weights is None else self._fold_columns(to_float32(self.class_weights).T).T
+        if self.class_weights is None:
+            return None
+        rows, norm = to_float32(self.class_weights), self._norm_to_fold
+        return rows if norm is None else norm.centre(rows * norm.scale)
 
     @property
     def classifier_bias(self) -> Float[Tensor, " labels"] | None:
         """Bias of the logits of classes; None without a linear classifier."""
-        return (
-            None if self.class_weights is None else self._fold_bias(self.class_bias, to_float32(self.class_weights).T)
-        )
+        return None if self.class_weights is None else self._fold_bias(self.class_bias, to_float32(self.class_weights))
 
     def W_in(self, layer: int) -> Float[Tensor, "d_model d_mlp"]:  # noqa: N802
         """Feed-forward keys of a layer, one column per neuron; with gates, what the gate multiplies."""
@@ -310,23 +316,22 @@ class Weights:
             raise ValueError(f"kind={kind!r}: must be one of {', '.join(self.kinds)}, the kinds that {self.name} has")
         return self._layer(layer).matrix(kind, head)
 
+    def _missing_table(self, side: Side) -> str:
+        if side == "in":
+            return f"W_E: {self.name} reads images, so no items have an input embedding; use W_U, side='out'"
+        return (
+            f"W_U: {self.name} has no unembedding: its file has no head that gives logits of items, and its "
+            "embeddings are not tied to one; use side='in', or load the model with its language model head"
+        )
+
     @property
-    def _unembedding_columns(self) -> Float[Tensor, "d_model d_vocab"]:
-        """The unembedding as it is stored."""
-        if self.unembedding is None:
-            raise ValueError(
-                f"W_U: {self.name} has no unembedding: its file has no head that gives logits of items, and its "
-                "embeddings are not tied to one; use side='in', or load the model with its language model head"
-            )
-        return to_float32(self.unembedding).T
+    def _norm_to_fold(self) -> Norm | None:
+        """The norm that is folded into what reads the last hidden states."""
+        return self.final_norm if self.folded else None
 
-    def _fold_columns(self, columns: Float[Tensor, "d_model k"]) -> Float[Tensor, "d_model k"]:
-        """Fold the final norm, if these weights are folded, into what reads the last hidden states."""
-        return self.final_norm.fold(columns) if self.folded and self.final_norm is not None else columns
-
-    def _fold_bias(self, stored: Tensor | None, columns: Float[Tensor, "d_model k"]) -> Float[Tensor, " k"]:
-        bias = columns.new_zeros(columns.shape[1]) if stored is None else to_float32(stored)
-        return self.final_norm.fold_bias(bias, columns) if self.folded and self.final_norm is not None else bias
+    def _fold_bias(self, stored: Tensor | None, rows: Float[Tensor, "k d_model"]) -> Float[Tensor, " k"]:
+        bias = rows.new_zeros(len(rows)) if stored is None else to_float32(stored)
+        return bias if self._norm_to_fold is None else self._norm_to_fold.fold_bias(bias, rows.T)
 
     def _centre_written(self, rows: Tensor) -> Tensor:
         return rows - rows.mean(-1, keepdim=True) if self.centres_writers else rows

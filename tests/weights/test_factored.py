@@ -48,6 +48,13 @@ def test_a_balanced_matrix_shares_its_singular_values():
     assert torch.allclose(sides[0], torch.tensor([3.0, 2.0, 1.0]).double())
 
 
+def test_sides_stay_with_their_factors():
+    reads = FactoredMatrix(torch.eye(2), torch.eye(2), ("in", "in"))
+    head = FactoredMatrix(torch.eye(2), torch.eye(2), ("in", "out"))
+    assert head.T.sides == ("out", "in") and (-reads).sides == reads.balance().sides == ("in", "in")
+    assert (reads @ head).sides == ("in", "out") and (head.T @ reads).sides == ("out", "in")
+
+
 def test_factors_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"left, right: have shapes \(3, 2\) and \(4, 3\)"):
         FactoredMatrix(torch.zeros(3, 2), torch.zeros(4, 3))
