@@ -1,15 +1,31 @@
-"""How results and the items of a vocabulary are displayed: "ness" begins a word, "…ness" continues one."""
+"""How results and the items of a vocabulary are displayed."""
 
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 import pandas as pd
 
 DISPLAYED_ROWS = 20
-WORD_STARTS = ("Ġ", "▁")  # how byte-level and SentencePiece vocabularies write the space before a word
-CONTINUATION = "##"  # how WordPiece marks a piece that continues a word
+CONTINUATION = "…"  # shown before an item that continues a word
+NO_TOKEN = "no token, id "  # shown for an id that the tokenizer does not have
+BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")  # how SentencePiece writes a single byte
+
+
+def _byte_characters() -> dict[str, int]:
+    """Map the characters that byte-level vocabularies are written in to their bytes.
+
+    Source: ``bytes_to_unicode`` of GPT-2. A visible Latin-1 character stands for its own byte, and the other bytes are
+    written from U+0100 on.
+    """
+    visible = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = [byte for byte in range(256) if byte not in visible]
+    return {chr(byte): byte for byte in visible} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+BYTES = _byte_characters()
 
 
 def table_html(table: pd.DataFrame, note: str, number_format: str = "{:.3g}", index: bool = True) -> str:
@@ -21,22 +37,54 @@ def table_html(table: pd.DataFrame, note: str, number_format: str = "{:.3g}", in
 
 
 def token_names(tokenizer: Any, count: int) -> list[str]:
-    """Name the first ``count`` items of a tokenizer's vocabulary.
+    """Name the first ``count`` items of a tokenizer's vocabulary as readable text.
 
-    Models often pad their vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
+    "ness" begins a word, "…ness" continues one. Bytes that are no whole character are shown as "\\xe2", other
+    characters that cannot be seen as "\\n" or "␣". Special and added tokens keep their text. Models often pad their
+    vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
     """
     raw = tokenizer.convert_ids_to_tokens(range(count))
-    names = [name for name in raw if name]
-    pieces, word_starts = (sum(name.startswith(mark) for name in names) for mark in (CONTINUATION, WORD_STARTS))
-    is_wordpiece = pieces > word_starts  # a byte-level vocabulary may hold "##" too
-    special = set(tokenizer.all_special_tokens)
+    whole = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "get_added_vocab", dict)())
+    pieces = [name for name in raw if name and name not in whole]
+    counts = {mark: sum(name.startswith(mark) for name in pieces) for mark in DECODERS}
+    mark = max(counts, key=lambda each: counts[each])  # a vocabulary may hold the mark of another kind as text
+    decode = DECODERS[mark] if counts[mark] else _decode_word
     return [
-        f"no token, id {i}" if name is None else name if name in special else _display_name(name, is_wordpiece)
+        f"{NO_TOKEN}{i}" if name is None else name if name in whole else _display_text(decode(name))
         for i, name in enumerate(raw)
     ]
 
 
-def _display_name(raw: str, is_wordpiece: bool) -> str:
-    if is_wordpiece:
-        return "…" + raw.removeprefix(CONTINUATION) if raw.startswith(CONTINUATION) else raw
-    return raw[1:] if raw.startswith(WORD_STARTS) else "…" + raw
+def _decode_wordpiece(raw: str) -> str:
+    return raw[2:] if raw.startswith("##") else f" {raw}"
+
+
+def _decode_bytes(raw: str) -> str:
+    """Turn the characters that a byte-level vocabulary is written in into bytes, and these into text."""
+    if not BYTES.keys() >= set(raw):
+        return raw
+    return bytes(BYTES[character] for character in raw).decode("utf-8", "backslashreplace")
+
+
+def _decode_sentencepiece(raw: str) -> str:
+    return f"\\x{raw[3:5].lower()}" if BYTE_TOKEN.fullmatch(raw) else raw.replace("▁", " ")
+
+
+def _decode_word(raw: str) -> str:
+    return f" {raw}"
+
+
+# What begins or continues a word is marked by: WordPiece, byte-level vocabularies, SentencePiece.
+DECODERS = {"##": _decode_wordpiece, "Ġ": _decode_bytes, "▁": _decode_sentencepiece}
+
+
+def _display_text(text: str) -> str:
+    """Show a text whose first space says that it begins a word."""
+    begins_word = len(text) > 1 and text[0] == " " and text[1] != " "
+    shown = "".join(c if c.isprintable() else _escape(c) for c in text[begins_word:])
+    return f"{'' if text[:1].isspace() else CONTINUATION}{shown.replace(' ', '␣')}"
+
+
+def _escape(character: str) -> str:
+    """Write a character that cannot be seen by its code; "\\xad" is left to bytes that are no whole character."""
+    return character.encode("unicode_escape").decode() if character.isascii() else f"\\u{ord(character):04x}"

@@ -1,6 +1,8 @@
 """Tables as HTML, and names of vocabulary items: words, pieces, special tokens and ids that padding leaves empty."""
 
 import pandas as pd
+import pytest
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoTokenizer
 
 from helpers.resources import load_pretrained, token_names
@@ -43,11 +45,50 @@ def test_byte_level_words_lose_their_space():
     assert names[raw.index("ing")] == "…ing"
 
 
+class Tokenizer:
+    """A list of raw items with one special token."""
+
+    all_special_tokens = ("<s>",)
+
+    def __init__(self, *raw):
+        self.raw = raw
+
+    def convert_ids_to_tokens(self, ids):
+        return [self.raw[i] if i < len(self.raw) else None for i in ids]
+
+
+def byte_level(text):
+    """Write a text as byte-level vocabularies do."""
+    return "".join(piece for piece, _ in ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text))
+
+
 def test_a_byte_level_vocabulary_may_hold_the_mark_of_wordpiece():
-    class Tokenizer:
-        all_special_tokens = ("<s>",)
+    assert token_names(Tokenizer("<s>", "Ġfilm", "Ġdog", "##", "ness"), 5) == ["<s>", "film", "dog", "…##", "…ness"]
 
-        def convert_ids_to_tokens(self, ids):
-            return ["<s>", "Ġfilm", "Ġdog", "##", "ness"]
 
-    assert token_names(Tokenizer(), 5) == ["<s>", "film", "dog", "…##", "…ness"]
+@pytest.mark.parametrize("word", ["café", "naïve", "дом", "映画", "…", "“", "🎬", "İ", "ÿ"])
+def test_byte_level_items_are_read_as_text(word):
+    raw = byte_level(f" {word}"), byte_level(word)
+    assert token_names(Tokenizer("Ġa", *raw), 3) == ["a", word, f"…{word}"]
+
+
+def test_bytes_that_are_no_whole_character_are_escaped():
+    cut = byte_level("…")[:2]
+    assert token_names(Tokenizer("Ġfilm", cut, f"Ġ{cut}", f"ab{cut}"), 4)[1:] == [
+        "…\\xe2\\x80",
+        "\\xe2\\x80",
+        "…ab\\xe2\\x80",
+    ]
+    names = token_names(Tokenizer(*(f"<0x{byte:02X}>" for byte in range(256)), "▁film", "ness", "▁"), 259)
+    assert names[0xE2] == "…\\xe2"
+    assert names[256:] == ["film", "…ness", "␣"]
+    assert len(set(names)) == 259
+
+
+def test_white_space_is_shown_and_continues_no_word():
+    raw = [byte_level(text) for text in (" film", " ", "  ", "\n", "\n ", "\u00a0", "\u00ad")]
+    assert token_names(Tokenizer(*raw), 7) == ["film", "␣", "␣␣", r"\n", r"\n␣", r"\u00a0", r"…\u00ad"]
+
+
+def test_items_without_any_mark_are_whole_words():
+    assert token_names(Tokenizer("<s>", "film", "Élan"), 4) == ["<s>", "film", "Élan", "no token, id 3"]
