@@ -37,10 +37,10 @@ def table_html(table: pd.DataFrame, note: str, number_format: str = "{:.3g}", in
 
 
 def token_names(tokenizer: Any, count: int) -> list[str]:
-    """Name the first ``count`` items of a tokenizer's vocabulary as readable text.
+    r"""Name the first ``count`` items of a tokenizer's vocabulary as readable text.
 
-    "ness" begins a word, "…ness" continues one. Bytes that are no whole character are shown as "\\xe2", other
-    characters that cannot be seen as "\\n" or "␣". Special and added tokens keep their text. Models often pad their
+    "ness" begins a word, "…ness" continues one. Bytes that are no whole character are shown as "\xe2", other
+    characters that cannot be seen as "\n" or "␣". Special and added tokens keep their text. Models often pad their
     vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
     """
     raw = tokenizer.convert_ids_to_tokens(range(count))
@@ -86,5 +86,5 @@ def _display_text(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    """Write a character that cannot be seen by its code; "\\xad" is left to bytes that are no whole character."""
+    r"""Write a character that cannot be seen by its code; "\xad" is left to bytes that are no whole character."""
     return character.encode("unicode_escape").decode() if character.isascii() else f"\\u{ord(character):04x}"

@@ -7,7 +7,7 @@ from helpers.vocabulary.neurons import (
     search_neurons,
     shuffle_coordinates,
 )
-from helpers.vocabulary.reading import Reading, corpus_items
+from helpers.vocabulary.reading import Reading, corpus_items, count_items
 from helpers.vocabulary.space import EmbeddingSpace, clean_rows, embedding_space, top_pairs, top_tokens
 from helpers.vocabulary.tables import PairTable, TokenTable
 
@@ -20,6 +20,7 @@ __all__ = [
     "clean_rows",
     "coherence",
     "corpus_items",
+    "count_items",
     "embedding_space",
     "pair_coherence",
     "search_neurons",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,9 +12,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from helpers.resources import is_offensive
+from helpers.resources.display import CONTINUATION, NO_TOKEN
 from helpers.weights import Weights
-
-CONTINUATION = "…"  # shown before an item that continues a word
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Reading:
         words_only: list only items of two letters or more that begin a word.
         least_count: list only items that occur this often in the training text, if the counts are known.
         offensive: list slurs, swear words and sexual words too.
-        items: list only these items (words, or ``corpus_items`` of a corpus); None for all.
+        items: list only these items (words, or ``corpus_items`` of a corpus) in upper or lower case, at the beginning
+            of a word or within one; None for all.
     """
 
     clean: bool = True
@@ -38,25 +40,35 @@ class Reading:
     offensive: bool = False
     items: frozenset[str] | None = None
 
+    @classmethod
+    def paper(cls) -> Reading:
+        """Return the paper's reading: all items, their embeddings as they are; it does not fold layer norms either."""
+        return cls(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True)
+
     def includes(self, name: str) -> bool:
         """Return whether the reading lists an item of this name, counts aside."""
-        plain = name.removeprefix(CONTINUATION)
+        plain = _plain(name)
         return (
             (not self.ascii_only or plain.isascii())
             and (not self.words_only or (name.isalpha() and len(name) > 1))
-            and (self.items is None or name in self.items)
+            and (self._plain_items is None or plain.lower() in self._plain_items)
             and (self.offensive or not is_offensive(plain))
         )
 
     def select_items(self, w: Weights) -> tuple[Int[Tensor, " items"], list[str]]:
         """Return the indices and the names of the items that the reading lists.
 
+        Rows of padding, which no token has, are never listed.
+
         Raises:
-            ValueError: fewer than two items are left.
+            ValueError: fewer than two items are left, or the counts are not one per item.
         """
         names = w.item_names
-        listed = torch.tensor([bool(w.labels) or self.includes(name) for name in names])  # filters are for words
+        is_item = [not name.startswith(NO_TOKEN) and self.includes(name) for name in names]
+        listed = torch.tensor(is_item) | bool(w.labels)  # filters are for words
         if w.counts is not None:
+            if len(w.counts) != len(names):
+                raise ValueError(f"w.counts: has {len(w.counts):,} entries, wanted {len(names):,}, one per item")
             listed &= w.counts >= self.least_count
         ids = listed.nonzero()[:, 0]
         if len(ids) < 2:
@@ -64,6 +76,10 @@ class Reading:
                 f"reading={self}: leaves {len(ids)} of {len(names):,} items, wanted two or more; relax a filter"
             )
         return ids, [names[i] for i in ids.tolist()]
+
+    @functools.cached_property
+    def _plain_items(self) -> frozenset[str] | None:
+        return None if self.items is None else frozenset(_plain(item.strip()).lower() for item in self.items)
 
     def describe(self, w: Weights, count: int) -> str:
         """Describe in one line how the vectors of a model are read, for the notes of tables."""
@@ -80,7 +96,29 @@ class Reading:
         return f"{w.name}: {'; '.join(steps)}; {count:,} of {w.d_vocab:,} items ({listed}{offensive})"
 
 
-def corpus_items(w: Weights, texts: Iterable[str]) -> frozenset[str]:
-    """Collect the names of the vocabulary items that occur in a corpus, for ``Reading.items``."""
-    names = w.item_names
-    return frozenset(names[i] for text in texts for i in w.tokenizer(text, verbose=False)["input_ids"])
+def _plain(name: str) -> str:
+    return name.removeprefix(CONTINUATION) or name  # the item "…" itself stays
+
+
+def count_items(w: Weights, texts: Iterable[str]) -> Int[Tensor, " d_vocab"]:
+    """Count how often each vocabulary item occurs in texts, special tokens aside.
+
+    With ``dataclasses.replace(w, counts=count_items(w, texts))`` readings use these counts.
+    """
+    counter: Counter[int] = Counter()
+    for text in texts:
+        counter.update(w.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return torch.tensor([counter[i] for i in range(w.d_vocab)])
+
+
+def corpus_items(w: Weights, texts: Iterable[str], most: int | None = None) -> frozenset[str]:
+    """Collect the names of the vocabulary items that occur in a corpus, or of the most common, for ``Reading.items``.
+
+    Args:
+        w: the model.
+        texts: the corpus.
+        most: how many items to take, the most common first; None for all.
+    """
+    counts = count_items(w, texts)
+    ranked = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())]
+    return frozenset(w.item_names[i] for i in ranked[:most].tolist())

@@ -7,6 +7,7 @@ Source: arXiv 2209.02535, section 3.
 
 from __future__ import annotations
 
+import difflib
 import functools
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.resources.display import CONTINUATION
 from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.tables import PairTable, TokenTable
@@ -21,6 +23,7 @@ from helpers.weights import FactoredMatrix, Side, Weights
 
 Rows = Float[Tensor, "items d_model"]
 Vector = Float[Tensor, " d_model"]
+Matrix = FactoredMatrix | Float[Tensor, "d_model d_model"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,46 +51,88 @@ class EmbeddingSpace:
         """Return the row of a word.
 
         Raises:
-            ValueError: the word is not a single item of the vocabulary, or is filtered out.
+            ValueError: the word is not a single item of the vocabulary, or is filtered out; names similar items.
         """
         if word not in self._row_of:
-            raise ValueError(f"word={word!r}: is none of the {len(self):,} items that this reading lists")
+            similar = ", ".join(map(repr, self._similar_items(word))) or "none"
+            raise ValueError(
+                f"word={word!r}: is none of the {len(self):,} items that this reading lists; similar items: {similar}"
+            )
         return self._row_of[word]
 
     def top_tokens(self, vector: Vector, k: int = 20) -> TokenTable:
         """Read a hidden vector as the k items with the highest scores; its opposite reads as the lowest.
 
         Raises:
-            ValueError: a vector of another shape, or k not between 1 and the number of items.
+            ValueError: a vector of another shape, zero or not finite, or k not between 1 and the number of items.
         """
         _check_shape("vector", vector.shape, self.rows.shape[1:])
         check_k(k, len(self))
-        scores, rows = (self.rows @ vector.detach().to(self.rows)).topk(k)
+        vector = vector.detach().to(self.rows)
+        _check_norm("vector", vector.norm())
+        scores, rows = (self.rows @ vector).topk(k)
         return TokenTable([self.names[row] for row in rows.tolist()], self.ids[rows.cpu()], scores.cpu(), self.note)
 
-    def top_pairs(self, matrix: FactoredMatrix, k: int = 500, right: EmbeddingSpace | None = None) -> PairTable:
-        """Read the matrix of a head as the k pairs of different items with the highest scores, exactly.
+    def top_pairs(
+        self, matrix: Matrix, k: int = 500, right: EmbeddingSpace | None = None, same_items: bool = False
+    ) -> PairTable:
+        """Read the matrix of a head as the k pairs of items with the highest scores, exactly.
 
-        The (items, items) matrix is never formed. Two items that differ only in case count as the same. The columns are
-        read by the space on the right, by default by this one, which has the same items.
+        The (items, items) matrix is never formed.
+
+        Args:
+            matrix: the matrix of a head, factored or dense; reading a dense one takes longer.
+            k: number of pairs.
+            right: the space in which the columns of the matrix are read; None for this one.
+            same_items: list pairs of the same item too; two items that differ only in case count as the same.
 
         Raises:
-            ValueError: a matrix of another shape, or k not between 1 and the number of pairs.
+            ValueError: a matrix of another shape, zero or not finite, or k not between 1 and the number of pairs.
         """
         right = right or self
-        _check_shape("matrix", matrix.shape, (self.rows.shape[1], right.rows.shape[1]))
-        check_k(k, len(self) ** 2 - int(torch.bincount(self.labels).square().sum()))
+        matrix = self._factor(matrix, right)
+        labels = _label_items(self.names, right.names)
+        left_counts, right_counts = (torch.bincount(side, minlength=len(self) + len(right)) for side in labels)
+        if same_items:
+            labels = labels[0], -1 - labels[1]
+        check_k(k, len(self) * len(right) - (0 if same_items else int(left_counts @ right_counts)))
         form = FactoredMatrix(self.rows @ matrix.left, right.rows @ matrix.right).balance()
-        scores, pairs, searched = find_largest_pairs(form, self.labels, k)
-        lefts, rights = ([self.names[row] for row in side.tolist()] for side in pairs.T)
+        labels = labels[0].to(form.left.device), labels[1].to(form.left.device)
+        scores, pairs, searched = find_largest_pairs(form, labels, k)
+        rows, columns = pairs.T.tolist()
+        lefts, rights = [self.names[row] for row in rows], [right.names[column] for column in columns]
         return PairTable(lefts, rights, scores.cpu(), self.note, searched)
 
-    @functools.cached_property
-    def labels(self) -> Int[Tensor, " items"]:
-        """One number per item, the same for items that differ only in case."""
-        lower = [name.lower() for name in self.names]
-        numbers = {name: i for i, name in enumerate(lower)}
-        return torch.tensor([numbers[name] for name in lower], device=self.rows.device)
+    def copying_score(self, matrix: Matrix, right: EmbeddingSpace | None = None) -> float:
+        """Return how far a matrix maps items to themselves: 1 for a copying head, -1 for one that suppresses items.
+
+        It is the sum of the eigenvalues of the (items, items) table of scores divided by the sum of their absolute
+        values; they are those of a small matrix of the head's width. Arguments and errors as in ``top_pairs``.
+
+        Source: Elhage et al., "A mathematical framework for transformer circuits", 2021, detecting copying behaviour.
+        """
+        right = right or self
+        if not torch.equal(self.ids, right.ids):
+            raise ValueError(f"right: lists {len(right):,} items, wanted the same {len(self):,} items as on the left")
+        matrix = self._factor(matrix, right)
+        products = (right.rows @ matrix.right).T.double() @ (self.rows @ matrix.left).double()
+        eigenvalues = torch.linalg.eigvals(products)
+        return float(eigenvalues.real.sum() / eigenvalues.abs().sum())
+
+    def _factor(self, matrix: Matrix, right: EmbeddingSpace) -> FactoredMatrix:
+        """Return a matrix as a factored one in the precision of the rows; raise a ValueError if it cannot be read."""
+        matrix = _as_factored(matrix)
+        _check_shape("matrix", matrix.shape, (self.rows.shape[1], right.rows.shape[1]))
+        left, right_factor = (factor.detach().to(self.rows) for factor in (matrix.left, matrix.right))
+        _check_norm("matrix", FactoredMatrix(left.double(), right_factor.double()).norm())
+        return FactoredMatrix(left, right_factor)
+
+    def _similar_items(self, word: str) -> list[str]:
+        """List items that are the word in other letters or within a word, or else are spelt like it."""
+        plain, initial = word.strip().lower(), word.strip()[:1].lower()
+        same = [name for name in self.names if name.removeprefix(CONTINUATION).lower() == plain]
+        alike = [name for name in self.names if name[0].lower() == initial]  # a comparison of all takes seconds
+        return same[:3] or difflib.get_close_matches(plain, alike, 3)
 
     @functools.cached_property
     def _row_of(self) -> dict[str, int]:
@@ -126,11 +171,14 @@ def top_tokens(
     return embedding_space(w, reading, side).top_tokens(vector, k)
 
 
-def top_pairs(w: Weights, matrix: FactoredMatrix, k: int = 500, reading: Reading | None = None) -> PairTable:
+def top_pairs(
+    w: Weights, matrix: Matrix, k: int = 500, reading: Reading | None = None, same_items: bool = False
+) -> PairTable:
     """Read the matrix of one head, each side by its own table; see ``EmbeddingSpace.top_pairs``."""
+    matrix = _as_factored(matrix)
     spaces = {side: embedding_space(w, reading, side) for side in set(matrix.sides)}
     left, right = (spaces[side] for side in matrix.sides)
-    return left.top_pairs(matrix, k, right)
+    return left.top_pairs(matrix, k, right, same_items)
 
 
 def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:
@@ -153,6 +201,23 @@ def _log_frequency(w: Weights) -> Float[Tensor, " d_vocab"]:
 def _check_shape(name: str, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     if tuple(shape) != tuple(wanted):
         raise ValueError(f"{name}: has shape {tuple(shape)}, wanted {tuple(wanted)}")
+
+
+def _as_factored(matrix: Matrix) -> FactoredMatrix:
+    return FactoredMatrix(matrix, torch.eye(matrix.shape[-1]).to(matrix)) if isinstance(matrix, Tensor) else matrix
+
+
+def _check_norm(name: str, norm: Tensor) -> None:
+    if not bool(norm.isfinite()):
+        raise ValueError(f"{name}: has values that are not finite; wanted finite ones")
+    if norm == 0:
+        raise ValueError(f"{name}: is zero everywhere, so all items have the same score; wanted one that is not zero")
+
+
+def _label_items(*sides: list[str]) -> tuple[Int[Tensor, " items"], ...]:
+    """Number the items of several lists; items that differ only in case have the same number."""
+    numbers: dict[str, int] = {}
+    return tuple(torch.tensor([numbers.setdefault(name.lower(), len(numbers)) for name in side]) for side in sides)
 
 
 def check_k(k: int, largest: int) -> None:

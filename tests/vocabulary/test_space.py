@@ -5,10 +5,22 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers.vocabulary import Reading, clean_rows, embedding_space, top_pairs, top_tokens
+from helpers.vocabulary import EmbeddingSpace, Reading, clean_rows, embedding_space, top_pairs, top_tokens
 from helpers.weights import FactoredMatrix, load_weights
 
-EVERYTHING = Reading(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True)
+EVERYTHING = Reading.paper()
+
+
+def random_space(names, width, seed=0):
+    """Random embeddings for items of given names."""
+    rows = torch.randn(len(names), width, generator=torch.Generator().manual_seed(seed))
+    return EmbeddingSpace(rows=rows, ids=torch.arange(len(names)), names=list(names), note="random")
+
+
+def random_head(left, right, rank, seed=1):
+    """Random factors."""
+    g = torch.Generator().manual_seed(seed)
+    return FactoredMatrix(torch.randn(left, rank, generator=g), torch.randn(right, rank, generator=g))
 
 
 def test_a_plain_reading_is_the_product_with_the_embeddings(w):
@@ -72,6 +84,68 @@ def test_a_vit_is_read_as_classes():
         top_tokens(vit, vit.W_in(0)[:, 0], 3, side="in")
 
 
+def test_pairs_of_the_same_item_are_listed_on_request():
+    space = random_space(["cat", "Cat", "dog", "bird"], 4)
+    dense = space.rows @ (matrix := random_head(4, 4, 2)).to_dense() @ space.rows.T
+    table = space.top_pairs(matrix, 16, same_items=True)
+    assert torch.allclose(table.scores, dense.flatten().sort(descending=True).values, atol=1e-5)
+    assert {*zip(table.lefts, table.rights, strict=True)} == {(a, b) for a in space.names for b in space.names}
+    assert len(space.top_pairs(matrix, 10)) == 10
+    with pytest.raises(ValueError, match="k=11: must be between 1 and 10"):
+        space.top_pairs(matrix, 11)
+
+
+def test_columns_are_read_in_a_space_of_their_own():
+    left, right = random_space(["cat", "dog", "bird"], 4), random_space(["Dog", "fish"], 5, seed=2)
+    dense = left.rows @ (matrix := random_head(4, 5, 3)).to_dense() @ right.rows.T
+    table = left.top_pairs(matrix, 5, right)
+    values = {(a, b): float(dense[i, j]) for i, a in enumerate(left.names) for j, b in enumerate(right.names)}
+    del values["dog", "Dog"]
+    assert list(zip(table.lefts, table.rights, strict=True)) == sorted(values, key=values.get, reverse=True)
+    assert table.scores.tolist() == pytest.approx(sorted(values.values(), reverse=True), abs=1e-5)
+
+
+def test_a_dense_matrix_and_half_precision_are_read_as_the_factored_one():
+    space, matrix = random_space([f"w{i}" for i in range(60)], 8), random_head(8, 8, 3)
+    table = space.top_pairs(matrix, 50)
+    dense = space.top_pairs(matrix.to_dense(), 50)
+    assert (dense.lefts, dense.rights) == (table.lefts, table.rights)
+    assert space.copying_score(matrix.to_dense()) == pytest.approx(space.copying_score(matrix), abs=1e-6)
+    half = FactoredMatrix(matrix.left.bfloat16(), matrix.right.bfloat16())
+    single = FactoredMatrix(half.left.float(), half.right.float())
+    assert torch.equal(space.top_pairs(half, 50).scores, space.top_pairs(single, 50).scores)
+    vector = torch.randn(8).bfloat16()
+    assert torch.equal(space.top_tokens(vector).scores, space.top_tokens(vector.float()).scores)
+
+
+def test_the_copying_score_is_that_of_the_whole_tables_eigenvalues(w):
+    space = random_space([f"w{i}" for i in range(30)], 8)
+    matrix = random_head(8, 8, 3)
+    eigenvalues = torch.linalg.eigvals((space.rows @ matrix.to_dense() @ space.rows.T).double())
+    expected = float(eigenvalues.real.sum() / eigenvalues.abs().sum())
+    assert space.copying_score(matrix) == pytest.approx(expected, abs=1e-5)
+    assert space.copying_score(FactoredMatrix(matrix.left, matrix.left)) == pytest.approx(1)
+    assert space.copying_score(FactoredMatrix(matrix.left, -matrix.left)) == pytest.approx(-1)
+    with pytest.raises(ValueError, match="right: lists 29 items, wanted the same 30"):
+        space.copying_score(matrix, random_space(space.names[1:], 8))
+
+
+@pytest.mark.parametrize(("word", "similar"), [("Funny ", "funny"), ("funy", "funny"), ("NESS", "…ness")])
+def test_similar_items_are_named(w, word, similar):
+    space = embedding_space(w, Reading(words_only=False))
+    with pytest.raises(ValueError, match=f"word={word!r}: is none of the .* similar items: .*'{similar}'"):
+        space.find(word)
+
+
+def test_what_is_zero_or_not_finite_cannot_be_read(w):
+    zero, nothing = torch.zeros(w.d_model), torch.full((w.d_model,), torch.nan)
+    for values, message in ((zero, "is zero everywhere"), (nothing, "has values that are not finite")):
+        with pytest.raises(ValueError, match=f"vector: {message}"):
+            top_tokens(w, values)
+        with pytest.raises(ValueError, match=f"matrix: {message}"):
+            top_pairs(w, FactoredMatrix(torch.ones(w.d_model, 1), values[:, None]))
+
+
 def test_what_cannot_be_read_is_named(w):
     with pytest.raises(ValueError, match="side='both'"):
         embedding_space(w, side="both")
@@ -81,3 +155,5 @@ def test_what_cannot_be_read_is_named(w):
         top_tokens(w, w.W_out(0)[0], 0)
     with pytest.raises(ValueError, match=r"matrix: has shape \(3, 3\)"):
         top_pairs(w, FactoredMatrix(torch.zeros(3, 1), torch.zeros(3, 1)))
+    with pytest.raises(ValueError, match=r"matrix: has shape \(3, 3\)"):
+        top_pairs(w, torch.ones(3, 3))
