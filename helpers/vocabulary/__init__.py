@@ -1,5 +1,6 @@
 """Parameters read as vocabulary items."""
 
+from helpers.vocabulary.control import LayerControl, read_parameter
 from helpers.vocabulary.neurons import (
     NeuronIndex,
     coherence,
@@ -13,6 +14,7 @@ from helpers.vocabulary.tables import PairTable, TokenTable
 
 __all__ = [
     "EmbeddingSpace",
+    "LayerControl",
     "NeuronIndex",
     "PairTable",
     "Reading",
@@ -23,6 +25,7 @@ __all__ = [
     "count_items",
     "embedding_space",
     "pair_coherence",
+    "read_parameter",
     "search_neurons",
     "shuffle_coordinates",
     "top_pairs",

@@ -20,17 +20,20 @@ class TokenTable:
         ids: indices in the vocabulary.
         scores: inner products with the embeddings; cosines if the reading is clean and the vector has length 1.
         note: how the vector was read.
+        p, fdr: p-values and false discovery rates of the scores, see ``LayerControl``; None without a control.
     """
 
     tokens: list[str]
     ids: Int[Tensor, " k"]
     scores: Float[Tensor, " k"]
     note: str
+    p: Float[Tensor, " k"] | None = None
+    fdr: Float[Tensor, " k"] | None = None
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns token and score."""
-        return pd.DataFrame({"token": self.tokens, "score": self.scores.tolist()})
+        """Columns token and score, and p and fdr beside a control."""
+        return pd.DataFrame({"token": self.tokens} | _score_columns(self))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -51,6 +54,7 @@ class PairTable:
         scores: bilinear forms of the two embeddings.
         note: how the matrix was read.
         searched: share of all pairs whose score was computed; the others could not be among the highest.
+        p, fdr: p-values and false discovery rates of the scores, see ``LayerControl``; None without a control.
     """
 
     lefts: list[str]
@@ -58,11 +62,13 @@ class PairTable:
     scores: Float[Tensor, " k"]
     note: str
     searched: float
+    p: Float[Tensor, " k"] | None = None
+    fdr: Float[Tensor, " k"] | None = None
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns left, right and score."""
-        return pd.DataFrame({"left": self.lefts, "right": self.rights, "score": self.scores.tolist()})
+        """Columns left, right and score, and p and fdr beside a control."""
+        return pd.DataFrame({"left": self.lefts, "right": self.rights} | _score_columns(self))
 
     def __len__(self) -> int:
         return len(self.lefts)
@@ -73,3 +79,8 @@ class PairTable:
 
     def _repr_html_(self) -> str:
         return table_html(self.table, self.note, index=False)
+
+
+def _score_columns(table: TokenTable | PairTable) -> dict[str, list[float]]:
+    columns = {"score": table.scores, "p": table.p, "fdr": table.fdr}
+    return {name: values.tolist() for name, values in columns.items() if values is not None}

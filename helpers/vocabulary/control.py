@@ -1,0 +1,178 @@
+"""Are the scores of a table higher than chance? Random parameters with the covariance of a layer.
+
+The p-value at rank j is the probability that the j-th highest score of a random parameter is at least as high as that
+of the parameter that is read, each divided by the norm of its parameter. So it takes into account that the item at rank
+j was chosen among all items. It does not say whether the listed items are alike in meaning; see ``coherence``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from scipy.stats import false_discovery_control
+from torch import Tensor
+
+from helpers.vocabulary.reading import Reading
+from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space
+from helpers.vocabulary.tables import PairTable, TokenTable
+from helpers.weights import FactoredMatrix, Weights
+
+RANDOM_VECTORS = (
+    20_000  # the smallest p-value is then 5e-5, and one vector of 1,000 can have a false discovery rate of 5%
+)
+RANDOM_HEADS = 19  # per head; the smallest p-value is then 5%
+CHUNK = 1024  # vectors projected at once, to bound the memory
+
+Scores = Float[Tensor, "n k"]
+Table = TypeVar("Table", TokenTable, PairTable)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerControl:
+    """The p-values and the false discovery rates of all parameters of one kind in a layer, per rank.
+
+    Attributes:
+        p: probability that the item (or pair) of a random parameter at the same rank has at least this score.
+        fdr: false discovery rate if all parameters of the layer with at most this p-value are called discoveries
+            (Benjamini-Hochberg, at each rank).
+        note: what the random parameters are.
+    """
+
+    p: Scores
+    fdr: Scores
+    note: str
+
+    @classmethod
+    def of_vectors(
+        cls,
+        space: EmbeddingSpace,
+        vectors: Float[Tensor, "n d_model"],
+        generator: torch.Generator,
+        k: int = 20,
+        n_random: int = RANDOM_VECTORS,
+    ) -> LayerControl:
+        """Compare the vectors of a layer with random vectors that have their mean and covariance.
+
+        A random vector is the mean plus a row of a random rotation of the centred vectors. The cost is one projection
+        of all these vectors: about 1 second for 5,000 items of width 192, 60 seconds for 150,000 of width 1,024.
+
+        Raises:
+            ValueError: fewer than two vectors, a vector that is zero or not finite, or k out of range.
+        """
+        check_k(k, len(space))
+        vectors = vectors.detach().to(space.rows)
+        norms = vectors.norm(dim=1)
+        if len(vectors) < 2 or not bool((norms.isfinite() & (norms > 0)).all()):
+            raise ValueError("vectors: must be two or more, each finite and not zero")
+        null = torch.cat([_top_scores(chunk, space, k) for chunk in _draw_vectors(vectors, n_random, generator)])
+        own = torch.cat([_top_scores(chunk, space, k) for chunk in vectors.split(CHUNK)])
+        note = f"p from {n_random:,} random vectors with the mean and covariance of the layer's {len(vectors):,}"
+        return cls._from_p(_p_values(own, null), note)
+
+    @classmethod
+    def of_heads(
+        cls,
+        space: EmbeddingSpace,
+        heads: Sequence[FactoredMatrix],
+        generator: torch.Generator,
+        k: int = 20,
+        n_random: int = RANDOM_HEADS,
+        right: EmbeddingSpace | None = None,
+    ) -> LayerControl:
+        """Compare each head of a layer with random heads that differ in what is paired with what.
+
+        A random head has the head's own factors, one of them rotated: left @ Q @ right.T with a random rotation Q. So
+        both keep their covariance. The cost is that of reading ``n_random`` + 1 matrices per head.
+        """
+        p = torch.stack([_head_p_values(space, head, generator, k, n_random, right) for head in heads])
+        return cls._from_p(p, f"p from {n_random} random rotations between the two factors of each of {len(p)} heads")
+
+    @classmethod
+    def _from_p(cls, p: Scores, note: str) -> LayerControl:
+        fdr = torch.from_numpy(false_discovery_control(p.numpy(), axis=0))
+        return cls(p, fdr, f"{note}; fdr: Benjamini-Hochberg over the layer")
+
+    def annotate(self, table: Table, index: int) -> Table:
+        """Return the table of a parameter of the layer with its p-values and false discovery rates."""
+        if len(table) != self.p.shape[1]:
+            raise ValueError(f"table: has {len(table)} rows, wanted k={self.p.shape[1]}, as many as the control")
+        return replace(table, p=self.p[index], fdr=self.fdr[index], note=f"{table.note}; {self.note}")
+
+
+def read_parameter(
+    w: Weights, kind: str, layer: int, index: int, k: int = 20, reading: Reading | None = None
+) -> TokenTable | PairTable:
+    """Read a parameter by its place in the model, with p-values and the false discovery rate over its layer.
+
+    For many parameters of a layer, build a ``LayerControl`` once.
+
+    Args:
+        w: the model.
+        kind: W_in, W_out, W_Q, W_K, W_V or W_O for a vector; W_OV or W_QK for the pairs of a head.
+        layer: number of the layer.
+        index: number of the neuron or subhead, or of the head.
+        k: number of items or pairs.
+        reading: how vectors are read.
+
+    Raises:
+        ValueError: no such kind, layer or index, or k out of range.
+    """
+    space, generator = embedding_space(w, reading), torch.Generator().manual_seed(0)
+    if kind in ("W_OV", "W_QK"):
+        heads = [getattr(w, kind)(layer, head) for head in range(w.n_heads)]
+        _check_index(index, len(heads))
+        pairs = space.top_pairs(heads[index], k)
+        return LayerControl.of_heads(space, heads, generator, k).annotate(pairs, index)
+    vectors = w.vectors(kind, layer)
+    _check_index(index, len(vectors))
+    tokens = space.top_tokens(vectors[index], k)
+    return LayerControl.of_vectors(space, vectors, generator, k).annotate(tokens, index)
+
+
+def _draw_vectors(vectors: Tensor, count: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Draw random vectors with the mean and the covariance of given ones, in chunks."""
+    mean = vectors.mean(0)
+    for start in range(0, count, CHUNK):
+        rotated = torch.randn(min(CHUNK, count - start), len(vectors), generator=generator).to(vectors)
+        yield mean + rotated / rotated.norm(dim=1, keepdim=True) @ (vectors - mean)
+
+
+def _top_scores(vectors: Tensor, space: EmbeddingSpace, k: int) -> Scores:
+    return ((vectors @ space.rows.T).topk(k, dim=1).values / vectors.norm(dim=1, keepdim=True)).cpu()
+
+
+def _head_p_values(
+    space: EmbeddingSpace,
+    head: FactoredMatrix,
+    generator: torch.Generator,
+    k: int,
+    n_random: int,
+    right: EmbeddingSpace | None,
+) -> Float[Tensor, " k"]:
+    left, right_factor = (factor.detach().to(space.rows) for factor in (head.left, head.right))
+    rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(n_random))
+    random_heads = [FactoredMatrix(left @ rotation, right_factor) for rotation in rotations]
+    heads = (FactoredMatrix(left, right_factor), *random_heads)
+    own, *null = (space.top_pairs(each, k, right).scores / each.norm().cpu() for each in heads)
+    return _p_values(own[None], torch.stack(null))[0]
+
+
+def _draw_rotation(size: int, generator: torch.Generator) -> Float[Tensor, "size size"]:
+    """Draw a random rotation or reflection, all equally likely."""
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
+    return q * r.diagonal().sign()
+
+
+def _p_values(own: Scores, null: Scores) -> Scores:
+    """Return the share of random scores, the own one among them, that are at least as high, for each rank."""
+    below = torch.searchsorted(null.T.contiguous().sort(dim=1).values, own.T.contiguous())
+    return (1 + len(null) - below.T).double() / (1 + len(null))
+
+
+def _check_index(index: int, count: int) -> None:
+    if not 0 <= index < count:
+        raise ValueError(f"index={index}: must be between 0 and {count - 1:,}")
