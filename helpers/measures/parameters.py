@@ -15,7 +15,8 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from helpers.adapters import Trace
-from helpers.vocabulary import Reading, embedding_space
+from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space
+from helpers.vocabulary.space import check_k
 from helpers.weights import KINDS, Weights
 
 ACTIVATIONS = {"W_in": "neurons", "W_out": "neurons", "W_V": "subheads", "W_O": "subheads"}  # kind -> field of a trace
@@ -31,8 +32,13 @@ Items = Int[Tensor, "n k"]  # numbers of rows, k different ones per vector
 
 @torch.no_grad()
 def top_items(vectors: Vectors, rows: Rows, k: int) -> Items:
-    """Return the k items with the largest absolute scores for each hidden vector or parameter."""
-    return torch.cat([(chunk @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
+    """Return the k items with the largest absolute scores for each hidden vector or parameter.
+
+    Raises:
+        ValueError: k is not between 1 and the number of items.
+    """
+    check_k(k, len(rows))
+    return torch.cat([(chunk.to(rows) @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
 
 
 def jaccard(a: Items, b: Items, count: int) -> Float[Tensor, " n"]:
@@ -98,13 +104,47 @@ def compare_partners(
     spaces = [embedding_space(w, reading, KINDS[kind]) for kind in kinds]
     generator, rows, count = torch.Generator().manual_seed(seed), [], len(spaces[0])
     for layer in range(w.n_layers):
-        partners = zip(w.partners(kinds, layer), spaces, strict=True)
-        first, second = (top_items(vectors, space.rows, k) for vectors, space in partners)
+        first, second = _partner_items(w, kinds, layer, spaces, k)
         values = jaccard(first, second, count)
         orders = [torch.randperm(len(second), generator=generator).to(second.device) for _ in range(N_SHUFFLES)]
         controls = torch.stack([jaccard(first, second[order], count) for order in orders]).mean(0)
         rows.append(compare_with_control(layer, values, controls, seed))
     return pd.DataFrame(rows)
+
+
+def list_related_partners(
+    w: Weights, kinds: tuple[str, str], threshold: float = 0.1, reading: Reading | None = None, k: int = 100
+) -> pd.DataFrame:
+    """List the partners, of all layers, whose top items overlap by more than a threshold, the most similar first.
+
+    Kinds and top items are those of ``compare_partners``, whose control says how many overlap by chance.
+
+    Returns:
+        One row per pair of partners: layer, index, their Jaccard similarity, and the names of the shared items, of
+        the largest product of absolute scores first.
+    """
+    spaces, rows = [embedding_space(w, reading, KINDS[kind]) for kind in kinds], []
+    for layer in range(w.n_layers):
+        first, second = _partner_items(w, kinds, layer, spaces, k)
+        similarities, partners = jaccard(first, second, len(spaces[0])), w.partners(kinds, layer)
+        for index in (similarities > threshold).nonzero()[:, 0].tolist():
+            shared = sorted(set(first[index].tolist()) & set(second[index].tolist()))
+            scores = [space.rows[shared] @ vectors[index] for space, vectors in zip(spaces, partners, strict=True)]
+            order = (scores[0] * scores[1]).abs().argsort(descending=True)
+            names = [spaces[0].names[shared[i]] for i in order.tolist()]
+            rows.append((layer, index, float(similarities[index]), ", ".join(names)))
+    table = pd.DataFrame(rows, columns=["layer", "index", "jaccard", "shared"])
+    return table.sort_values("jaccard", ascending=False, kind="stable", ignore_index=True)
+
+
+def _partner_items(
+    w: Weights, kinds: tuple[str, str], layer: int, spaces: Sequence[EmbeddingSpace], k: int
+) -> tuple[Items, Items]:
+    """Return the top items of both kinds of partners in a layer."""
+    first, second = w.partners(kinds, layer)
+    if len(first) != len(second):
+        raise ValueError(f"kinds={kinds}: have {len(first):,} and {len(second):,} vectors in a layer, wanted as many")
+    return top_items(first, spaces[0].rows, k), top_items(second, spaces[1].rows, k)
 
 
 @torch.no_grad()

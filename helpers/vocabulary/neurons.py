@@ -23,39 +23,59 @@ Judge = Float[Tensor, "items width"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronIndex:
-    """The feed-forward values (or keys) of all layers, as they were when the index was built; for many searches.
+    """The feed-forward values (or keys) of all layers with the statistics that searches need; for many searches.
 
-    Units are vectors, scaled so that the inner product with an item's row is a z-score plus the neuron's mean over all
-    items.
+    The index refers to the weights and does not copy them; after an edit of the weights, build another one.
+
+    Attributes:
+        layers: one vector per neuron, the lowest layer first.
+        means, spreads: mean and standard deviation of each neuron's scores over all items.
+        space: the items.
     """
 
-    units: Float[Tensor, "neurons d_model"]
+    layers: tuple[Vectors, ...]
     means: Float[Tensor, " neurons"]
+    spreads: Float[Tensor, " neurons"]
     space: EmbeddingSpace
-    d_mlp: int
 
     @classmethod
     def build(cls, w: Weights, space: EmbeddingSpace, kind: str = "W_out") -> NeuronIndex:
         """Index the neurons of a model by values ("W_out"), keys ("W_in") or gates ("W_gate") for a space's items.
 
         Raises:
-            ValueError: another kind, or a space of the other side of the residual stream.
+            ValueError: another kind, a space of the other side of the residual stream, or neurons that are not finite.
         """
         if kind not in NEURON_KINDS:
             raise ValueError(f"kind={kind!r}: must be one of {', '.join(NEURON_KINDS)}")
         if space.side != KINDS[kind]:
             raise ValueError(f"space: is of side {space.side!r}, wanted {KINDS[kind]!r}, by which {kind} is read")
-        vectors = torch.cat([w.vectors(kind, layer).detach() for layer in range(w.n_layers)])
+        layers = tuple(w.vectors(kind, layer).detach() for layer in range(w.n_layers))
         # The standard deviation of a neuron's scores over the items follows from the covariance of the items.
         factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
-        spread = (vectors @ factor).norm(dim=1).clamp(min=1e-30)
-        return cls(vectors / spread[:, None], vectors @ space.rows.mean(0) / spread, space, w.d_mlp)
+        spreads = torch.cat([(layer.to(factor) @ factor).norm(dim=1) for layer in layers]).clamp(min=1e-30)
+        if not bool(spreads.isfinite().all()):
+            raise ValueError(
+                f"w: {int((~spreads.isfinite()).sum()):,} neurons of {kind} have values that are not finite"
+            )
+        return cls(layers, _multiply(layers, space.rows.mean(0)), spreads, space)
+
+    def __len__(self) -> int:
+        return len(self.means)
 
     def search(self, word: str, k: int = 20) -> pd.DataFrame:
         """List the k neurons with the highest z-scores for a word; see ``search_neurons``."""
-        check_k(k, len(self.units))
-        scores, neurons = (self.units @ self.space.rows[self.space.find(word)] - self.means).topk(k)
-        return pd.DataFrame({"layer": neurons // self.d_mlp, "neuron": neurons % self.d_mlp, "z": scores.tolist()})
+        check_k(k, len(self))
+        scores = (_multiply(self.layers, self.space.rows[self.space.find(word)]) - self.means) / self.spreads
+        z, neurons = scores.cpu().topk(k)
+        ends = torch.tensor([len(layer) for layer in self.layers]).cumsum(0)
+        layers = torch.searchsorted(ends, neurons, right=True)
+        starts = torch.cat([torch.zeros(1, dtype=torch.long), ends])[layers]
+        return pd.DataFrame({"layer": layers, "neuron": neurons - starts, "z": z.tolist()})
+
+
+def _multiply(layers: tuple[Vectors, ...], row: Float[Tensor, " d_model"]) -> Float[Tensor, " neurons"]:
+    """Multiply the vectors of all layers by one, in its precision."""
+    return torch.cat([layer.to(row) @ row for layer in layers])
 
 
 def search_neurons(

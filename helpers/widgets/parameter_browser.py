@@ -36,7 +36,8 @@ class ParameterBrowser(widgets.VBox):
 
     Bars are shares of the longest bar. The mark on each shows the score of a random vector, or a random head, of the
     same size at that rank. The next cell can use ``selected``, the chosen parameter, and ``table``, its items. The
-    embeddings and the index that searches use are built once per reading; later edits of the weights do not reach them.
+    embeddings and the index that searches use are built once per reading; after an edit of the weights, make another
+    browser.
 
     Args:
         weights: the model; with layer norms folded in, its parameters are easier to read.

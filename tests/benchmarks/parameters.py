@@ -106,7 +106,7 @@ def measure_search(w: Weights) -> Iterator[str]:
     index, first = measure(NeuronIndex.build, w, space)
     later = [measure(index.search, str(word))[1] for word in range(1000, 1020)]
     yield (
-        f"| a word searched in all {len(index.units):,} neurons | {sorted(later)[10]:.2g} s (median of 20), the "
+        f"| a word searched in all {len(index):,} neurons | {sorted(later)[10]:.2g} s (median of 20), the "
         f"first time {first:.2g} s |"
     )
 

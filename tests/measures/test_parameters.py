@@ -8,6 +8,7 @@ import torch
 
 from helpers import measures
 from helpers.adapters import GPT2Adapter
+from helpers.vocabulary import embedding_space
 from helpers.weights import RELATED_KINDS, load_weights
 
 
@@ -51,6 +52,33 @@ def test_partners_share_more_than_shuffled_ones_in_all_layers_but_one(name):
         table = measures.compare_partners(w, RELATED_KINDS[kinds])
         assert (table["low"] > 0).sum() >= w.n_layers - 1
         assert ((table["low"] < table["difference"]) & (table["difference"] < table["high"])).all()
+
+
+def test_partners_whose_lists_overlap_are_listed_one_by_one():
+    w, kinds = load_weights("gpt2-reviews", fold=True), RELATED_KINDS["feed-forward (key, value)"]
+    table = measures.list_related_partners(w, kinds, 0.2)
+    space = embedding_space(w)
+    similarities = {}
+    for layer in range(w.n_layers):
+        first, second = (measures.top_items(w.vectors(kind, layer), space.rows, 100) for kind in kinds)
+        for i, value in enumerate(measures.jaccard(first, second, len(space)).tolist()):
+            similarities[layer, i] = value
+    listed = list(zip(table["layer"], table["index"], strict=True))
+    assert set(listed) == {place for place, value in similarities.items() if value > 0.2}
+    assert table["jaccard"].to_list() == sorted((similarities[place] for place in listed), reverse=True)
+    layer, index, names = table.loc[0, ["layer", "index", "shared"]]
+    scores = [space.rows @ w.vectors(kind, layer)[index] for kind in kinds]
+    shared = set.intersection(*({space.names[i] for i in each.abs().topk(100).indices} for each in scores))
+    products = {name: float((scores[0] * scores[1]).abs()[space.find(name)]) for name in shared}
+    assert names.split(", ") == sorted(shared, key=products.get, reverse=True)
+
+
+def test_what_has_no_partners_or_too_few_items_is_named():
+    w = load_weights("gpt2-reviews", fold=True)
+    with pytest.raises(ValueError, match=r"kinds=\('W_in', 'W_Q'\): have 768 and 192 vectors in a layer"):
+        measures.compare_partners(w, ("W_in", "W_Q"))
+    with pytest.raises(ValueError, match="k=6: must be between 1 and 5"):
+        measures.top_items(torch.ones(2, 3), torch.ones(5, 3), 6)
 
 
 def test_shuffled_partners_are_no_better_than_shuffled_ones():

@@ -35,7 +35,7 @@ def test_p_values_of_random_vectors_are_uniform(space, rank):
 
 
 def test_p_values_of_random_heads_are_uniform(space):
-    heads = [random_head(seed) for seed in range(150)]
+    heads = [random_head(seed) for seed in range(100)]
     p = LayerControl.of_heads(space, heads, generator(), 1).p[:, 0]
     assert set((p * 20).round().int().tolist()) == set(range(1, 21))
     assert kstest(p - torch.rand(len(p), generator=generator(3)).double() / 20, "uniform").pvalue > 0.01
@@ -80,6 +80,15 @@ def test_p_values_and_rates_follow_from_their_definitions(space):
     rates = ranked * 30 / torch.arange(1, 31)
     expected = torch.stack([rates[i:].min() for i in range(30)])
     assert torch.allclose(control.fdr[order, 0], expected.clamp(max=1))
+
+
+def test_a_heads_p_value_compares_scores_divided_by_norms(space):
+    head, g = random_head(0), generator(4)
+    p = LayerControl.of_heads(space, [head], generator(4), 1, 30).p
+    rotations = [torch.linalg.qr(torch.randn(4, 4, generator=g)) for _ in range(30)]
+    heads = [head.left @ (q * r.diagonal().sign()) @ head.right.T for q, r in rotations]
+    tables = [(space.rows @ m @ space.rows.T).fill_diagonal_(-torch.inf) / m.norm() for m in (head.to_dense(), *heads)]
+    assert float(p) == sum(bool(table.max() >= tables[0].max()) for table in tables) / 31
 
 
 def test_a_place_in_the_model_reads_as_its_vector_or_matrix(w):
