@@ -9,7 +9,15 @@ from helpers.vocabulary.neurons import (
     shuffle_coordinates,
 )
 from helpers.vocabulary.reading import Reading, corpus_items, count_items
-from helpers.vocabulary.space import EmbeddingSpace, clean_rows, embedding_space, top_pairs, top_tokens
+from helpers.vocabulary.space import (
+    EmbeddingSpace,
+    clean_rows,
+    copying_score,
+    embedding_space,
+    embedding_spaces,
+    top_pairs,
+    top_tokens,
+)
 from helpers.vocabulary.tables import PairTable, TokenTable
 
 __all__ = [
@@ -21,9 +29,11 @@ __all__ = [
     "TokenTable",
     "clean_rows",
     "coherence",
+    "copying_score",
     "corpus_items",
     "count_items",
     "embedding_space",
+    "embedding_spaces",
     "pair_coherence",
     "read_parameter",
     "search_neurons",

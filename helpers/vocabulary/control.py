@@ -17,9 +17,9 @@ from scipy.stats import false_discovery_control
 from torch import Tensor
 
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space
+from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space, embedding_spaces
 from helpers.vocabulary.tables import PairTable, TokenTable
-from helpers.weights import FactoredMatrix, Weights
+from helpers.weights import KINDS, FactoredMatrix, Weights
 
 RANDOM_VECTORS = (
     20_000  # the smallest p-value is then 5e-5, and one vector of 1,000 can have a false discovery rate of 5%
@@ -112,7 +112,7 @@ def read_parameter(
 
     Args:
         w: the model.
-        kind: W_in, W_out, W_Q, W_K, W_V or W_O for a vector; W_OV or W_QK for the pairs of a head.
+        kind: one of ``w.kinds`` for a vector; W_OV or W_QK for the pairs of a head.
         layer: number of the layer.
         index: number of the neuron or subhead, or of the head.
         k: number of items or pairs.
@@ -121,14 +121,16 @@ def read_parameter(
     Raises:
         ValueError: no such kind, layer or index, or k out of range.
     """
-    space, generator = embedding_space(w, reading), torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     if kind in ("W_OV", "W_QK"):
         heads = [getattr(w, kind)(layer, head) for head in range(w.n_heads)]
         _check_index(index, len(heads))
-        pairs = space.top_pairs(heads[index], k)
-        return LayerControl.of_heads(space, heads, generator, k).annotate(pairs, index)
+        left, right = embedding_spaces(w, heads[0], reading)
+        pairs = left.top_pairs(heads[index], k, right)
+        return LayerControl.of_heads(left, heads, generator, k, right=right).annotate(pairs, index)
     vectors = w.vectors(kind, layer)
     _check_index(index, len(vectors))
+    space = embedding_space(w, reading, KINDS[kind])
     tokens = space.top_tokens(vectors[index], k)
     return LayerControl.of_vectors(space, vectors, generator, k).annotate(tokens, index)
 

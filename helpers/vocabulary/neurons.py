@@ -25,7 +25,7 @@ Judge = Float[Tensor, "items width"]
 class NeuronIndex:
     """The feed-forward values (or keys) of all layers with the statistics that searches need; for many searches.
 
-    The index refers to the weights and does not copy them; after an edit of the weights, build another one.
+    The index makes no second copy of the vectors; after an edit of the weights, build another one.
 
     Attributes:
         layers: one vector per neuron, the lowest layer first.

@@ -175,10 +175,22 @@ def top_pairs(
     w: Weights, matrix: Matrix, k: int = 500, reading: Reading | None = None, same_items: bool = False
 ) -> PairTable:
     """Read the matrix of one head, each side by its own table; see ``EmbeddingSpace.top_pairs``."""
-    matrix = _as_factored(matrix)
-    spaces = {side: embedding_space(w, reading, side) for side in set(matrix.sides)}
-    left, right = (spaces[side] for side in matrix.sides)
+    left, right = embedding_spaces(w, _as_factored(matrix), reading)
     return left.top_pairs(matrix, k, right, same_items)
+
+
+def copying_score(w: Weights, matrix: Matrix, reading: Reading | None = None) -> float:
+    """Return how far a head maps items to themselves, from -1 to 1; see ``EmbeddingSpace.copying_score``."""
+    left, right = embedding_spaces(w, _as_factored(matrix), reading)
+    return left.copying_score(matrix, right)
+
+
+def embedding_spaces(
+    w: Weights, matrix: FactoredMatrix, reading: Reading | None = None
+) -> tuple[EmbeddingSpace, EmbeddingSpace]:
+    """Build the spaces by which the rows and the columns of a head's matrix are read."""
+    spaces = {side: embedding_space(w, reading, side) for side in set(matrix.sides)}
+    return spaces[matrix.sides[0]], spaces[matrix.sides[1]]
 
 
 def clean_rows(rows: Rows, log_frequency: Float[Tensor, " items"]) -> Rows:

@@ -57,19 +57,17 @@ def test_partners_share_more_than_shuffled_ones_in_all_layers_but_one(name):
 def test_partners_whose_lists_overlap_are_listed_one_by_one():
     w, kinds = load_weights("gpt2-reviews", fold=True), RELATED_KINDS["feed-forward (key, value)"]
     table = measures.list_related_partners(w, kinds, 0.2)
-    space = embedding_space(w)
-    similarities = {}
-    for layer in range(w.n_layers):
-        first, second = (measures.top_items(w.vectors(kind, layer), space.rows, 100) for kind in kinds)
-        for i, value in enumerate(measures.jaccard(first, second, len(space)).tolist()):
-            similarities[layer, i] = value
+    spaces = [embedding_space(w, side=side) for side in ("in", "out")]
+    items = lambda i, layer: measures.top_items(w.vectors(kinds[i], layer), spaces[i].rows, 100)  # noqa: E731
+    similarities = [measures.jaccard(items(0, i), items(1, i), len(spaces[0])).tolist() for i in range(w.n_layers)]
     listed = list(zip(table["layer"], table["index"], strict=True))
-    assert set(listed) == {place for place, value in similarities.items() if value > 0.2}
-    assert table["jaccard"].to_list() == sorted((similarities[place] for place in listed), reverse=True)
+    above = {(layer, i) for layer, values in enumerate(similarities) for i, value in enumerate(values) if value > 0.2}
+    assert set(listed) == above
+    assert table["jaccard"].to_list() == sorted((similarities[layer][i] for layer, i in listed), reverse=True)
     layer, index, names = table.loc[0, ["layer", "index", "shared"]]
-    scores = [space.rows @ w.vectors(kind, layer)[index] for kind in kinds]
-    shared = set.intersection(*({space.names[i] for i in each.abs().topk(100).indices} for each in scores))
-    products = {name: float((scores[0] * scores[1]).abs()[space.find(name)]) for name in shared}
+    scores = [space.rows @ w.vectors(kind, layer)[index] for space, kind in zip(spaces, kinds, strict=True)]
+    shared = set.intersection(*({spaces[0].names[i] for i in each.abs().topk(100).indices} for each in scores))
+    products = {name: float((scores[0] * scores[1]).abs()[spaces[0].find(name)]) for name in shared}
     assert names.split(", ") == sorted(shared, key=products.get, reverse=True)
 
 

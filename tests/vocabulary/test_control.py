@@ -99,6 +99,8 @@ def test_a_place_in_the_model_reads_as_its_vector_or_matrix(w):
     assert float(table.fdr.max()) < 0.1, "fantastic, outstanding, superb"
     assert table.note.startswith(plain.note)
     assert "20,000 random vectors with the mean and covariance of the layer's 768" in table.note
+    key = read_parameter(w, "W_in", 0, 5, 8)
+    assert key.tokens == top_tokens(w, w.vectors("W_in", 0)[5], 8, side="in").tokens
     pairs = read_parameter(w, "W_OV", 0, 1, 3)
     assert pairs.lefts == top_pairs(w, w.W_OV(0, 1), 3).lefts
     assert list(pairs.table) == ["left", "right", "score", "p", "fdr"]
@@ -111,6 +113,8 @@ def test_what_has_no_control_is_named(w):
         read_parameter(w, "W_in", 0, 768)
     with pytest.raises(ValueError, match="index=-1"):
         read_parameter(w, "W_QK", 0, -1)
+    with pytest.raises(ValueError, match="kind='W_gate'"):
+        read_parameter(w, "W_gate", 0, 0)
     with pytest.raises(ValueError, match="vectors: must be two or more, each finite and not zero"):
         LayerControl.of_vectors(space, torch.zeros(3, w.d_model), generator())
     control = LayerControl.of_vectors(space, w.vectors("W_in", 0), generator(), 5, 100)

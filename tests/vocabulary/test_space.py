@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers.vocabulary import EmbeddingSpace, Reading, clean_rows, embedding_space, top_pairs, top_tokens
+from helpers.vocabulary import (
+    EmbeddingSpace,
+    Reading,
+    clean_rows,
+    copying_score,
+    embedding_space,
+    embedding_spaces,
+    top_pairs,
+    top_tokens,
+)
 from helpers.weights import FactoredMatrix, load_weights
 
 EVERYTHING = Reading.paper()
@@ -126,6 +135,9 @@ def test_the_copying_score_is_that_of_the_whole_tables_eigenvalues(w):
     assert space.copying_score(matrix) == pytest.approx(expected, abs=1e-5)
     assert space.copying_score(FactoredMatrix(matrix.left, matrix.left)) == pytest.approx(1)
     assert space.copying_score(FactoredMatrix(matrix.left, -matrix.left)) == pytest.approx(-1)
+    left, right = embedding_spaces(w, w.W_OV(3, 5))
+    assert (left.side, right.side) == ("in", "out")
+    assert copying_score(w, w.W_OV(3, 5)) == left.copying_score(w.W_OV(3, 5), right)
     with pytest.raises(ValueError, match="right: lists 29 items, wanted the same 30"):
         space.copying_score(matrix, random_space(space.names[1:], 8))
 
