@@ -90,7 +90,14 @@ class StitchedClassifier(torch.nn.Module):
 
 
 def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
-    """Return the states before the first layer and after each of the first ``layers`` layers."""
+    """Return the states before the first layer and after each of the first ``layers`` layers.
+
+    Raises:
+        ValueError: more tokens than the model has positions.
+    """
+    if ids.shape[1] > len(body.wpe.weight):
+        count = len(body.wpe.weight)
+        raise ValueError(f"ids: have {ids.shape[1]} tokens, wanted {count} at most; use last_tokens(..., most={count})")
     positions = torch.arange(ids.shape[1], device=ids.device)
     return _run_layers(body, body.h[:layers], body.drop(body.wte(ids) + body.wpe(positions)), mask)
 
@@ -127,10 +134,17 @@ def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model
 
 
 def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tokens, Tokens]:
-    """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask."""
+    """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask.
+
+    Raises:
+        ValueError: a text without tokens.
+    """
     tokens = tokenizer(list(texts), verbose=False)["input_ids"]
+    empty = [i for i, text in enumerate(tokens) if not text]
+    if empty:
+        raise ValueError(f"texts: number {empty[0]} has no tokens; leave out empty texts")
     endings = [torch.tensor(text[-most:], dtype=torch.long) for text in tokens]
-    ids = pad_sequence(endings, batch_first=True, padding_value=tokenizer.eos_token_id)
+    ids = pad_sequence(endings, batch_first=True)  # any id does, because the mask is 0 there
     return ids, pad_sequence([torch.ones_like(ending) for ending in endings], batch_first=True)
 
 

@@ -194,3 +194,20 @@ def test_sentiment_crosses_to_a_model_that_never_saw_it(donor, base, sentences):
 
     controls = [accuracy(random_kernel(kernel, torch.Generator().manual_seed(seed))) for seed in range(10)]
     assert accuracy(kernel) > max(controls) and accuracy(kernel) > 0.6
+
+
+def test_texts_that_cannot_be_classified_are_named(donor):
+    class Spaces:
+        """A tokenizer without an end of text: one token per letter."""
+
+        def __call__(self, texts, verbose):
+            return {"input_ids": [[ord(letter) for letter in text] for text in texts]}
+
+    ids, mask = last_tokens(Spaces(), ["ab", "a"])
+    assert mask.tolist() == [[1, 1], [1, 0]]
+    assert ids[1, 0] == ord("a")
+    with pytest.raises(ValueError, match="texts: number 1 has no tokens"):
+        last_tokens(Spaces(), ["ab", ""])
+    many = torch.ones(1, CONTEXT + 1, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"ids: have 129 tokens, wanted 128 at most; use last_tokens\(..., most=128\)"):
+        hidden_states(donor.body, many, many, 1)

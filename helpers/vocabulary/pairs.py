@@ -31,7 +31,7 @@ def find_largest_pairs(
     """
     left, row_ids, row_lengths = _sort_by_length(scores.left)
     right, column_ids, column_lengths = _sort_by_length(scores.right)
-    dtype = torch.bfloat16 if _is_fast_in_bfloat16(left) else left.dtype
+    dtype = torch.bfloat16 if is_fast_in_bfloat16(left) else left.dtype
     rounded_left, rounded_right, margin = left.to(dtype), right.to(dtype), ROUNDING[dtype]
     values, pairs = left.new_empty(0), torch.empty(0, 2, dtype=torch.long, device=left.device)
     buffer = left.new_empty(ROWS * COLUMNS, dtype=dtype)  # fresh memory takes longer than the product
@@ -62,7 +62,7 @@ def _sort_by_length(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return rows[order], order, lengths
 
 
-def _is_fast_in_bfloat16(rows: Tensor) -> bool:
+def is_fast_in_bfloat16(rows: Tensor) -> bool:
     """Say whether the processor has instructions for bfloat16; products of float32 rows are then four times faster."""
     capabilities = torch.cpu.get_capabilities()
     native = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)

@@ -33,7 +33,7 @@ def test_equal_to_the_dense_search_in_blocks_of_any_size(n, r, k, seed, spread, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs, "ROWS", block[0])
         patch.setattr(pairs, "COLUMNS", block[1])
-        patch.setattr(pairs, "_is_fast_in_bfloat16", lambda _: bfloat16)
+        patch.setattr(pairs, "is_fast_in_bfloat16", lambda _: bfloat16)
         values, where, share = find_largest_pairs(matrix, (labels, labels), k)
     assert torch.allclose(values, dense_best(matrix, labels, k), rtol=1e-4, atol=1e-5)
     assert torch.allclose(matrix.to_dense()[where[:, 0], where[:, 1]], values, rtol=1e-4, atol=1e-5)
@@ -67,7 +67,7 @@ def test_products_in_bfloat16_err_less_than_the_margin(n, r, seed, positive):
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_negative_entries_are_ordered_too(bfloat16, monkeypatch):
-    monkeypatch.setattr(pairs, "_is_fast_in_bfloat16", lambda _: bfloat16)
+    monkeypatch.setattr(pairs, "is_fast_in_bfloat16", lambda _: bfloat16)
     monkeypatch.setattr(pairs, "ROWS", 8)
     monkeypatch.setattr(pairs, "COLUMNS", 8)
     g = torch.Generator().manual_seed(0)
