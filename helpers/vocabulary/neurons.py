@@ -105,8 +105,10 @@ def coherence(vectors: Vectors, space: EmbeddingSpace, judge: Judge) -> Float[Te
     The judge has unit rows for the same items from another source: another model's clean rows, or other word vectors.
 
     Raises:
-        ValueError: the judge has another number of items.
+        ValueError: the space has fewer than ten items, or the judge another number.
     """
+    if len(space) < TOP:
+        raise ValueError(f"space: lists {len(space)} items, wanted {TOP} or more")
     if len(judge) != len(space):
         raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, one per item of the space")
     rows = judge[(vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices]

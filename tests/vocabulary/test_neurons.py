@@ -10,6 +10,7 @@ import torch
 
 from helpers.vocabulary import (
     NeuronIndex,
+    Reading,
     coherence,
     embedding_space,
     pair_coherence,
@@ -60,6 +61,9 @@ def test_coherence_is_the_mean_cosine_of_different_top_items(w):
     assert float(scores[3]) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(ValueError, match="judge: has 3 rows"):
         coherence(w.W_out(2)[:5], space, torch.zeros(3, 4))
+    small = embedding_space(w, Reading(items=frozenset({"funny", "warm"})))
+    with pytest.raises(ValueError, match="space: lists 2 items, wanted 10 or more"):
+        coherence(w.W_out(2)[:5], small, small.rows)
 
 
 def test_pairs_of_one_topic_are_more_coherent_than_a_random_heads(w):
