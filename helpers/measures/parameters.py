@@ -22,6 +22,7 @@ from helpers.weights import KINDS, Weights
 ACTIVATIONS = {"W_in": "neurons", "W_out": "neurons", "W_V": "subheads", "W_O": "subheads"}  # kind -> field of a trace
 N_ACTIVE = 5  # parameters that count as active for a hidden state: those of the largest absolute activation
 CHUNK = 512  # vectors projected at once, to bound the memory
+STATE_ITEMS = 50  # top items of states and of the parameters active in them, as in the paper
 N_SHUFFLES = 5  # permutations of the partners over which a control is averaged
 RESAMPLES = 2000  # of the bootstrap; the ends of an interval then vary by about 2% of its width
 
@@ -31,14 +32,15 @@ Items = Int[Tensor, "n k"]  # numbers of rows, k different ones per vector
 
 
 @torch.no_grad()
-def top_items(vectors: Vectors, rows: Rows, k: int) -> Items:
-    """Return the k items with the largest absolute scores for each hidden vector or parameter.
+def top_items(vectors: Vectors, rows: Rows, k: int, signed: bool = False) -> Items:
+    """Return the k items with the largest absolute scores, or the highest, for each hidden vector or parameter.
 
     Raises:
         ValueError: k is not between 1 and the number of items.
     """
     check_k(k, len(rows))
-    return torch.cat([(chunk.to(rows) @ rows.T).abs().topk(k, dim=1).indices for chunk in vectors.split(CHUNK)])
+    scores = (chunk.to(rows) @ rows.T for chunk in vectors.split(CHUNK))
+    return torch.cat([(each if signed else each.abs()).topk(k, dim=1).indices for each in scores])
 
 
 def jaccard(a: Items, b: Items, count: int) -> Float[Tensor, " n"]:
@@ -95,16 +97,17 @@ def compare_partners(
     """Compare the top items of partners: a neuron's key and value, or the two vectors of a subhead.
 
     The kinds of partners are those of ``helpers.weights.RELATED_KINDS``. Of each vector, the k items with the largest
-    absolute scores count. The control permutes the partners of a layer.
+    absolute scores count, or with the highest if the reading is signed. The control permutes the partners of a layer.
 
     Returns:
         One row per layer: mean Jaccard similarity of partners (value) and of permuted partners (control, mean of
         five permutations), and the mean paired difference with its 95% bootstrap interval (low, high).
     """
+    reading = reading or Reading()
     spaces = [embedding_space(w, reading, KINDS[kind]) for kind in kinds]
     generator, rows, count = torch.Generator().manual_seed(seed), [], len(spaces[0])
     for layer in range(w.n_layers):
-        first, second = _partner_items(w, kinds, layer, spaces, k)
+        first, second = _partner_items(w.partners(kinds, layer), kinds, spaces, k, reading.signed)
         values = jaccard(first, second, count)
         orders = [torch.randperm(len(second), generator=generator).to(second.device) for _ in range(N_SHUFFLES)]
         controls = torch.stack([jaccard(first, second[order], count) for order in orders]).mean(0)
@@ -123,10 +126,12 @@ def list_related_partners(
         One row per pair of partners: layer, index, their Jaccard similarity, and the names of the shared items, of
         the largest product of absolute scores first.
     """
+    reading = reading or Reading()
     spaces, rows = [embedding_space(w, reading, KINDS[kind]) for kind in kinds], []
     for layer in range(w.n_layers):
-        first, second = _partner_items(w, kinds, layer, spaces, k)
-        similarities, partners = jaccard(first, second, len(spaces[0])), w.partners(kinds, layer)
+        partners = w.partners(kinds, layer)
+        first, second = _partner_items(partners, kinds, spaces, k, reading.signed)
+        similarities = jaccard(first, second, len(spaces[0]))
         for index in (similarities > threshold).nonzero()[:, 0].tolist():
             shared = sorted(set(first[index].tolist()) & set(second[index].tolist()))
             scores = [space.rows[shared] @ vectors[index] for space, vectors in zip(spaces, partners, strict=True)]
@@ -138,51 +143,45 @@ def list_related_partners(
 
 
 def _partner_items(
-    w: Weights, kinds: tuple[str, str], layer: int, spaces: Sequence[EmbeddingSpace], k: int
+    partners: tuple[Vectors, Vectors], kinds: tuple[str, str], spaces: Sequence[EmbeddingSpace], k: int, signed: bool
 ) -> tuple[Items, Items]:
     """Return the top items of both kinds of partners in a layer."""
-    first, second = w.partners(kinds, layer)
+    first, second = partners
     if len(first) != len(second):
         raise ValueError(f"kinds={kinds}: have {len(first):,} and {len(second):,} vectors in a layer, wanted as many")
-    return top_items(first, spaces[0].rows, k), top_items(second, spaces[1].rows, k)
+    return top_items(first, spaces[0].rows, k, signed), top_items(second, spaces[1].rows, k, signed)
 
 
 @torch.no_grad()
 def compare_active_parameters(
-    w: Weights, traces: Sequence[Trace], kind: str, last: bool = False, k: int = 50, seed: int = 0
+    w: Weights, traces: Sequence[Trace], kind: str, last: bool = False, reading: Reading | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Measure R_k: how many of a hidden state's top items are top items of the parameters that are active in it.
+    """Measure R_k: how many of a hidden state's 50 top items are top items of the parameters active in it.
 
     Active are the five neurons (W_in, W_out) or subheads (W_V, W_O) of the largest activation; the control takes
     those of a random other state of the layer. Returns a table like that of ``compare_partners``, over texts.
 
     Args:
-        w: the model of the traces, with norms folded in.
+        w: the model of the traces. Unfolded weights read the states after the whole final norm, as in the paper.
         traces: of its runs on some texts.
         kind: W_in, W_out, W_V or W_O.
         last: compare with the last layer's state at the same token instead of the layer's own.
-        k: number of top items of states and parameters.
+        reading: how states and parameters are read; ``Reading.paper()`` for the paper's way.
         seed: of the control.
 
     Raises:
-        ValueError: another kind, no final norm or norms not folded in, or fewer than two tokens in all.
+        ValueError: another kind, no final norm, or fewer than two tokens in all.
     """
-    if kind not in ACTIVATIONS:
-        raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
-    lengths = [trace.states.shape[1] for trace in traces]
-    if sum(lengths) < 2:
-        raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
-    if w.final_norm is None or not w.folded:
-        problem = "no final norm to read states with" if w.final_norm is None else "norms that are not folded in"
-        raise ValueError(f"w: {w.name} has {problem}; wanted a GPT-2 loaded with fold=True")
-    states_space, space = embedding_space(w), embedding_space(w, side=KINDS[kind])
+    lengths = _check_traces(w, traces, kind)
+    reading = reading or Reading()
+    states_space, space = embedding_space(w, reading), embedding_space(w, reading, KINDS[kind])
     generator, rows = torch.Generator().manual_seed(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
         activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])
         active = activations.abs().topk(N_ACTIVE, dim=1).indices
-        state_items = top_items(states, states_space.rows, k)  # a norm only divides them by a number
-        parameter_items = top_items(w.vectors(kind, layer), space.rows, k)[active]
+        state_items = top_items(_normalize_states(w, states), states_space.rows, STATE_ITEMS, reading.signed)
+        parameter_items = top_items(w.vectors(kind, layer), space.rows, STATE_ITEMS, reading.signed)[active]
         shift = torch.randint(1, len(states), (len(states),), generator=generator)
         other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]
         recalls = (top_item_recall(state_items, items, len(space)) for items in (parameter_items, other_items))
@@ -190,6 +189,23 @@ def compare_active_parameters(
         values, controls = (torch.stack([text.mean() for text in recall.split(lengths)]) for recall in recalls)
         rows.append(compare_with_control(layer, values, controls, seed))
     return pd.DataFrame(rows)
+
+
+def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
+    """Return the numbers of tokens of traces that ``compare_active_parameters`` can use."""
+    if kind not in ACTIVATIONS:
+        raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
+    lengths = [trace.states.shape[1] for trace in traces]
+    if sum(lengths) < 2:
+        raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
+    return lengths
+
+
+def _normalize_states(w: Weights, states: Vectors) -> Vectors:
+    """Return what is left of the final norm of states: its scale and bias, too, unless they are folded in."""
+    if w.final_norm is None:
+        raise ValueError(f"w: {w.name} has no final norm to read states with; wanted a GPT-2")
+    return w.final_norm.normalize(states) if w.folded else w.final_norm(states)
 
 
 def compare_with_control(

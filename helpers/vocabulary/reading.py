@@ -30,6 +30,7 @@ class Reading:
         offensive: list slurs, swear words and sexual words too.
         items: list only these items (words, or ``corpus_items`` of a corpus) in upper or lower case, at the beginning
             of a word or within one; None for all.
+        signed: where measures compare the top items of vectors, take the highest scores, not the largest absolute ones.
     """
 
     clean: bool = True
@@ -39,11 +40,16 @@ class Reading:
     least_count: int = 200
     offensive: bool = False
     items: frozenset[str] | None = None
+    signed: bool = False
 
     @classmethod
     def paper(cls) -> Reading:
-        """Return the paper's reading: all items, their embeddings as they are; it does not fold layer norms either."""
-        return cls(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True)
+        """Return the paper's reading of states: all items, embeddings as they are, highest scores.
+
+        The paper does not fold norms: load weights with ``fold=False``. It compares partners by absolute scores:
+        ``replace(Reading.paper(), signed=False)``.
+        """
+        return cls(clean=False, ascii_only=False, words_only=False, least_count=0, offensive=True, signed=True)
 
     def includes(self, name: str) -> bool:
         """Return whether the reading lists an item of this name, counts aside."""

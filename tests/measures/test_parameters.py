@@ -8,7 +8,7 @@ import torch
 
 from helpers import measures
 from helpers.adapters import GPT2Adapter
-from helpers.vocabulary import embedding_space
+from helpers.vocabulary import Reading, embedding_space
 from helpers.weights import RELATED_KINDS, load_weights
 
 
@@ -92,10 +92,10 @@ def test_shuffled_partners_are_no_better_than_shuffled_ones():
 def test_active_values_say_what_the_state_says():
     gpt2, w = GPT2Adapter.load("gpt2-reviews"), load_weights("gpt2-reviews", fold=True)
     traces = [gpt2.trace(text) for text in ("A warm and funny film.", "The plot makes no sense at all.")]
-    table = measures.compare_active_parameters(w, traces, "W_out", k=20)
+    table = measures.compare_active_parameters(w, traces, "W_out")
     assert list(table["layer"]) == [0, 1, 2, 3]
     assert table["low"][3] > 0
-    alone = [measures.compare_active_parameters(w, [trace], "W_out", k=20) for trace in traces]
+    alone = [measures.compare_active_parameters(w, [trace], "W_out") for trace in traces]
     of_texts = sum(one["value"] for one in alone) / 2
     np.testing.assert_allclose(table["value"], of_texts)  # texts of different lengths count the same
     with pytest.raises(ValueError, match="kind='W_Q'"):
@@ -104,5 +104,20 @@ def test_active_values_say_what_the_state_says():
         measures.compare_active_parameters(w, [], "W_in")
     with pytest.raises(ValueError, match="bert-reviews has no final norm"):
         measures.compare_active_parameters(load_weights("bert-reviews"), traces, "W_out")
-    with pytest.raises(ValueError, match="gpt2-reviews has norms that are not folded in"):
-        measures.compare_active_parameters(load_weights("gpt2-reviews"), traces, "W_out")
+
+
+@torch.no_grad()
+def test_the_papers_reading_of_states_is_the_models_own_final_norm():
+    gpt2, w = GPT2Adapter.load("gpt2-reviews"), load_weights("gpt2-reviews")
+    trace, body = gpt2.trace("A warm and funny film."), gpt2.model.transformer
+    table = measures.compare_active_parameters(w, [trace], "W_out", reading=Reading.paper())
+    said = (body.ln_f(trace.states[3]) @ body.wte.weight.T).topk(50).indices
+    items = (body.h[3].mlp.c_proj.weight @ body.wte.weight.T).topk(50).indices
+    active = items[trace.neurons[3].abs().topk(5).indices].flatten(1)
+    shares = [np.isin(*pair).mean() for pair in zip(said.numpy(), active.numpy(), strict=True)]
+    assert table["value"][3] == pytest.approx(np.mean(shares))
+    assert table["value"][3] > table["control"][3]
+
+
+def test_top_items_go_by_signed_scores_on_request():
+    assert measures.top_items(torch.tensor([[1.0, -3.0, 2.0, 0.0]]), torch.eye(4), 2, signed=True).tolist() == [[2, 0]]
