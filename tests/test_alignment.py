@@ -121,6 +121,15 @@ def test_items_that_one_model_did_not_see_often_are_left_out_of_both(pair):
     assert torch.allclose(shared_vocabulary(everything, a).cross, expected.T, atol=1e-6)
 
 
+def test_a_kind_is_read_by_its_own_side(pair):
+    folded = [w.fold_norms() for w in pair]
+    spaces = {side: shared_vocabulary(*folded, side=side) for side in ("in", "out")}
+    for kind in ("W_in", "W_O"):
+        scores = {side: align_layers(*folded, kind, space).scores for side, space in spaces.items()}
+        assert torch.equal(align_layers(*folded, kind).scores, scores[KINDS[kind]])
+        assert not torch.allclose(scores["in"], scores["out"], rtol=1e-2)
+
+
 def test_models_of_different_vocabularies_are_refused(pair):
     with pytest.raises(ValueError, match=r"bert-reviews has 8,192 items, \d+ of them gpt2-reviews's with the same num"):
         align_layers(pair[0], load_weights("bert-reviews"), "W_in")

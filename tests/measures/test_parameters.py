@@ -79,6 +79,14 @@ def test_what_has_no_partners_or_too_few_items_is_named():
         measures.top_items(torch.ones(2, 3), torch.ones(5, 3), 6)
 
 
+def test_a_key_is_read_by_the_input_embeddings_and_a_value_by_the_unembedding():
+    w = load_weights("gpt2-reviews", fold=True)
+    table = measures.compare_partners(w, ("W_in", "W_out"), k=10)
+    keys, values = (measures.top_items(w.vectors(kind, 2), embedding_space(w, side=side).rows, 10)
+                    for kind, side in (("W_in", "in"), ("W_out", "out")))  # fmt: skip
+    assert table["value"][2] == pytest.approx(float(measures.jaccard(keys, values, 8192).double().mean()))
+
+
 def test_shuffled_partners_are_no_better_than_shuffled_ones():
     """The control of the control: with the pairing destroyed beforehand, no layer stands out."""
     w = load_weights("gpt2-reviews")
