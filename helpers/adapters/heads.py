@@ -74,6 +74,7 @@ class Head:
 CLASSES = Head("log-probabilities of the classes", lambda logits: logits.log_softmax(-1), is_distribution=True)
 WORDS = Head("log-probabilities of the words", lambda logits: logits.log_softmax(-1), is_distribution=True)
 LABELS = Head("log-probabilities of labels that may hold together", logsigmoid)
+LOGITS = Head("logits", lambda logits: logits.clone(), is_logarithmic=False)
 VALUES = Head("values of a regression", lambda logits: logits.clone(), is_logarithmic=False)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import transformers
@@ -15,7 +16,7 @@ from torch import Tensor
 from helpers.adapters.base import Adapter, PartsMap, check_indices
 from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, IMAGE_PROMPTS, MASKED_WORD, head_of, model_classes, task_of
-from helpers.adapters.heads import Head
+from helpers.adapters.heads import LOGITS, Head
 from helpers.resources import MEAN_POOLING, load_config, load_model
 
 OTHER_MODELS = "; walk_class walks any function from a tensor to a vector"
@@ -38,6 +39,12 @@ class ModelAdapter(Adapter):
         self.head = head_of(model.config, self.task)
         self._runner = FAMILIES[model.config.model_type].runner(model)
         self.n_layers, self.dtype = self._runner.n_layers, model.dtype
+
+    def with_logits(self) -> Self:
+        """Return the same model with its logits as outputs; classes that are not in the target have none."""
+        adapter = copy.copy(self)
+        adapter.head = LOGITS
+        return adapter
 
     @abstractmethod
     def _inputs_like(self, point: Tensor, layer: int, raw: Any) -> Inputs:

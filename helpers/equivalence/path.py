@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from helpers.equivalence.curve import Curve
-from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.settings import ReleasedSettings, WalkSettings
 from helpers.geometry import (
     Euclidean,
     FisherRao,
@@ -28,6 +28,7 @@ from helpers.geometry import (
 )
 
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
+SETTINGS = {"WalkSettings": WalkSettings, "ReleasedSettings": ReleasedSettings}
 TENSORS = ("points", "outputs", "step_sizes")  # what a stored walk holds
 METADATA = {"algorithm": str, "seed": int, "stopped_because": str, "forward_passes": int, "backward_passes": int}
 
@@ -144,6 +145,15 @@ class ExplorationPath:
             stopped_because=self.stopped_because if steps == len(self) else f"cut at travel {travel:.3g}",
         )
 
+    def every(self, count: int) -> ExplorationPath:
+        """Return the path at the start and at every ``count``-th point, as walks are often stored; without its curve.
+
+        The length of a step is the travel from one of these points to the next. The cost stays that of the whole walk.
+        """
+        sizes = self.step_sizes[: len(self) // count * count].reshape(-1, count).sum(1)
+        thin = {"points": self.points[::count], "outputs": self.outputs[::count], "step_sizes": sizes}
+        return replace(self, **thin, curve=None, curve_drift=None)
+
     def __repr__(self) -> str:
         return "ExplorationPath(" + ", ".join(f"{name}: {value}" for name, value in self._summary()) + ")"
 
@@ -180,7 +190,8 @@ class ExplorationPath:
             raise ValueError(
                 f"settings.output_metric={self.settings.output_metric!r}: only {sorted(METRICS)} can be saved"
             )
-        settings = {**asdict(self.settings), "output_metric": type(self.settings.output_metric).__name__}
+        metric, kind = type(self.settings.output_metric).__name__, type(self.settings).__name__
+        settings = {**asdict(self.settings), "output_metric": metric, "kind": kind}
         metadata = {"settings": settings, **{name: getattr(self, name) for name in METADATA}}
         tensors = {name: getattr(self, name).contiguous() for name in TENSORS}
         if self.curve is not None and self.curve_drift is not None:
@@ -216,7 +227,8 @@ class ExplorationPath:
     def _restore(cls, tensors: dict[str, Any], metadata: dict[str, Any]) -> ExplorationPath:
         """Build a path from what a file holds; any error means that the file is damaged."""
         fields = metadata.pop("settings")
-        settings = WalkSettings(**{**fields, "output_metric": METRICS[fields["output_metric"]]})
+        kind = SETTINGS[fields.pop("kind", "WalkSettings")]
+        settings = kind(**{**fields, "output_metric": METRICS[fields["output_metric"]]})
         curve_tensors = {name: tensors.pop(name) for name in list(tensors) if name.startswith("curve_")}
         path = cls(**tensors, **metadata, settings=settings)
         if curve_tensors:

@@ -62,6 +62,40 @@ class WalkSettings:
             raise ValueError(f"margin={self.margin}: must be 0 or more")
 
 
+@dataclass(frozen=True)
+class ReleasedSettings(WalkSettings):
+    """The differences between the authors' released code and the paper's text; each can be switched alone.
+
+    The defaults are those of the code, ``PRINTED`` those of the text. Three more differences are no settings: the code
+    walks on logits (``adapter.with_logits()``), its box hardly ever acts (``bounds=None``), and it reads every tenth
+    point (``path.every(10)``).
+
+    Attributes:
+        threshold: eigenvalues below it count as null: 0.01 in the code's default configuration, 1e-6 in its dialogue.
+            If None, those up to ``rank_tolerance`` squared of the largest, as in ``simec``.
+        null_in_step: whether the smallest eigenvalue in the length of a step is that of all, the null ones included,
+            plus ``STEP_OFFSET``; otherwise it is the smallest that is not null.
+        per_part: whether each part has its own metric, eigenvector and step; otherwise all parts have one together.
+        fixed_signs: whether a step follows an eigenvector as the solver returns it; otherwise the sign is random.
+        rounded_index: whether an eigenvector's number is rounded, round(u * n) with u in [0, 1], which favours the
+            largest eigenvalue in SiMExp; otherwise all are equally probable.
+
+    Source: the code released with arXiv 2410.06019.
+    """
+
+    threshold: float | None = 0.01
+    null_in_step: bool = True
+    per_part: bool = True
+    fixed_signs: bool = True
+    rounded_index: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no walk."""
+        super().__post_init__()
+        if self.threshold is not None:
+            check_positive("threshold", self.threshold)
+
+
 def check_positive(name: str, value: float) -> None:
     """Raise a ValueError unless a number is finite and above zero."""
     if not (math.isfinite(value) and value > 0):
@@ -83,3 +117,8 @@ def walk_generator(generator: torch.Generator | None) -> tuple[torch.Generator, 
         return generator, seed
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     return torch.Generator().manual_seed(seed), seed
+
+
+PRINTED = ReleasedSettings(  # with these, released walks are made as the text says
+    threshold=None, null_in_step=False, per_part=False, fixed_signs=False, rounded_index=False
+)

@@ -1,26 +1,33 @@
-"""SiMEC as printed: Algorithm 1 of arXiv 2410.06019, and the step that it shares with SiMExp.
+"""SiMEC and SiMExp as printed: Algorithms 1 and 2 of arXiv 2410.06019.
 
 Each step has the length eta * sqrt(smallest non-zero eigenvalue / largest eigenvalue) and follows an eigenvector of the
-pullback metric that is drawn at random. SiMEC draws one of eigenvalue zero. The kernel has no preferred basis, so a
-random eigenvector of eigenvalue zero is a random unit vector of the kernel.
+pullback metric that is drawn at random: for SiMEC one of eigenvalue zero, for SiMExp one of another. The kernel has no
+preferred basis, so a random eigenvector of eigenvalue zero is a random unit vector of the kernel. An eigenvector has no
+preferred sign, so the sign is random too. ``helpers.equivalence.released`` has the rule of the authors' code.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
-from helpers.equivalence.walk_state import Step, WalkState, collect_path
+from helpers.equivalence.settings import WalkSettings, walk_generator
+from helpers.equivalence.walk_state import Step, WalkState, collect_path, uncorrected_steps
 from helpers.geometry import Box, PullbackMetric
 from helpers.geometry.differentiation import SmoothMap
 
 DrawDirection = Callable[[PullbackMetric, torch.Generator], Tensor | None]
+
+
+def random_like(point: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a standard normal tensor of a point's shape, precision and device; the generator lives on the CPU."""
+    return torch.randn(point.shape, generator=generator, dtype=point.dtype).to(point.device)
 
 
 def random_null_eigenvector(metric: PullbackMetric, generator: torch.Generator) -> Tensor | None:
@@ -31,64 +38,49 @@ def random_null_eigenvector(metric: PullbackMetric, generator: torch.Generator) 
     return null / null.norm()
 
 
-def random_like(point: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a standard normal tensor of a point's shape, precision and device; the generator lives on the CPU."""
-    return torch.randn(point.shape, generator=generator, dtype=point.dtype).to(point.device)
+def random_visible_eigenvector(metric: PullbackMetric, generator: torch.Generator) -> Tensor | None:
+    """Draw one of the eigenvectors of non-zero eigenvalue, with a random sign; None where there is none."""
+    if metric.rank == 0:
+        return None
+    index = int(torch.randint(metric.rank, (), generator=generator))
+    return random_sign(generator) * metric.eigenvectors[index].to(metric.base_point.dtype)
+
+
+def random_sign(generator: torch.Generator) -> int:
+    """Draw 1 or -1."""
+    return 2 * int(torch.randint(2, (), generator=generator)) - 1
+
+
+def _printed_move(
+    draw: DrawDirection, settings: WalkSettings, generator: torch.Generator, state: WalkState
+) -> Tensor | EndReason:
+    """Return the next move by the printed step rule."""
+    rows = state.jacobian()
+    if rows is None:
+        return EndReason.NOT_DIFFERENTIABLE
+    metric = PullbackMetric.from_jacobian(
+        state.point, state.outputs, rows, settings.output_metric, settings.rank_tolerance
+    )
+    if metric.rank == 0:
+        return EndReason.FLAT
+    direction = draw(metric, generator)
+    return EndReason.TRIVIAL_KERNEL if direction is None else settings.eta / math.sqrt(metric.condition) * direction
 
 
 def simec_steps(
-    f: SmoothMap,
-    x: Tensor,
-    steps: int,
-    bounds: Box | None,
-    settings: WalkSettings,
-    generator: torch.Generator,
+    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: WalkSettings, generator: torch.Generator
 ) -> Iterator[Step]:
     """Yield the points of a SiMEC walk as they are made; see ``simec``."""
-    return printed_steps(random_null_eigenvector, (f, x), steps, bounds, settings, generator)
+    move = partial(_printed_move, random_null_eigenvector, settings, generator)
+    return uncorrected_steps(move, f, x, steps, bounds)
 
 
-def printed_steps(
-    draw: DrawDirection,
-    start: tuple[SmoothMap, Tensor],
-    steps: int,
-    bounds: Box | None,
-    settings: WalkSettings,
-    generator: torch.Generator,
+def simexp_steps(
+    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: WalkSettings, generator: torch.Generator
 ) -> Iterator[Step]:
-    """Yield the points of a walk by the printed step rule.
-
-    Args:
-        draw: draws the direction of a step from the metric there; None where there is none.
-        start: the map and the first point.
-        steps: how many steps.
-        bounds: the feasible box, onto which each point is projected.
-        settings: reads eta, output_metric, rank_tolerance.
-        generator: source of randomness.
-    """
-    check_positive("steps", steps)
-    state = WalkState(*start, bounds, differentiable=True)
-    yield state.first()
-    for _ in range(steps):
-        rows = state.jacobian()
-        if rows is None:
-            yield state.stop(EndReason.NOT_DIFFERENTIABLE)
-            return
-        metric = PullbackMetric.from_jacobian(
-            state.point, state.outputs, rows, settings.output_metric, settings.rank_tolerance
-        )
-        if metric.rank == 0:
-            yield state.stop(EndReason.FLAT)
-            return
-        direction = draw(metric, generator)
-        if direction is None:
-            yield state.stop(EndReason.TRIVIAL_KERNEL)
-            return
-        step = state.move(settings.eta / math.sqrt(metric.condition) * direction)
-        yield step
-        if step.stopped_because:
-            return
-    yield state.stop(EndReason.ALL_STEPS)
+    """Yield the points of a SiMExp walk as they are made; see ``simexp``."""
+    move = partial(_printed_move, random_visible_eigenvector, settings, generator)
+    return uncorrected_steps(move, f, x, steps, bounds)
 
 
 def simec(
@@ -115,5 +107,22 @@ def simec(
     Source: arXiv 2410.06019, Algorithm 1.
     """
     settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
-    walk = simec_steps(f, x, steps, bounds, settings, generator)
-    return collect_path(walk, "simec", settings, seed)
+    return collect_path(simec_steps(f, x, steps, bounds, settings, generator), "simec", settings, seed)
+
+
+def simexp(
+    f: SmoothMap,
+    x: Tensor,
+    steps: int = 100,
+    bounds: Box | None = None,
+    settings: WalkSettings | None = None,
+    generator: torch.Generator | None = None,
+) -> ExplorationPath:
+    """Walk out of the equivalence class of x along random eigenvectors of non-zero eigenvalue.
+
+    Arguments and errors are those of ``simec``.
+
+    Source: arXiv 2410.06019, Algorithm 2.
+    """
+    settings, (generator, seed) = settings or WalkSettings(), walk_generator(generator)
+    return collect_path(simexp_steps(f, x, steps, bounds, settings, generator), "simexp", settings, seed)

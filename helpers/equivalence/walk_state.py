@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,7 +13,7 @@ from helpers.equivalence.counted_map import CountedMap
 from helpers.equivalence.curve import Curve, Piece
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings
+from helpers.equivalence.settings import WalkSettings, check_positive
 from helpers.geometry import ROUNDING, Box, Linearization, SmoothMap, check_finite
 
 
@@ -129,6 +129,37 @@ class WalkState:
     def _step(self, size: float, reason: str | None) -> Step:
         passes = self.f.forward_passes, self.f.backward_passes
         return Step(self.point.clone(), self.outputs.clone(), size, *passes, reason)
+
+
+def uncorrected_steps(
+    next_move: Callable[[WalkState], Tensor | EndReason],
+    f: SmoothMap,
+    x: Float[Tensor, "*point"],
+    steps: int,
+    bounds: Box | None,
+) -> Iterator[Step]:
+    """Yield the points of a walk without corrections as they are made.
+
+    Args:
+        next_move: returns the next move from where the walk is, or why there is none.
+        f: the map.
+        x: the first point.
+        steps: how many steps.
+        bounds: the feasible box, onto which each point is projected.
+    """
+    check_positive("steps", steps)
+    state = WalkState(f, x, bounds, differentiable=True)
+    yield state.first()
+    for _ in range(steps):
+        move = next_move(state)
+        if isinstance(move, EndReason):
+            yield state.stop(move)
+            return
+        step = state.move(move)
+        yield step
+        if step.stopped_because:
+            return
+    yield state.stop(EndReason.ALL_STEPS)
 
 
 def check_repeatable(outputs: Float[Tensor, " k"], again: Float[Tensor, " k"]) -> None:

@@ -23,6 +23,7 @@ from helpers import (
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, waves
 from helpers.equivalence import collect_path, gradient_noise, simec_steps
+from helpers.equivalence.baseline import NOISE
 from helpers.equivalence.slices import Slice, project_to_kernel
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
@@ -443,15 +444,24 @@ def test_a_metric_that_load_does_not_know_is_not_saved(tmp_path):
         ExplorationPath.load(tmp_path / "text.safetensors")
 
 
-def test_the_baseline_steps_along_the_gradient_and_as_much_across_it():
+@pytest.mark.parametrize("size", [0.1, -0.1], ids=["up", "down"])
+def test_the_baseline_goes_one_way_along_the_gradient_with_little_noise(size):
     slope = torch.tensor([3.0, 0.0, 4.0, 0.0, 0.0, 0.0], dtype=torch.float64) / 5
     f = lambda x: torch.stack([x @ slope, -(x @ slope)])  # noqa: E731
-    path = gradient_noise(f, 2 * slope, 200, 0.1, generator=seeded(3))
+    path = gradient_noise(f, 9 * slope, 50, size, generator=seeded(3))
     moved = path.points[1:] - path.points[:-1]
-    assert path.step_sizes.tolist() == pytest.approx([0.1] * 200)
-    assert (moved @ slope).abs().tolist() == pytest.approx([0.1 / math.sqrt(2)] * 200)
-    assert 60 < int((moved @ slope > 0).sum()) < 140, "up as often as down"
-    assert (path.forward_passes, path.backward_passes) == (202, 200)
-    assert torch.equal(path.points, gradient_noise(f, 2 * slope, 200, 0.1, generator=seeded(3)).points)
+    assert path.step_sizes.tolist() == pytest.approx([0.1] * 50)
+    assert (moved @ slope).tolist() == pytest.approx([size / math.sqrt(1 + NOISE**2)] * 50)
+    across = moved - (moved @ slope)[:, None] * slope
+    assert float((across.sum(0) / across.norm(dim=1).sum()).norm()) < 0.5, "the noise has no direction of its own"
+    assert (path.forward_passes, path.backward_passes) == (52, 50)
+    assert torch.equal(path.points, gradient_noise(f, 9 * slope, 50, size, generator=seeded(3)).points)
+
+
+def test_the_baseline_follows_the_class_that_was_predicted_first():
+    f = lambda x: torch.stack([x[0], -x[0]]) + 0 * x.sum()  # noqa: E731
+    path = gradient_noise(f, torch.tensor([0.15, 0.0]).double(), 6, -0.1)
+    assert path.classes.tolist()[:1] + path.classes.tolist()[-1:] == [0, 1]
+    assert (path.points.diff(dim=0)[:, 0] < 0).all(), "down its gradient, also where another class is predicted"
     with pytest.raises(ValueError, match="size=0"):
-        gradient_noise(f, slope, 5, 0)
+        gradient_noise(f, START, 5, 0)
