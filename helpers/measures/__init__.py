@@ -1,5 +1,6 @@
 """The papers' measures, one function each; scipy's wherever it has one (its Jaccard takes one pair)."""
 
+from helpers.measures.choices import compare_choices
 from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
     N_ACTIVE,
@@ -14,59 +15,52 @@ from helpers.measures.parameters import (
     top_item_recall,
     top_items,
 )
-from helpers.measures.sweeps import (
-    DATA_SETS,
-    PUBLISHED_RANKING_CHANGES,
-    PUBLISHED_REALIGNMENT,
-    PUBLISHED_SECONDS,
-    PUBLISHED_STEP_DIFFERENCES,
-    PUBLISHED_VALUE_DISTANCES,
-    PUBLISHED_VOLUME_RATIOS,
-    tabulate_differences,
-    tabulate_means,
-    tabulate_published,
-)
+from helpers.measures.published import average_published, compare_with_published, load_published
+from helpers.measures.sweeps import DATA_SETS, tabulate_differences, tabulate_means
 from helpers.measures.walks import (
     Realignment,
-    explored_hypervolume,
+    VolumeComparison,
+    compare_volumes,
+    first_change,
+    log_volumes,
     measure_realignment,
     prediction_changes,
+    prediction_distance,
+    probability_correlation,
     rank_correlation,
     ranking_changes,
-    value_distance,
-    volume_ratio,
 )
 
 __all__ = [
     "DATA_SETS",
     "N_ACTIVE",
-    "PUBLISHED_RANKING_CHANGES",
-    "PUBLISHED_REALIGNMENT",
-    "PUBLISHED_SECONDS",
-    "PUBLISHED_STEP_DIFFERENCES",
-    "PUBLISHED_VALUE_DISTANCES",
-    "PUBLISHED_VOLUME_RATIOS",
     "LayerRanks",
     "Realignment",
+    "VolumeComparison",
+    "average_published",
     "compare_active_parameters",
+    "compare_choices",
     "compare_inner_products",
     "compare_partners",
+    "compare_volumes",
     "compare_with_control",
-    "explored_hypervolume",
+    "compare_with_published",
+    "first_change",
     "jaccard",
     "keep_largest",
     "list_related_partners",
+    "load_published",
+    "log_volumes",
     "mean_interval",
     "measure_realignment",
     "prediction_changes",
+    "prediction_distance",
+    "probability_correlation",
     "rank_by_layer",
     "rank_correlation",
     "ranking_changes",
     "tabulate_differences",
     "tabulate_means",
-    "tabulate_published",
     "top_item_recall",
     "top_items",
-    "value_distance",
-    "volume_ratio",
 ]

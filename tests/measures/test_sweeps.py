@@ -37,11 +37,3 @@ def test_differences_are_paired_by_input():
     assert means.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([2.0, 2.0, 2.0]), (
         "inputs differ, pairs do not"
     )
-
-
-def test_published_figures_have_one_row_per_data_set():
-    figures = measures.tabulate_published(measures.PUBLISHED_RANKING_CHANGES)
-    assert len(figures) == 16
-    chosen = figures[(figures["inputs"] == "cifar10") & (figures["eta"] == 10) & (figures["algorithm"] == "SiMExp")]
-    assert chosen["published"].item() == 18.7
-    assert set(measures.tabulate_published(measures.PUBLISHED_VOLUME_RATIOS)["published"]) == {99, 158, 38, 8.8}

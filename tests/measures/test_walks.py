@@ -3,13 +3,16 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau, pearsonr, spearmanr, ttest_1samp
+from sklearn.decomposition import PCA
 
 from helpers import measures
+from helpers.geometry import total_variation
 
 OUTPUTS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
 
@@ -36,35 +39,66 @@ def test_a_tie_is_no_change_and_has_no_correlation():
     assert math.isnan(measures.rank_correlation(outputs)[0])
 
 
-def test_the_distance_of_values_does_not_distinguish_classes():
-    p = torch.tensor([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
-    q = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]])
-    assert measures.value_distance(p, q).tolist() == pytest.approx([0.0, 1 / 3])
+def test_the_first_change_is_counted_from_the_start():
+    assert measures.first_change(OUTPUTS) == 2
+    assert measures.first_change(OUTPUTS[2:]) is None
+    back = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    assert measures.first_change(back) == 1
 
 
-def test_a_walk_twice_as_wide_has_twice_the_hypervolume():
-    g = torch.Generator().manual_seed(0)
-    walk = torch.randn(200, 3, 4, generator=g)
-    small, large = measures.explored_hypervolume([walk, 2 * walk]).tolist()
-    assert large / small == pytest.approx(2.0)
-    assert measures.explored_hypervolume([walk + 5, 2 * walk + 5]).tolist() == pytest.approx([small, large])
-    assert measures.explored_hypervolume([torch.ones(3, 2), torch.ones(3, 2)]).tolist() == [0, 0]
+def test_opposite_predictions_are_at_the_largest_distance():
+    p = torch.tensor([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    q = torch.tensor([[0.1, 0.7, 0.2], [0.0, 0.0, 1.0], [0.5, 0.5, 0.0]])
+    assert measures.prediction_distance(p, q).tolist() == pytest.approx([1.2, 2.0, 0.0])
+    assert measures.prediction_distance(p, q)[0] == pytest.approx(2 * float(total_variation(p.log(), q.log())[0]))
 
 
-def test_a_box_has_the_geometric_mean_of_its_sides():
-    corners = torch.tensor([[x, y] for x in (0.0, 8.0) for y in (0.0, 2.0)])
-    assert measures.explored_hypervolume([corners, corners]).tolist() == pytest.approx([8.0, 8.0]), "90% need one side"
-    square = torch.tensor([[x, y] for x in (0.0, 3.0) for y in (0.0, 2.0)])
-    assert measures.explored_hypervolume([square])[0] == pytest.approx(math.sqrt(6))
+def test_probabilities_are_correlated_for_the_class_predicted_at_each_point():
+    embedded = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9]])
+    decoded = torch.tensor([[0.5, 0.5], [0.6, 0.4], [0.3, 0.7], [0.4, 0.6]])
+    correlation, p = measures.probability_correlation(embedded, decoded)
+    expected = pearsonr([0.6, 0.7, 0.8, 0.9], [0.5, 0.6, 0.7, 0.6])
+    assert (correlation, p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-5)
+    assert all(map(math.isnan, measures.probability_correlation(embedded, torch.full((4, 2), 0.5))))
 
 
-def test_ratio_and_welchs_test():
-    g = torch.Generator().manual_seed(0)
-    few, many = 1 + 0.1 * torch.rand(20, generator=g), 3 + torch.rand(20, generator=g)
-    ratio, p = measures.volume_ratio(many, few)
-    assert ratio == pytest.approx(float(many.mean() / few.mean()))
-    assert p < 1e-10
-    assert measures.volume_ratio(few, few)[1] == pytest.approx(1.0)
+def test_a_box_has_the_product_of_its_sides_per_part():
+    corners = torch.tensor([[x, y] for x in (0.0, 8.0) for y in (0.0, 2.0)], dtype=torch.float64)
+    square = torch.tensor([[x, y] for x in (0.0, 3.0) for y in (0.0, 2.0)], dtype=torch.float64)
+    still = torch.ones(4, 2, dtype=torch.float64)
+    volumes, dimensions = measures.log_volumes([torch.stack([corners, square, still], 1)])
+    assert dimensions.tolist() == [1, 2, 0], "90% of the variance of the first part need one side"
+    assert volumes[0, :2].tolist() == pytest.approx([math.log(8), math.log(6)])
+    assert math.isnan(volumes[0, 2])
+
+
+def test_a_walk_twice_as_wide_has_2_to_the_n_times_the_volume():
+    walk = torch.randn(200, 3, 4, generator=torch.Generator().manual_seed(0))
+    volumes, dimensions = measures.log_volumes([walk, 2 * walk])
+    assert (volumes[1] - volumes[0]).tolist() == pytest.approx((dimensions * math.log(2)).tolist())
+    moved, _ = measures.log_volumes([walk + 5, 2 * walk + 5])
+    assert torch.allclose(moved, volumes)
+
+
+def test_volumes_agree_with_the_principal_components_of_scikit_learn():
+    g = torch.Generator().manual_seed(1)
+    walks = [torch.randn(n, 2, 6, generator=g).double() * torch.arange(1, 7) for n in (30, 50)]
+    volumes, dimensions = measures.log_volumes(walks)
+    for part in range(2):
+        pca = PCA(0.9, svd_solver="full").fit(torch.cat(walks)[:, part])
+        assert dimensions[part] == pca.n_components_
+        for walk, volume in zip(walks, volumes, strict=True):
+            expected = np.log(np.ptp(pca.transform(walk[:, part]), axis=0)).sum()
+            assert float(volume[part]) == pytest.approx(expected)
+
+
+def test_volumes_are_compared_in_pairs():
+    ratios = torch.tensor([2.0, 4.0, 8.0, 1e6, 3.0])
+    compared = measures.compare_volumes(torch.cat([ratios.log(), torch.tensor([float("nan")])]))
+    assert compared.median == pytest.approx(4.0)
+    assert compared.statistic == pytest.approx(float(ttest_1samp(ratios.double().numpy(), 1).statistic), rel=1e-5)
+    assert compared.statistic < 1.1, "one wide pair hides that all ratios are above 1"
+    assert compared.p == pytest.approx(2 / 2**5)
 
 
 def test_a_decoded_input_realigns_late_or_never():

@@ -1,0 +1,67 @@
+"""The published tables of arXiv 2410.06019, and measured means beside them, cell by cell.
+
+The tables are those of the supplement, and the differences between saved points that come with the released code. Table
+1 of the paper itself is the mean of "all", "one" and "q2" of ``from_embeddings``.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from helpers.measures.sweeps import tabulate_means
+from helpers.resources import data_folder
+
+TABLES = (  # files in data/published, in the order of the supplement's tables; the last one is of the released code
+    "from_embeddings",
+    "from_interpretations",
+    "first_prediction_change",
+    "catch_up",
+    "distance",
+    "hypervolume_tests",
+    "seconds_per_iteration",
+    "difference",
+)
+INPUTS = {"MNIST": "mnist", "CIFAR10": "cifar10", "WinoBias": "winobias", "MHS": "reviews"}  # the last stands for hate
+# speech, of which this project has none
+CELL = ["inputs", "algorithm", "eta", "parts"]
+
+
+def load_published(table: str) -> pd.DataFrame:
+    """Read a published table; the column ``inputs`` names our data set that stands for the paper's.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    if table not in TABLES:
+        raise ValueError(f"table={table!r}: must be one of {', '.join(TABLES)}")
+    rows = pd.read_csv(data_folder() / "published" / f"{table}.csv")
+    rows.insert(0, "inputs", rows.pop("data").map(INPUTS))
+    return rows.astype({"eta": float}) if "eta" in rows else rows
+
+
+def average_published(table: str, column: str) -> pd.DataFrame:
+    """Average a published column over the choices of parts, as Table 1 of the paper does; the column ``published``."""
+    means = load_published(table).groupby(CELL[:3], sort=False)[column].mean()
+    return means.rename("published").reset_index()
+
+
+def compare_with_published(results: pd.DataFrame, column: str, table: str, quantity: str) -> pd.DataFrame:
+    """Set measured means beside published ones: one row per cell that both have.
+
+    Args:
+        results: of a sweep, with the columns of ``CELL``; the algorithms have the paper's names.
+        column: of the results.
+        table: one of ``TABLES``.
+        quantity: published as ``{quantity}_mean`` and ``{quantity}_sd`` over inputs.
+
+    Returns:
+        The columns of ``tabulate_means``, then published, sd, ``in_interval`` (the published mean lies within the
+        measured 95% interval) and ``in_two_sd`` (the measured mean lies within two published standard deviations).
+    """
+    columns = {f"{quantity}_mean": "published", f"{quantity}_sd": "sd"}
+    published = load_published(table)[[*CELL, *columns]].rename(columns=columns)
+    cells = tabulate_means(results, column, CELL).merge(published, on=CELL)
+    return cells.assign(
+        in_interval=cells["published"].between(cells["low"], cells["high"]),
+        in_two_sd=(cells["mean"] - cells["published"]).abs() <= 2 * cells["sd"],
+    )
