@@ -1,5 +1,6 @@
 """Models as smooth maps: raw inputs and points, the output map, the feasible box, the names of the parts."""
 
+from helpers.adapters.attention import attention_relevance, attention_rollout
 from helpers.adapters.base import Adapter, PartsMap
 from helpers.adapters.bert import BertAdapter
 from helpers.adapters.causal import CausalAdapter
@@ -31,5 +32,7 @@ __all__ = [
     "ToyAdapter",
     "Trace",
     "ViTAdapter",
+    "attention_relevance",
+    "attention_rollout",
     "load_adapter",
 ]

@@ -69,6 +69,14 @@ class ModelAdapter(Adapter):
             read(self._runner.output(inputs, layer, self._complete(state, layer), row))
         )
 
+    def run_with_attentions(self, point: Float[Tensor, "parts d_model"]) -> tuple[Float[Tensor, " k"], Any]:
+        """Run the model on a point of layer 0; return the logits and all that it records, attention maps included."""
+        inputs = self._inputs_like(point, 0, None)
+        row, read = self._read_logits(inputs)
+        record: Any = {"output_attentions": True, "output_hidden_states": True}
+        output = self._runner.output({**inputs, **record}, 0, self._complete(point, 0), row)
+        return read(output), output
+
     def state_map(
         self, point: Float[Tensor, "parts d_model"], until: int, layer: int = 0, raw: Any = None
     ) -> Callable[[Tensor], Tensor]:
