@@ -174,6 +174,11 @@ class ImageAdapter(ModelAdapter):
         """Turn tangent vectors into changes of the image, of either sign: the linear part of ``decode``."""
         return self._assemble(tangent_vec.to(self._inverse.dtype) @ self._inverse.T / self._patch_range)
 
+    def input_changes(self, points: Float[Tensor, "n parts d_model"]) -> Float[Tensor, " steps"]:
+        """Return the mean change of a pixel, of the range from 0 to 1, between each two successive points of images."""
+        changes = np.abs(np.diff(self.decode(points).astype(np.float64), axis=0))
+        return torch.from_numpy(changes.mean(axis=tuple(range(1, changes.ndim))))
+
     def part_names(self, point: Float[Tensor, "parts d_model"]) -> list[str]:
         """Name the patches by row and column, counted from 0 at the top left; special tokens come first."""
         rows, columns = self.grid

@@ -196,6 +196,10 @@ class TextAdapter(ModelAdapter):
         """Decode points to the nearest tokens and embed those."""
         return self.embed(self._nearest_tokens(points), self.segments_of(points[0]))
 
+    def input_changes(self, points: Float[Tensor, "n tokens d_model"]) -> Float[Tensor, " steps"]:
+        """Return how many tokens differ between each two successive points of texts."""
+        return (points[1:] != points[:-1]).any(-1).sum(-1).double().cpu()
+
     def segments_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point whether it belongs to the first text (0) or to the second of a pair (1)."""
         special = self._special_tokens(point)

@@ -151,8 +151,8 @@ class ExplorationPath:
         The length of a step is the travel from one of these points to the next. The cost stays that of the whole walk.
         """
         sizes = self.step_sizes[: len(self) // count * count].reshape(-1, count).sum(1)
-        thin = {"points": self.points[::count], "outputs": self.outputs[::count], "step_sizes": sizes}
-        return replace(self, **thin, curve=None, curve_drift=None)
+        points, outputs = self.points[::count], self.outputs[::count]
+        return replace(self, points=points, outputs=outputs, step_sizes=sizes, curve=None, curve_drift=None)
 
     def __repr__(self) -> str:
         return "ExplorationPath(" + ", ".join(f"{name}: {value}" for name, value in self._summary()) + ")"

@@ -5,7 +5,7 @@ of the pullback metric. It draws an eigenvector of this block and makes a step o
 direction that the solver returns. The length is eta / sqrt(largest / (smallest + 1e-6)), with the smallest of all
 eigenvalues. That is about 0, so that steps are about eta / 1000 over the root of the largest.
 
-The directions of null eigenvectors depend on rounding, so a SiMEC walk is repeated by its seed on the same machine only.
+The directions of null eigenvectors depend on rounding, so that a seed repeats a SiMEC walk on the same machine only.
 
 Source: the code released with arXiv 2410.06019; ``ReleasedSettings`` lists its differences from the text.
 """

@@ -10,7 +10,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from helpers.sweep.grid import ADAPTERS, PAPER, PARTS, Grid, Subject
+from helpers.sweep.algorithms import ABLATION, ALGORITHMS, MAIN
+from helpers.sweep.grid import ADAPTERS, IMPORTANCES, PAPER, PARTS, Grid, Subject
 from helpers.sweep.results import export_results, import_results
 from helpers.sweep.running import run_sweep
 
@@ -40,7 +41,11 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("subjects", nargs="*", help=f"{subject}; example: vit:google/vit-base-patch16-224:photos:10")
     parser.add_argument("--inputs", type=int, default=PAPER.inputs, help="number of inputs per subject")
     parser.add_argument("--etas", type=float, nargs="+", default=PAPER.etas, help="step multipliers")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which parts may move")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PAPER.parts, help="which parts may move")
+    importance = "by which the most important parts are chosen"
+    parser.add_argument("--importance", choices=IMPORTANCES, default=PAPER.importance, help=importance)
+    names = f"which walks: main, ablation, or any of: {'; '.join(ALGORITHMS)}"
+    parser.add_argument("--algorithms", nargs="+", default=PAPER.algorithms, help=names)
     parser.add_argument("--repetitions", type=int, default=PAPER.repetitions, help="walks of each kind per input")
     parser.add_argument("--steps", type=int, default=PAPER.steps, help="steps of each walk")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
@@ -57,7 +62,10 @@ def _make_grid(arguments: argparse.Namespace) -> Grid:
     subjects = tuple(Subject.parse(text, arguments.device) for text in arguments.subjects)
     subjects = subjects or tuple(replace(subject, device=arguments.device) for subject in PAPER.subjects)
     etas, parts = tuple(arguments.etas), tuple(arguments.parts)
-    return Grid(subjects, arguments.inputs, etas, parts, arguments.repetitions, arguments.steps)
+    sets = {"main": MAIN, "ablation": ABLATION}
+    algorithms = tuple(name for word in arguments.algorithms for name in sets.get(word, (word,)))
+    numbers = (arguments.repetitions, arguments.steps)
+    return Grid(subjects, arguments.inputs, etas, parts, *numbers, algorithms, arguments.importance)
 
 
 if __name__ == "__main__":

@@ -1,46 +1,71 @@
-"""The walks of one cell of a sweep, and the measures that are taken of each walk.
+"""The walks of one cell of a sweep, and the choice of the parts that move.
 
-Source: arXiv 2410.06019, section 5, with the corrected walk beside the published ones.
+Source: arXiv 2410.06019, section 4, with the corrected walk beside the published ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from helpers import measures
-from helpers.adapters import Adapter, PartsMap
-from helpers.equivalence import ExplorationPath, WalkSettings, gradient_noise, simec, simexp, walk_class
-from helpers.geometry import Box, PullbackMetric, total_variation
-from helpers.sweep.grid import ALGORITHMS, Cell, WalkSpec
-from helpers.sweep.inputs import hash_weights_and_inputs, load_subject
+from helpers.adapters import PartsMap, TextAdapter, attention_relevance, attention_rollout
+from helpers.equivalence import ExplorationPath
+from helpers.geometry import PullbackMetric
+from helpers.measures import compare_choices
+from helpers.sweep.algorithms import ALGORITHMS, REFERENCES, WalkStart
+from helpers.sweep.fingerprints import hash_code, hash_weights_and_inputs
+from helpers.sweep.grid import Cell, LoadedAdapter, Subject, WalkSpec
+from helpers.sweep.inputs import find_target_word, load_subject
+from helpers.sweep.measuring import measure_walk
 
-CellWalks = dict[WalkSpec, tuple[PartsMap, ExplorationPath]]  # each walk with the map that it was made on
+CellWalks = dict[WalkSpec, tuple[PartsMap, ExplorationPath]]  # each walk with the map to its log-probabilities
 
-DECODED_POINTS = 101  # points of a walk that are decoded and whose hypervolume is measured: every tenth of 1,000 steps
-DECODING_BATCH = 24  # decoded points that the model runs on at once; larger batches need more memory, not less time
-PROBABILITY_POINTS = 21  # points at which the first prediction's probability is stored, as "own_at_{percent}"
-PUBLISHED_WALKS = {"SiMEC": simec, "SiMExp": simexp}
-STEP_REFERENCES = {"corrected": "SiMEC", "baseline": "SiMExp"}  # whose mean step length these walks take over
-SHORTEST_STEP = 1e-9  # in the units of the point, for a reference walk that did not move
-TRAVEL_ALLOWANCE = 1.5  # times the reference's travel, so that the number of steps ends a corrected walk
+QUARTERS = {"q1": 1, "q2": 2, "q3": 3, "all": 4}
+_BY_ATTENTION: dict[str, Callable[..., Tensor]] = {"relevance": attention_relevance, "rollout": attention_rollout}
 
 
-def choose_parts(f: PartsMap, parts: str) -> list[int]:
-    """Choose the parts that may move: those with the largest norm in the pullback metric at the start.
+def importance_of_parts(adapter: LoadedAdapter, f: PartsMap, importance: str = "metric") -> Float[Tensor, " parts"]:
+    """Return the importance of each part of a map: "metric", "relevance" or "rollout".
 
-    ``parts`` is "one", "q2" (the upper half) or "all" of the parts of ``f``.
+    That of the metric is the largest length of a unit move of a part in the pullback metric.
     """
-    order = PullbackMetric.at(f, f.start).part_norms().argsort(descending=True).tolist()
-    count = {"one": 1, "q2": (len(order) + 1) // 2, "all": len(order)}[parts]
-    return sorted(f.parts[i] for i in order[:count])
+    if importance in _BY_ATTENTION:
+        return _BY_ATTENTION[importance](adapter, f.point)[list(f.parts)]
+    return PullbackMetric.at(f, f.start).part_norms()
+
+
+def choose_parts(f: PartsMap, parts: str, importance: Float[Tensor, " parts"] | None = None) -> list[int]:
+    """Choose the most important parts of a map: "one", the quarters "q1", "q2" or "q3" (rounded down), or "all".
+
+    The importance is that of the metric if None.
+    """
+    if importance is None:
+        importance = PullbackMetric.at(f, f.start).part_norms()
+    count = 1 if parts == "one" else len(f.parts) * QUARTERS[parts] // 4
+    return sorted(f.parts[i] for i in importance.argsort(descending=True).tolist()[: max(count, 1)])
+
+
+def tabulate_choices(subject: Subject, inputs: int) -> pd.DataFrame:
+    """Compare which parts the three measures of importance choose, for inputs of a subject.
+
+    Returns:
+        The columns of ``helpers.measures.compare_choices``, one row per input and pair of measures.
+    """
+    adapter, raws = load_subject(subject, inputs)
+    tables = []
+    for index, raw in enumerate(raws):
+        f = adapter.output_map(adapter.encode(raw), target=subject.target)
+        choices = {name: importance_of_parts(adapter, f, name).cpu() for name in ("metric", *_BY_ATTENTION)}
+        tables.append(compare_choices(choices).assign(input=index))
+    return pd.concat(tables, ignore_index=True)
 
 
 def measure_cell(cell: Cell) -> pd.DataFrame:
@@ -49,61 +74,44 @@ def measure_cell(cell: Cell) -> pd.DataFrame:
 
 
 def walk_cell(cell: Cell) -> CellWalks:
-    """Make the walks of a cell, one after the other."""
+    """Make the walks of a cell, one after the other; the outputs of all are log-probabilities."""
     with _single_thread():
         adapter, inputs = load_subject(cell.subject, cell.of)
         point = adapter.encode(inputs[cell.index])
-        f = adapter.output_map(point, target=cell.subject.target)
-        maps = {parts: adapter.output_map(point, choose_parts(f, parts), f.target) for parts in cell.parts}
-        bounds, walks = adapter.bounds(point), CellWalks()
-        for spec in cell.walks():  # in the order of ALGORITHMS, so that each reference comes first
-            path = _make_walk(maps[spec.parts], bounds, cell, spec, walks)
-            path = replace(path, points=path.points.cpu(), outputs=path.outputs.cpu())
-            walks[spec] = maps[spec.parts], path
+        whole = adapter.output_map(point, target=cell.subject.target)
+        importance = importance_of_parts(adapter, whole, cell.importance)
+        logits, bounds, walks = adapter.with_logits(), adapter.bounds(point), CellWalks()
+        maps = {}
+        for parts in cell.parts:
+            if parts == "target-word":
+                chosen = find_target_word(cast(TextAdapter, adapter), cell.subject, cell.index, cell.of)
+            else:
+                chosen = choose_parts(whole, parts, importance)
+            maps[parts] = [each.output_map(point, chosen, whole.target) for each in (adapter, logits)]
+        for spec in cell.walks():
+            f, scores = maps[spec.parts]
+            reference = walks.get(spec._replace(algorithm=REFERENCES.get(spec.algorithm, "")), (f, None))[1]
+            start = WalkStart(f, scores, bounds, cell.steps, spec.eta, cell.generator(spec), reference)
+            path = ALGORITHMS[spec.algorithm](start)
+            walks[spec] = f, replace(path, points=path.points.cpu(), outputs=path.outputs.cpu())
         return walks
-
-
-def _make_walk(f: PartsMap, bounds: Box, cell: Cell, spec: WalkSpec, walks: CellWalks) -> ExplorationPath:
-    """Make one walk of a cell; ``walks`` are those made so far."""
-    x, steps, generator = f.start, cell.steps, cell.generator(spec)
-    if spec.algorithm in PUBLISHED_WALKS:
-        return PUBLISHED_WALKS[spec.algorithm](f, x, steps, bounds, WalkSettings(eta=spec.eta), generator)
-    _, reference = walks[spec._replace(algorithm=STEP_REFERENCES[spec.algorithm])]
-    step = max(reference.travel / max(len(reference), 1), SHORTEST_STEP)
-    if spec.algorithm == "baseline":
-        return gradient_noise(f, x, steps, step, bounds, generator)
-    settings = WalkSettings(longest_step=step / (float(x.norm()) or 1.0), max_steps=steps)
-    return walk_class(f, x, TRAVEL_ALLOWANCE * steps * step, None, bounds, settings, generator)
 
 
 def measure_walks(cell: Cell, walks: CellWalks) -> pd.DataFrame:
     """Measure the walks of a cell: one row per walk.
 
-    The hypervolume of a walk is measured twice: in the principal components of this walk and of SiMEC with the same
-    multiplier and parts together, beside SiMEC's own (``volume``, ``simec_volume``), and in the components of this
-    walk alone (``own_volume``). The column ``fingerprint`` identifies the weights and inputs.
+    The column ``fingerprint`` identifies the weights and inputs, ``code`` the code that walked and measured.
     """
     with _single_thread():
         adapter, inputs = load_subject(cell.subject, cell.of)
         names = {"model": cell.subject.model, "inputs": cell.subject.inputs, "input": cell.index}
+        order = list(ALGORITHMS)
         rows = []
-        for spec in sorted(walks, key=lambda spec: (spec.eta, spec.parts, ALGORITHMS.index(spec.algorithm))):
-            f, path = walks[spec]
-            identity = names | spec._asdict() | {"repetition": cell.repetition}
-            rows.append(identity | measure_walk(adapter, f, path) | _measure_volumes(spec, walks))
-        return pd.DataFrame(rows).assign(fingerprint=hash_weights_and_inputs(adapter, inputs))
-
-
-def _measure_volumes(spec: WalkSpec, walks: CellWalks) -> dict[str, float]:
-    paths = [walks[which][1] for which in (spec, spec._replace(algorithm="SiMEC"))]
-    points = [path.points[_decoded_steps(path)] for path in paths]
-    volume, simec_volume = measures.explored_hypervolume(points).tolist()
-    (own_volume,) = measures.explored_hypervolume(points[:1]).tolist()
-    return {"volume": volume, "simec_volume": simec_volume, "own_volume": own_volume}
-
-
-def _decoded_steps(path: ExplorationPath) -> Tensor:
-    return torch.linspace(0, len(path), min(DECODED_POINTS, len(path) + 1)).round().long()
+        for spec in sorted(walks, key=lambda spec: (spec.eta, spec.parts, order.index(spec.algorithm))):
+            identity = names | spec._asdict() | {"repetition": cell.repetition, "importance": cell.importance}
+            rows.append(identity | measure_walk(adapter, spec, walks))
+        fingerprint = hash_weights_and_inputs(adapter, inputs)
+        return pd.DataFrame(rows).assign(fingerprint=fingerprint, code=hash_code())
 
 
 @contextmanager
@@ -116,44 +124,3 @@ def _single_thread() -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
-
-
-def measure_walk(adapter: Adapter, f: PartsMap, path: ExplorationPath) -> dict[str, Any]:
-    """Take every measure of the paper, and our own, of one walk."""
-    outputs, steps = path.outputs.double(), len(path)
-    decoded_steps = _decoded_steps(path)
-    decoded = predict_decoded(adapter, f, path.points[decoded_steps])
-    realignment = measures.measure_realignment(path.classes[decoded_steps], decoded.argmax(1))
-    decoding_error = total_variation(outputs[decoded_steps], decoded)
-    first_prediction = outputs[:, int(path.classes[0])].exp()
-    shares = first_prediction[torch.linspace(0, steps, PROBABILITY_POINTS).round().long()].tolist()
-    return {
-        "steps": steps,
-        "stopped_because": path.stopped_because,
-        "travel": path.travel,
-        "displacement": path.displacement,
-        "start_norm": float(f.start.norm()),
-        "drift": float(path.drift.max()),
-        "total_variation": float(path.total_variation.max()),
-        "own_mean": float(first_prediction.mean()),
-        "top_mean": float(outputs.exp().amax(1).mean()),
-        "prediction_changes": measures.prediction_changes(path.outputs),
-        "ranking_changes": int(measures.ranking_changes(path.outputs).sum()),
-        "rank_correlation": float(measures.rank_correlation(path.outputs).nanmean()) if steps else float("nan"),
-        "value_distance": float(measures.value_distance(outputs[decoded_steps].exp(), decoded.exp()).median()),
-        "decoded_variation": float(decoding_error.median()),
-        "decoded_at_start": float(decoding_error[0]),
-        "misaligned": realignment.misaligned,
-        "realigned": realignment.realigned,
-        "delay": sum(realignment.delays) * steps / max(len(decoded_steps) - 1, 1),
-        "forward_passes": path.forward_passes,
-        "backward_passes": path.backward_passes,
-        **{f"own_at_{100 * i // (PROBABILITY_POINTS - 1)}": share for i, share in enumerate(shares)},
-    }
-
-
-@torch.no_grad()
-def predict_decoded(adapter: Adapter, f: PartsMap, points: Tensor) -> Tensor:
-    """Run the model on what walked points (N, parts, d_model) decode to; return log-probabilities (N, k), float64."""
-    points = adapter.reencode(f.complete(points.to(f.point.device)))[:, list(f.parts)]
-    return torch.cat([torch.func.vmap(f)(batch) for batch in points.split(DECODING_BATCH)]).cpu().double()

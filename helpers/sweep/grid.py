@@ -16,6 +16,7 @@ import torch
 
 from helpers.adapters import BertAdapter, CausalAdapter, EncoderAdapter, GPT2Adapter, ImageAdapter, ViTAdapter
 from helpers.datasets import load_cifar10, load_digits, load_mnist, load_winobias, read_sentences
+from helpers.sweep.algorithms import ALGORITHMS, MAIN, REFERENCES
 
 LoadedAdapter = ImageAdapter | EncoderAdapter | CausalAdapter
 ADAPTERS: dict[str, type[LoadedAdapter]] = {
@@ -34,8 +35,13 @@ INPUTS: dict[str, Callable[[], Sequence[Any] | np.ndarray]] = {
     "occupations": lambda: read_sentences("occupation").text.tolist(),
     "winobias": lambda: load_winobias().text.tolist(),
 }
-PARTS = ("one", "q2", "all")  # the most sensitive part, the more sensitive half, all parts
-ALGORITHMS = ("SiMEC", "SiMExp", "corrected", "baseline")
+TARGET_WORDS: dict[str, Callable[[], Sequence[str]]] = {  # the word of each text that may move as "target-word"
+    "occupations": lambda: read_sentences("occupation").occupation.tolist(),
+    "winobias": lambda: load_winobias().occupation.tolist(),
+}
+# the most important part, the most important quarter, half and three quarters, all parts, the target word of a text
+PARTS = ("one", "q1", "q2", "q3", "all", "target-word")
+IMPORTANCES = ("metric", "relevance", "rollout")  # by which parts are chosen; see ``helpers.sweep.cells``
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Subject:
         inputs: one of ``INPUTS``, a folder of images, or a text file with one sentence per line.
         target: how many of the most probable classes have an output of their own; if None, the adapter's default.
         device: where the model runs: cpu, cuda or mps.
+        parts: which parts may move, of ``PARTS``; those of the grid if empty.
     """
 
     model: str
@@ -55,6 +62,7 @@ class Subject:
     inputs: str
     target: int | None = None
     device: str = "cpu"
+    parts: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, device: str = "cpu") -> Subject:
@@ -92,8 +100,10 @@ class Cell:
     Attributes:
         index, of: which of how many evenly spread inputs.
         etas: step multipliers of the published walks.
-        parts: of "one" (the part with the largest norm in the pullback metric), "q2" (the upper half), "all".
+        parts: which parts may move, of ``PARTS``.
         repetition: distinguishes cells that differ only in their random seeds.
+        algorithms: of ``ALGORITHMS``.
+        importance: by which parts are chosen, of ``IMPORTANCES``.
     """
 
     subject: Subject
@@ -103,20 +113,30 @@ class Cell:
     parts: tuple[str, ...]
     repetition: int
     steps: int
+    algorithms: tuple[str, ...] = MAIN
+    importance: str = IMPORTANCES[0]
 
     @property
     def key(self) -> str:
         """Name of the cell in file names, the same on every machine."""
+        importance = "" if self.importance == IMPORTANCES[0] else f"_by-{self.importance}"
+        which = hashlib.sha256("\n".join(self.algorithms).encode()).hexdigest()[:6]
+        return f"{self._start_key}{importance}_walks-{which}"
+
+    @property
+    def _start_key(self) -> str:
+        """Name of all that the seeds of the walks depend on."""
         etas, parts = "-".join(f"{eta:g}" for eta in self.etas), "-".join(self.parts)
         return f"{self.subject.key}_{self.index}of{self.of}_eta{etas}_{parts}_{self.steps}steps_{self.repetition}"
 
     def walks(self) -> list[WalkSpec]:
-        """List the walks of the cell."""
-        return [WalkSpec(*choice) for choice in itertools.product(ALGORITHMS, self.etas, self.parts)]
+        """List the walks of the cell, each reference before the walks that need it."""
+        names = [name for name in ALGORITHMS if name in self.algorithms]
+        return [WalkSpec(*choice) for choice in itertools.product(names, self.etas, self.parts)]
 
     def generator(self, spec: WalkSpec) -> torch.Generator:
         """Make the generator of a walk, seeded from the names, so that it depends on neither worker nor order."""
-        name = f"{self.key} {spec.algorithm} {spec.eta:g} {spec.parts}"
+        name = f"{self._start_key} {spec.algorithm} {spec.eta:g} {spec.parts}"
         return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]))
 
 
@@ -131,18 +151,22 @@ class Grid:
         parts: which parts may move, of ``PARTS``.
         repetitions: walks of each kind from each input.
         steps: of each walk.
+        algorithms: of ``ALGORITHMS``.
+        importance: by which parts are chosen, of ``IMPORTANCES``.
 
     Raises:
-        ValueError: a value is out of range, unknown, or given twice; subjects that differ only in target or device
-            count as the same, because the rows of their walks could not be distinguished.
+        ValueError: a value is out of range, unknown, or given twice; subjects that differ only in target, device or
+            parts count as the same, because the rows of their walks could not be distinguished.
     """
 
     subjects: tuple[Subject, ...]
     inputs: int = 20
     etas: tuple[float, ...] = (1, 10)
-    parts: tuple[str, ...] = PARTS
-    repetitions: int = 3
+    parts: tuple[str, ...] = ("one", "q2", "all")
+    repetitions: int = 1
     steps: int = 1000
+    algorithms: tuple[str, ...] = MAIN
+    importance: str = IMPORTANCES[0]
 
     def __post_init__(self) -> None:
         for name in ("inputs", "repetitions", "steps"):
@@ -150,23 +174,36 @@ class Grid:
                 raise ValueError(f"{name}={getattr(self, name)}: must be 1 or more")
         if not (self.subjects and self.etas and self.parts) or not set(self.parts) <= set(PARTS):
             raise ValueError(f"subjects, etas, parts: need at least one value each, and parts from {', '.join(PARTS)}")
+        if self.importance not in IMPORTANCES:
+            raise ValueError(f"importance={self.importance!r}: must be one of {', '.join(IMPORTANCES)}")
+        _check_algorithms(self.algorithms)
         if not all(math.isfinite(eta) and eta > 0 for eta in self.etas):
             raise ValueError(f"etas={self.etas}: must be positive and finite")
         for subject in self.subjects:
-            _check_subject(subject)
+            _check_subject(subject, subject.parts or self.parts)
         subjects = [f"{subject.model} on {subject.inputs}" for subject in self.subjects]
         etas = [f"{eta:g}" for eta in self.etas]  # as in the names of files
-        for name, values in {"etas": etas, "parts": self.parts, "subjects": subjects}.items():
+        given = {"etas": etas, "parts": self.parts, "subjects": subjects, "algorithms": self.algorithms}
+        for name, values in given.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}={values}: contains a value twice, and its rows could not be distinguished")
 
     def cells(self) -> list[Cell]:
         """List the cells, one repetition after the other, so that an unfinished sweep covers every subject."""
         choices = itertools.product(range(self.repetitions), range(self.inputs), self.subjects)
-        return [Cell(s, i, self.inputs, self.etas, self.parts, r, self.steps) for r, i, s in choices]
+        rest = (self.steps, self.algorithms, self.importance)
+        return [Cell(s, i, self.inputs, self.etas, s.parts or self.parts, r, *rest) for r, i, s in choices]
 
 
-def _check_subject(subject: Subject) -> None:
+def _check_algorithms(names: Sequence[str]) -> None:
+    if not names or not set(names) <= set(ALGORITHMS):
+        raise ValueError(f"algorithms={list(names)}: need at least one, of {', '.join(ALGORITHMS)}")
+    for name in names:
+        if REFERENCES.get(name, name) not in names:
+            raise ValueError(f"algorithms={list(names)}: {name} has the step length of {REFERENCES[name]}; add it")
+
+
+def _check_subject(subject: Subject, parts: Sequence[str]) -> None:
     if subject.target is not None and subject.target < 1:
         raise ValueError(f"target={subject.target}: must be 1 or more")
     if subject.adapter not in ADAPTERS:
@@ -174,13 +211,19 @@ def _check_subject(subject: Subject) -> None:
     if not (subject.inputs in INPUTS or Path(subject.inputs).exists()):
         wanted = f"one of {', '.join(INPUTS)}, a folder of images or a text file"
         raise ValueError(f"inputs={subject.inputs!r}: must be {wanted}")
+    if not set(parts) <= set(PARTS):
+        raise ValueError(f"parts={list(parts)}: must be of {', '.join(PARTS)}")
+    if "target-word" in parts and subject.inputs not in TARGET_WORDS:
+        raise ValueError(f"parts='target-word': {subject.inputs} has none; only {', '.join(TARGET_WORDS)} have")
 
 
 PAPER = Grid(  # the paper's four experiments, on models that two CPU cores can walk; data/results has the results
     (
         Subject("vit-digits", "vit", "mnist"),
         Subject("vit-cifar10", "vit", "cifar10"),
-        Subject("bert-reviews", "bert", "winobias", target=3),
+        Subject("bert-reviews", "bert", "winobias", target=5, parts=("target-word",)),
         Subject("bert-sentiment", "bert", "reviews"),
-    )
+    ),
+    algorithms=(*MAIN, "released SiMEC, threshold 1e-6", "released SiMExp, threshold 1e-6"),
+    importance="relevance",
 )

@@ -1,23 +1,21 @@
-"""The models and inputs of a sweep, loaded, checked and identified by a fingerprint."""
+"""The models and inputs of a sweep, loaded and checked."""
 
 from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from helpers.sweep.grid import ADAPTERS, INPUTS, LoadedAdapter, Subject
+from helpers.adapters import TextAdapter
+from helpers.sweep.grid import ADAPTERS, INPUTS, TARGET_WORDS, LoadedAdapter, Subject
 
 CACHED_SUBJECTS = 4  # models that a worker keeps in memory; the paper's sweep has four
-FINGERPRINT_DIGITS = 12  # hex digits, 48 bits: an accidental match is out of the question
 
 
 def choose_inputs(name: str, count: int) -> dict[str, Any]:
@@ -68,27 +66,24 @@ def load_subject(subject: Subject, count: int) -> tuple[LoadedAdapter, list[Any]
     return adapter, inputs
 
 
+def find_target_word(adapter: TextAdapter, subject: Subject, index: int, count: int) -> list[int]:
+    """Return the positions of the tokens of the target word of the input ``index`` of ``count``.
+
+    Raises:
+        ValueError: the text does not have its target word.
+    """
+    words, texts = TARGET_WORDS[subject.inputs](), INPUTS[subject.inputs]()
+    number = index * len(texts) // count
+    text, word = str(texts[number]), words[number]
+    begin = text.lower().find(word)
+    if begin < 0:
+        raise ValueError(f"inputs={subject.inputs!r}: {text!r} does not contain its target word, {word!r}")
+    spans = adapter.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    end = begin + len(word)
+    return [position for position, (first, last) in enumerate(spans) if first < end and last > begin]
+
+
 def _read_image(file: Path) -> Image.Image:
     with Image.open(file) as image:
         image.load()
     return image
-
-
-def compute_fingerprint(subject: Subject, count: int) -> str:
-    """Hash the weights of a subject's model and ``count`` of its inputs, as they are on disk now.
-
-    The fingerprint is the same on every device. A change of the code, of a tokenizer or of other settings of the
-    model does not change it.
-    """
-    return hash_weights_and_inputs(*load_subject.__wrapped__(replace(subject, device="cpu"), count))
-
-
-def hash_weights_and_inputs(adapter: LoadedAdapter, inputs: Sequence[Any]) -> str:
-    """Hash the weights of a model, with their names, and raw inputs."""
-    digest = hashlib.sha256()
-    for name, weight in adapter.model.state_dict().items():
-        digest.update(name.encode() + weight.cpu().numpy().tobytes())
-    for raw in inputs:
-        plain = raw.convert("RGBA") if isinstance(raw, Image.Image) else raw
-        digest.update(b"\0" + (plain.encode() if isinstance(plain, str) else np.asarray(plain).tobytes()))
-    return digest.hexdigest()[:FINGERPRINT_DIGITS]

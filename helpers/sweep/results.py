@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,15 +50,34 @@ def import_results(grid: Grid, folder: str | Path, path: Path = BUNDLED_RESULTS)
 def read_finished_cells(grid: Grid, folder: str | Path) -> pd.DataFrame:
     """Read the tables of all finished cells in the order of the grid; one row per walk.
 
-    The column ``cell`` names the cell of a walk, and ``seconds`` is the time that one core took for all walks of it.
+    The column ``cell`` names the cell of a walk, and ``seconds`` is the time that one core took for all walks of it. A
+    damaged file is set aside under another name, with a warning, and its cell counts as not finished.
     """
     tables = []
     for path in (result_path(Path(folder), cell) for cell in grid.cells()):
-        if path.is_file():
-            table = pd.read_parquet(path)
+        if (table := _read_table(path)) is not None:
             seconds = table.pop("seconds")
             tables.append(table.assign(cell=path.stem, seconds=seconds))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["cell", "seconds"])
+
+
+def _read_table(path: Path) -> pd.DataFrame | None:
+    """Read the result of a cell; None if there is none, or if it is damaged and therefore set aside."""
+    try:
+        table = pd.read_parquet(path)
+        if "seconds" in table:
+            return table
+        reason = "it has no column seconds"
+    except (FileNotFoundError, PermissionError):
+        if path.is_file():
+            raise
+        return None
+    except (ValueError, OSError) as error:  # Arrow's errors are of these kinds
+        reason = str(error).splitlines()[0]
+    aside = path.with_suffix(".damaged")
+    path.replace(aside)
+    warnings.warn(f"folder: {path.name} is damaged and was renamed to {aside.name} ({reason})", stacklevel=2)
+    return None
 
 
 def result_path(folder: Path, cell: Cell) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import itertools
 import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
@@ -19,8 +22,8 @@ from distributed import CancelledError, Client, Future, LocalCluster, as_complet
 from tqdm import tqdm
 
 from helpers.sweep.cells import measure_walks, walk_cell
+from helpers.sweep.fingerprints import compute_fingerprint, hash_code
 from helpers.sweep.grid import Cell, Grid, Subject
-from helpers.sweep.inputs import compute_fingerprint
 from helpers.sweep.results import (
     is_finished,
     load_results,
@@ -72,7 +75,8 @@ def run_sweep(
 
     Args:
         grid: what to measure.
-        folder: where results are written. Cells finished there are not repeated; a change of the code goes unnoticed.
+        folder: where results are written. Cells finished there are not repeated; if the code has changed since, a
+            warning says so. A damaged result is set aside and computed again.
         client: a Dask client, the address of a scheduler, or None for processes on this machine. Workers on other
             machines need this package and the same models and inputs under the same names.
         workers: the number of processes on this machine; if None, one per core.
@@ -84,6 +88,7 @@ def run_sweep(
 
     Raises:
         ValueError: ``workers`` is below 1, a worker has several threads, or finished cells have another fingerprint.
+        RuntimeError: a script calls this without a main guard, and no client is given.
         SweepError: some cells failed.
         OSError: a result cannot be written, or no scheduler or worker answers; finished cells are kept.
     """
@@ -92,6 +97,8 @@ def run_sweep(
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _check_fingerprints(grid, folder)
+    if client is None:
+        _check_main_guard()
     pending = [cell for cell in grid.cells() if not is_finished(cell, folder, keep_paths)]
     measure = partial(_measure, folder=folder if keep_paths else None)
     if pending:
@@ -103,9 +110,10 @@ def run_sweep(
 
 
 def _check_fingerprints(grid: Grid, folder: Path) -> None:
-    """Raise a ValueError if finished cells were made with weights or inputs that have changed since."""
+    """Raise a ValueError if weights or inputs of finished cells have changed since; warn if the code has."""
     subjects = {cell.key: cell.subject for cell in grid.cells()}
-    stored = read_finished_cells(grid, folder).reindex(columns=["cell", "fingerprint"]).astype(object).fillna("none")
+    columns = ["cell", "fingerprint", "code"]
+    stored = read_finished_cells(grid, folder).reindex(columns=columns).astype(object).fillna("none")
     for subject, fingerprints in stored["fingerprint"].groupby(stored["cell"].map(subjects), sort=False):
         current = compute_fingerprint(subject, grid.inputs)
         if set(fingerprints) != {current}:
@@ -113,6 +121,28 @@ def _check_fingerprints(grid: Grid, folder: Path) -> None:
                 f"folder={str(folder)!r}: its cells of {subject.key} have the fingerprint "
                 f"{', '.join(sorted(set(fingerprints)))}, but the model and inputs now have {current}; "
                 "use another folder (and table), or delete those cells"
+            )
+    if other := stored.loc[stored["code"] != hash_code(), "cell"].nunique():
+        warnings.warn(
+            f"folder={str(folder)!r}: {other} of {stored['cell'].nunique()} finished cells were made by other code "
+            f"than the present one ({hash_code()}) and are kept; delete them to make them again",
+            stacklevel=3,
+        )
+
+
+def _check_main_guard() -> None:
+    """Raise a RuntimeError if the processes of a sweep, which import the main script, would begin it again."""
+    script, frame = getattr(sys.modules["__main__"], "__file__", None), inspect.currentframe()
+    while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != ("<module>", script):
+        frame = frame.f_back
+    if frame is None or script is None or not Path(script).is_file():
+        return  # a notebook, an interactive session, or a call from elsewhere than the script
+    for statement in ast.parse(Path(script).read_text()).body:
+        is_guard = isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test)
+        if statement.lineno <= frame.f_lineno <= (statement.end_lineno or 0) and not is_guard:
+            raise RuntimeError(
+                f"{script}, line {frame.f_lineno}: starts a sweep in processes that import this script; put the call "
+                "under `if __name__ == '__main__':`"
             )
 
 

@@ -24,7 +24,9 @@ def test_uniform_attention_points_to_every_patch_alike(vit, digits):
 def test_both_measures_agree_with_plain_loops(kind, vit, bert, digits):
     adapter, raw = (vit, digits.images[1]) if kind == "image" else (bert, read_sentences("review").text[0])
     point = adapter.encode(raw)
-    inputs = {"pixel_values": torch.tensor(raw)[None, None] * adapter._range + adapter._black} if kind == "image" else {}
+    inputs = (
+        {"pixel_values": torch.tensor(raw)[None, None] * adapter._range + adapter._black} if kind == "image" else {}
+    )
     inputs = inputs or dict(adapter.tokenizer(raw, return_tensors="pt"))
     for weights in adapter.model.parameters():
         weights.requires_grad_()

@@ -1,0 +1,55 @@
+"""What the results of a sweep depend on, as fingerprints: weights and inputs, and the code."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from helpers.sweep.grid import LoadedAdapter, Subject
+from helpers.sweep.inputs import load_subject
+
+FINGERPRINT_DIGITS = 12  # hex digits, 48 bits: an accidental match is out of the question
+CODE = ("adapters", "equivalence", "geometry", "measures", "sweep")  # the packages that make and measure walks
+
+
+def compute_fingerprint(subject: Subject, count: int) -> str:
+    """Hash the weights of a subject's model and ``count`` of its inputs, as they are on disk now.
+
+    The fingerprint is the same on every device. A change of the code, of a tokenizer or of other settings of the
+    model does not change it.
+    """
+    return hash_weights_and_inputs(*load_subject.__wrapped__(replace(subject, device="cpu"), count))
+
+
+def hash_weights_and_inputs(adapter: LoadedAdapter, inputs: Sequence[Any]) -> str:
+    """Hash the weights of a model, with their names, and raw inputs."""
+    digest = hashlib.sha256()
+    for name, weight in adapter.model.state_dict().items():
+        digest.update(name.encode() + weight.cpu().numpy().tobytes())
+    for raw in inputs:
+        plain = raw.convert("RGBA") if isinstance(raw, Image.Image) else raw
+        digest.update(b"\0" + (plain.encode() if isinstance(plain, str) else np.asarray(plain).tobytes()))
+    return digest.hexdigest()[:FINGERPRINT_DIGITS]
+
+
+@functools.cache
+def hash_code() -> str:
+    """Hash the code that makes and measures walks, without its comments and docstrings."""
+    digest, package = hashlib.sha256(), Path(__file__).resolve().parents[1]
+    for file in sorted(file for name in CODE for file in (package / name).glob("*.py")):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            first = body[0] if isinstance(body, list) and body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                first.value.value = ""
+        digest.update(file.name.encode() + ast.dump(tree).encode())
+    return digest.hexdigest()[:FINGERPRINT_DIGITS]
