@@ -39,9 +39,12 @@ def export_results(grid: Grid, folder: str | Path, path: Path) -> str:
     return f"{table['cell'].nunique()} of {len(grid.cells())} cells in {path}"
 
 
-def import_results(grid: Grid, folder: str | Path, path: Path = BUNDLED_RESULTS) -> None:
-    """Write the cells of an exported table into the folder of a sweep, so that the sweep continues from there."""
-    rows_by_cell = dict(list(pd.read_parquet(path).groupby("cell")))
+def import_results(grid: Grid, folder: str | Path, path: Path | None = None) -> None:
+    """Write the cells of an exported table into the folder of a sweep, so that the sweep continues from there.
+
+    The table is that of the project if the path is None.
+    """
+    rows_by_cell = dict(list(pd.read_parquet(path or BUNDLED_RESULTS).groupby("cell")))
     for cell in grid.cells():
         if cell.key in rows_by_cell and not result_path(Path(folder), cell).is_file():
             write_table(rows_by_cell[cell.key].drop(columns="cell"), result_path(Path(folder), cell))

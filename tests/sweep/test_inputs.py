@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from helpers.datasets import read_sentences
 from helpers.resources import MODELS
-from helpers.sweep import Cell, Subject, measure_cell
-from helpers.sweep.inputs import choose_inputs, compute_fingerprint, load_subject
+from helpers.sweep import Cell, Subject, fingerprints, measure_cell
+from helpers.sweep.fingerprints import compute_fingerprint, hash_code
+from helpers.sweep.inputs import choose_inputs, find_target_word, load_subject
 
 
 def make_photos(folder, *names):
@@ -71,3 +73,27 @@ def test_the_fingerprint_changes_with_a_weight_or_a_picture_that_was_loaded_befo
     assert fingerprints[0] == fingerprints[1]
     assert len(set(fingerprints)) == 4
     assert all(len(bytes.fromhex(fingerprint)) == 6 for fingerprint in fingerprints)
+
+
+def test_the_fingerprint_of_the_code_changes_with_the_code_and_not_with_its_comments(tmp_path, monkeypatch):
+    file = tmp_path / "helpers" / "sweep" / "one.py"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(fingerprints, "__file__", str(file.with_name("fingerprints.py")))
+    texts = ["def f():\n    return 1\n", 'def f():\n    """Say."""\n    return 1  # why\n', "def f():\n    return 2\n"]
+    texts[0] = 'def f():\n    """Do."""\n    return 1\n'
+    found = []
+    for text in texts:
+        file.write_text(text)
+        hash_code.cache_clear()
+        found.append(hash_code())
+    hash_code.cache_clear()
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_target_word_is_the_occupation_of_a_text(masked_bert):
+    table, subject = read_sentences("occupation"), Subject("bert-reviews", "bert", "occupations", 3)
+    for index in (0, 7, 19):
+        row = table.iloc[index * len(table) // 20]
+        positions = find_target_word(masked_bert, subject, index, 20)
+        names = masked_bert.names_of(masked_bert.token_ids(row.text)[p] for p in positions)
+        assert "".join(names).replace("…", "").replace("##", "") == row.occupation.replace(" ", "")

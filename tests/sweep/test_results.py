@@ -4,6 +4,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -34,6 +35,32 @@ def test_an_import_keeps_cells_that_are_finished(tmp_path):
     write_atomically(pd.DataFrame({"drift": [5.0], "seconds": [3.0]}).to_parquet, result_path(tmp_path, cell))
     import_results(GRID, tmp_path, tmp_path / "walks.parquet")
     assert load_results(GRID, tmp_path)["drift"].tolist() == [5.0]
+
+
+def damage_in_the_middle(data):
+    return data[: len(data) // 3] + bytes(len(data) // 3) + data[2 * len(data) // 3 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:-9], lambda data: b"no table", damage_in_the_middle], ids=range(4)
+)
+def test_a_damaged_cell_is_set_aside_and_counts_as_not_finished(tmp_path, damage):
+    first, second = (result_path(tmp_path, cell) for cell in GRID.cells())
+    table = pd.DataFrame({"drift": np.random.default_rng(0).random(999), "seconds": 3.0})
+    for path in (first, second):
+        write_atomically(table.to_parquet, path)
+    first.write_bytes(damage(first.read_bytes()))
+    with pytest.warns(UserWarning, match=f"{first.stem}.*is damaged and was renamed to {first.stem}"):
+        assert len(load_results(GRID, tmp_path)) == 999
+    assert not first.exists() and first.with_suffix(".damaged").is_file()
+    assert len(load_results(GRID, tmp_path)) == 999, "no second warning"
+
+
+def test_another_table_in_the_place_of_a_cell_is_set_aside_too(tmp_path):
+    path = result_path(tmp_path, GRID.cells()[0])
+    write_atomically(pd.DataFrame({"drift": [1.0]}).to_parquet, path)
+    with pytest.warns(UserWarning, match="it has no column seconds"):
+        assert load_results(GRID, tmp_path).empty
 
 
 def test_without_results_no_table_is_written(tmp_path):

@@ -16,23 +16,27 @@ from PIL import Image
 
 from helpers.equivalence import ExplorationPath
 from helpers.sweep import (
+    ABLATION,
+    MAIN,
     PAPER,
     Grid,
     Subject,
     SweepError,
     export_results,
     import_results,
-    load_bundled_results,
     load_results,
     measure_cell,
+    results,
     run_sweep,
     running,
 )
 from helpers.sweep import __main__ as command_line
+from helpers.sweep.fingerprints import compute_fingerprint
 from helpers.sweep.results import result_path, walk_path, write_atomically
 
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
-GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4)
+WALKS = ("SiMEC", "SiMExp", "released SiMEC", "corrected")
+GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4, algorithms=WALKS)
 # without an address Dask asks for port 8787, which another sweep of this machine may have
 IN_THREAD = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
 # imports once, then forks sweeps and kills each at a random moment; prints the finished cells after each
@@ -124,6 +128,7 @@ def test_ten_sigkills_at_random_moments_and_then_the_rest(tmp_path, client, undi
 
 def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbed):
     options = ["--inputs", 5, "--etas", 1, "--parts", "one", "--repetitions", 2, "--steps", 4, "--workers", 1]
+    options += ["--algorithms", *WALKS, "--importance", "metric"]
     places = ["--folder", tmp_path, "--table", tmp_path / "table" / "walks.parquet"]
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
     command = [sys.executable, "-m", "helpers.sweep", *map(str, [*subjects, *options, *places])]
@@ -196,6 +201,7 @@ def test_the_command_line_with_processes_of_its_own_keeps_walks_and_goes_on_from
     folder, table = tmp_path / "sweep", tmp_path / "table.parquet"
     values = {"inputs": 1, "etas": 1, "parts": "one", "repetitions": 1, "steps": 3, "workers": 1}
     options = [word for name, value in values.items() for word in (f"--{name}", str(value))]
+    options += ["--algorithms", *WALKS, "--importance", "metric"]
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
     cluster, before, run_cells = {}, listening_addresses(), running._run_cells
 
@@ -245,6 +251,7 @@ def test_the_command_line_reports_a_failure_once_and_writes_the_other_results(tm
     Image.new("L", (28, 28)).save(tmp_path / "photos" / "one.png")
     subjects = ["vit:vit-digits:digits", f"vit:vit-digits:{tmp_path / 'photos'}"]
     options = ["--inputs", 2, "--etas", 1, "--parts", "one", "--repetitions", 1, "--steps", 2, "--folder", tmp_path]
+    options += ["--algorithms", *WALKS]
     with pytest.raises(SystemExit) as ended:
         call(*subjects, *options, "--scheduler", client.scheduler.address)
     printed = capsys.readouterr()
@@ -278,14 +285,14 @@ def test_invalid_arguments_end_without_a_traceback(tmp_path, capsys, call, words
 
 
 def test_without_subjects_the_command_line_continues_from_the_bundled_results(tmp_path, monkeypatch, call):
+    cells = PAPER.cells()[:3]
+    bundled = pd.DataFrame({"drift": 1.0, "cell": [cell.key for cell in cells], "seconds": 2.0})
+    bundled.to_parquet(tmp_path / "bundled.parquet")
+    monkeypatch.setattr(results, "BUNDLED_RESULTS", tmp_path / "bundled.parquet")
     monkeypatch.setattr(command_line, "run_sweep", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     call()
-    table = pd.read_parquet(tmp_path / "runs" / "sweep" / "walks.parquet")
-    assert set(table["cell"]) == {cell.key for cell in PAPER.cells()}
-    order = ["cell", "eta", "parts", "algorithm"]
-    bundled = load_bundled_results().sort_values(order, ignore_index=True)
-    pd.testing.assert_frame_equal(table.sort_values(order, ignore_index=True), bundled, check_exact=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "runs" / "sweep" / "walks.parquet"), bundled)
 
 
 def test_a_device_without_subjects_is_that_of_the_papers(tmp_path, monkeypatch, call):
@@ -293,6 +300,59 @@ def test_a_device_without_subjects_is_that_of_the_papers(tmp_path, monkeypatch, 
     monkeypatch.setattr(command_line, "run_sweep", lambda grid, *_: grids.append(grid))
     call("--device", "cuda", "--folder", tmp_path)
     assert [subject.device for subject in grids[0].subjects] == ["cuda"] * len(PAPER.subjects)
+
+
+def test_named_sets_of_walks_are_those_of_the_package(tmp_path, monkeypatch, call):
+    grids = []
+    monkeypatch.setattr(command_line, "run_sweep", lambda grid, *_: grids.append(grid))
+    for words in (["main"], ["ablation"], ["SiMEC", "corrected"]):
+        call("vit:vit-digits:digits", "--algorithms", *words, "--folder", tmp_path)
+    assert [grid.algorithms for grid in grids] == [MAIN, ABLATION, ("SiMEC", "corrected")]
+
+
+def test_a_damaged_cell_is_computed_again(tmp_path, client, undisturbed):
+    few = replace(GRID, subjects=SUBJECTS[:1], inputs=1, repetitions=1)
+    expected = run_sweep(few, tmp_path, client)
+    path = result_path(tmp_path, few.cells()[0])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.warns(UserWarning, match="is damaged and was renamed"):
+        again = run_sweep(few, tmp_path, client)
+    pd.testing.assert_frame_equal(again, expected, check_exact=True)
+
+
+def test_cells_of_other_code_are_kept_and_named(tmp_path, undisturbed):
+    few = replace(GRID, inputs=1, repetitions=1)
+    for number, cell in enumerate(few.cells()):
+        rows = undisturbed[4 * number : 4 * number + 4].assign(seconds=1.0)
+        rows["fingerprint"] = compute_fingerprint(cell.subject, 1)
+        rows["code"] = "0123456789ab" if number else rows["code"]
+        write_atomically(rows.to_parquet, result_path(tmp_path, cell))
+    with pytest.warns(UserWarning, match=r"1 of 2 finished cells were made by other code"):
+        assert len(run_sweep(few, tmp_path, "tcp://127.0.0.1:1")) == 8
+
+
+SCRIPT = """
+from helpers.sweep import Grid, Subject, run_sweep
+def main():
+    grid = Grid((Subject("vit-digits", "vit", "digits"),), 1, (1,), ("one",), 1, 2, algorithms=("SiMEC",))
+    print(len(run_sweep(grid, "sweep", workers=1)), "rows")
+{call}
+"""
+
+
+@pytest.mark.parametrize("call", ["main()", "for _ in [0]:\n    main()"])
+def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path, call):
+    (tmp_path / "plain.py").write_text(SCRIPT.format(call=call))
+    began = time.monotonic()
+    ended = subprocess.run([sys.executable, "plain.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 1 and "if __name__ == '__main__':" in ended.stderr.splitlines()[-1]
+    assert len(ended.stderr.splitlines()) < 15 and time.monotonic() - began < 60
+
+
+def test_a_script_with_a_main_guard_runs(tmp_path):
+    (tmp_path / "guarded.py").write_text(SCRIPT.format(call="if __name__ == '__main__':\n    main()"))
+    ended = subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert "1 rows" in ended.stdout
 
 
 def test_workers_of_several_threads_are_refused(tmp_path):
