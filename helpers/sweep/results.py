@@ -67,7 +67,7 @@ def read_finished_cells(grid: Grid, folder: str | Path) -> pd.DataFrame:
 def _read_table(path: Path) -> pd.DataFrame | None:
     """Read the result of a cell; None if there is none, or if it is damaged and therefore set aside."""
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, page_checksum_verification=True)
         if "seconds" in table:
             return table
         reason = "it has no column seconds"
@@ -100,9 +100,9 @@ def is_finished(cell: Cell, folder: Path, keep_paths: bool) -> bool:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a Parquet file atomically, and its folder if there is none."""
+    """Write a Parquet file atomically, with checksums that show damage, and its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(lambda file: table.to_parquet(file, index=False), path)
+    write_atomically(lambda file: table.to_parquet(file, index=False, write_page_checksum=True), path)
 
 
 def write_atomically(save: Callable[[str], None], path: Path) -> None:

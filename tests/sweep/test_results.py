@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from helpers.sweep import Grid, Subject, export_results, import_results, load_results
-from helpers.sweep.results import result_path, write_atomically
+from helpers.sweep.results import result_path, write_atomically, write_table
 
 GRID = Grid((Subject("vit-digits", "vit", "digits"),), inputs=2, repetitions=1)
 
@@ -48,7 +48,7 @@ def test_a_damaged_cell_is_set_aside_and_counts_as_not_finished(tmp_path, damage
     first, second = (result_path(tmp_path, cell) for cell in GRID.cells())
     table = pd.DataFrame({"drift": np.random.default_rng(0).random(999), "seconds": 3.0})
     for path in (first, second):
-        write_atomically(table.to_parquet, path)
+        write_table(table, path)
     first.write_bytes(damage(first.read_bytes()))
     with pytest.warns(UserWarning, match=f"{first.stem}.*is damaged and was renamed to {first.stem}"):
         assert len(load_results(GRID, tmp_path)) == 999
