@@ -14,6 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = sns.color_palette("colorblind", 10)
+PALENESS = 0.5  # share of white in the colour of a walk by the released rule
+
+
+def _pale(colour: tuple[float, float, float]) -> tuple[float, ...]:
+    """Mix a colour with white."""
+    return tuple(PALENESS + (1 - PALENESS) * channel for channel in colour)
+
+
 ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure and in the plane walker
     "SiMEC": COLOURS[0],  # blue
     "SiMExp": COLOURS[3],  # vermilion
@@ -21,7 +29,11 @@ ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure and in the plan
     "walk_class": COLOURS[2],
     "leave_class": COLOURS[4],  # pink
     "naive": COLOURS[1],  # orange; straight steps along the kernel, without correction
+    "released SiMEC": _pale(COLOURS[0]),
+    "released SiMExp": _pale(COLOURS[3]),
     "baseline": COLOURS[7],  # grey; random noise along the gradient
+    "baseline up": COLOURS[7],
+    "baseline down": (0.25, 0.25, 0.25),
 }
 OTHER_COLOURS = [COLOURS[9], COLOURS[5], COLOURS[6], COLOURS[8]]  # for walks that no algorithm names
 CONTROL_COLOUR = "0.45"  # grey of whatever a result is compared with

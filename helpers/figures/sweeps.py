@@ -15,7 +15,21 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from helpers.figures.style import ALGORITHM_COLOURS, CONTROL_COLOUR, create_panels, styled
 
-ALGORITHMS = ("SiMEC", "corrected", "SiMExp", "baseline")  # in the order of rows and legends
+ALGORITHMS = (  # in the order of rows and legends
+    "SiMEC",
+    "released SiMEC",
+    "corrected",
+    "SiMExp",
+    "released SiMExp",
+    "baseline",
+    "baseline up",
+    "baseline down",
+)
+
+
+def _present(results: pd.DataFrame) -> list[str]:
+    """List the algorithms of a table in the order of legends."""
+    return [name for name in ALGORITHMS if name in set(results["algorithm"])]
 
 
 @styled
@@ -95,14 +109,15 @@ def draw_mean_probability(results: pd.DataFrame) -> Figure:
     means = results.groupby(["inputs", "algorithm", "input"])[list(percents)].mean().rename(columns=percents)
     points = means.melt(var_name="percent", value_name="probability", ignore_index=False).reset_index()
     columns = {"x": "percent", "y": "probability", "hue": "algorithm"}
-    style = {"palette": {name: ALGORITHM_COLOURS[name] for name in ALGORITHMS}, "legend": False, "linewidth": 1.6}
+    algorithms = _present(results)
+    style = {"palette": {name: ALGORITHM_COLOURS[name] for name in algorithms}, "legend": False, "linewidth": 1.6}
     fig, axes = create_panels(names, (max(4.4, 0.6 + 1.8 * len(names)), 2.3))
     for ax, name in zip(axes, names, strict=True):
         sns.lineplot(points[points["inputs"] == name], ax=ax, n_boot=200, seed=0, **columns, **style)
         ax.set(ylim=(0, 1.03), xlabel=None, ylabel="probability of the first class")
     fig.supxlabel("steps made, % (bands: 95%, over inputs)", fontsize=9)
-    handles = [plt.Line2D([], [], color=ALGORITHM_COLOURS[name]) for name in ALGORITHMS]
-    fig.legend(handles, ALGORITHMS, loc="outside upper center", ncols=len(handles), fontsize=8)
+    handles = [plt.Line2D([], [], color=ALGORITHM_COLOURS[name]) for name in algorithms]
+    fig.legend(handles, algorithms, loc="outside upper center", ncols=len(handles), fontsize=8)
     return fig
 
 
@@ -116,7 +131,7 @@ def draw_drift_distribution(results: pd.DataFrame, tolerance: float) -> Figure:
     etas = sorted(set(results["eta"]))
     fig, axes = create_panels(map("η = {:g}".format, etas), (3.1 * len(etas), 2.5), sharex=True)
     for ax, eta in zip(axes, etas, strict=True):
-        for name in ALGORITHMS:
+        for name in _present(results):
             walks = results[(results["eta"] == eta) & (results["algorithm"] == name)]
             style = {"color": ALGORITHM_COLOURS[name], "linewidth": 1.8, "label": name}
             sns.ecdfplot(walks, x="drift", ax=ax, log_scale=True, **style)

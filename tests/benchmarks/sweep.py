@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from helpers.adapters import BertAdapter, ViTAdapter
 from helpers.datasets import load_digits, read_sentences
-from helpers.equivalence import WalkSettings, gradient_noise, simec, simexp, walk_class
-from helpers.sweep import PAPER
-from helpers.sweep.grid import ALGORITHMS
+from helpers.equivalence import WalkSettings, gradient_noise, released_simexp, simec, simexp, walk_class
+from helpers.sweep import MAIN, PAPER
 from tests.benchmarks.cases import CASES, Case, random_bert, random_gpt2, random_vit
 from tests.benchmarks.walks import PeakMemory
 
@@ -72,6 +71,7 @@ def measure(name: str) -> dict[str, float]:
     walks = {
         "SiMEC": simec_seconds / steps,
         "SiMExp": seconds(lambda: simexp(f, x, steps)) / steps,
+        "released": seconds(lambda: released_simexp(f, x, steps)) / steps,
         "baseline": seconds(lambda: gradient_noise(f, x, steps, size=0.01)) / (steps + 1),
     }
     first, all_steps = (seconds(partial(walk_class, f, x, 1e9, settings=s)) for s in corrected.values())
@@ -88,16 +88,16 @@ def seconds(walk: Callable[[], object]) -> float:
 
 def points_mib(coordinates: int, parts: int) -> float:
     """Return the memory of the points of a cell's walks in MiB: all parts of a point, half of them, or one."""
-    points = (PAPER.steps + 1) * len(PAPER.etas) * len(ALGORITHMS)
+    points = (PAPER.steps + 1) * len(PAPER.etas) * len(MAIN)
     return FLOAT_BYTES * coordinates * (1 + 1 / 2 + 1 / parts) * points / 2**20
 
 
 def row(name: str, costs: dict[str, float]) -> str:
     """Write one row of the table."""
     three_digits = lambda x: f"{float(f'{x:.3g}'):,g}"  # noqa: E731
-    algorithms = ("SiMEC", "SiMExp", "corrected", "baseline")
-    per_step = " | ".join(three_digits(1e3 * costs[name]) for name in algorithms)
-    minutes = PAPER.steps * WALKS * sum(costs[algorithm] for algorithm in algorithms) / 60
+    walks = {"SiMEC": 1, "SiMExp": 1, "released": 2, "corrected": 1, "baseline": 2}  # of a cell, per choice of parts
+    per_step = " | ".join(three_digits(1e3 * costs[name]) for name in walks)
+    minutes = PAPER.steps * WALKS * sum(count * costs[name] for name, count in walks.items()) / 60
     mib = costs["mib"] + points_mib(costs["coordinates"], costs["parts"])
     return (
         f"| {name} | {costs['coordinates']:,}, {costs['outputs']} | {per_step} | {three_digits(minutes)} | {mib:,.0f} |"
@@ -107,13 +107,13 @@ def row(name: str, costs: dict[str, float]) -> str:
 HEAD = """# The cost of the walks of a sweep
 
 Written by `make bench` in one run on {cores} CPU cores ({machine}), one thread, Python {python}, PyTorch {torch}. A cell is
-one input with {walks} walks of {steps:,} steps each: four algorithms, two step multipliers, three choices of parts. The last columns
+one input with {walks} walks of {steps:,} steps each: seven algorithms, two step multipliers, three choices of parts. The last columns
 are the minutes that one core needs for the walks of a cell, without the measures ({inputs} inputs with {repetitions} repetitions are {cells} cells), and
 the memory of a worker above that of the model: that of a SiMEC walk, and the points of all walks of the cell, which are kept
 until the cell is measured. Hub models are shapes with random weights. The steps of the corrected walk are small here.
 
-| model | coordinates of a point, outputs | SiMEC, ms per step | SiMExp, ms per step | corrected, ms per step | baseline, ms per step | minutes per cell | MiB |
-|---|---|---|---|---|---|---|---|
+| model | coordinates of a point, outputs | SiMEC, ms per step | SiMExp, ms per step | released rule, ms per step | corrected, ms per step | baseline, ms per step | minutes per cell | MiB |
+|---|---|---|---|---|---|---|---|---|
 """  # noqa: E501
 
 
@@ -136,7 +136,7 @@ def main() -> None:
         machine=platform.machine(),
         python=platform.python_version(),
         torch=torch.__version__.split("+")[0],
-        walks=WALKS * len(ALGORITHMS),
+        walks=WALKS * len(MAIN),
         steps=PAPER.steps,
         inputs=PAPER.inputs,
         repetitions=PAPER.repetitions,

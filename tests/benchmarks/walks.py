@@ -30,7 +30,8 @@ RESULTS = Path(__file__).with_name("results.md")
 DRIFT = 1e-3  # nats, at which both are compared: ours on its whole curve, the reference at its points
 STEPS, SHORT = 10, 0.05  # of ours on random weights: how many, and how long in norms
 NORMS = 2.0  # length of a walk, in norms of the start
-PUBLISHED_CIFAR10 = measures.PUBLISHED_SECONDS["cifar10"][0]
+PUBLISHED_SECONDS = measures.load_published("seconds_per_iteration").set_index(["inputs", "parts"])["seconds"]
+PUBLISHED_CIFAR10 = PUBLISHED_SECONDS["cifar10", "all"]
 PILOT = 20  # iterations by which the reference's step is guessed
 GROWTH = {"tokens": (16, 49, 100, 196), "width": (48, 96, 192, 384), "outputs": (2, 10, 100, 1000)}
 
