@@ -122,7 +122,7 @@ def _baseline(sign: int) -> Callable[[WalkStart], ExplorationPath]:
     )
 
 
-ALGORITHMS: dict[str, Callable[[WalkStart], ExplorationPath]] = {  # references before the walks that need them
+ALGORITHMS: dict[str, Callable[[WalkStart], ExplorationPath]] = {  # the walks by name; references come first
     "SiMEC": _printed(simec),
     "SiMExp": _printed(simexp),
     **{f"released {kind}": rule for kind, rule in RELEASED.items()},
@@ -135,8 +135,8 @@ ALGORITHMS: dict[str, Callable[[WalkStart], ExplorationPath]] = {  # references 
         for kind, rule in RELEASED.items()
     },
 }
-MAIN = tuple(list(ALGORITHMS)[:7])  # without single differences
-ABLATION = tuple(name for name in ALGORITHMS if name.startswith("released "))
+MAIN = tuple(list(ALGORITHMS)[:7])  # the walks without single differences
+ABLATION = tuple(name for name in ALGORITHMS if name.startswith("released "))  # the released rule and its differences
 
 
 def volume_reference(algorithm: str) -> str:

@@ -13,17 +13,20 @@ from helpers.figures.style import (
     style_walks,
     styled,
 )
-from helpers.sweep.grid import ALGORITHMS
+from helpers.figures.sweeps import ALGORITHMS
+from helpers.sweep import MAIN
 
 
 def test_every_algorithm_has_one_colour_of_its_own():
     assert set(ALGORITHM_COLOURS) == {
-        "SiMEC", "SiMExp", "corrected", "walk_class", "leave_class", "naive", "baseline"
+        "SiMEC", "SiMExp", "corrected", "walk_class", "leave_class", "naive", "baseline",
+        "released SiMEC", "released SiMExp", "baseline up", "baseline down",
     }  # fmt: skip
     assert ALGORITHM_COLOURS["corrected"] == ALGORITHM_COLOURS["walk_class"], "two names of one algorithm"
-    assert len(set(ALGORITHM_COLOURS.values())) == len(ALGORITHM_COLOURS) - 1
+    assert ALGORITHM_COLOURS["baseline"] == ALGORITHM_COLOURS["baseline up"], "an earlier sweep had one baseline"
+    assert len(set(ALGORITHM_COLOURS.values())) == len(ALGORITHM_COLOURS) - 2
     assert not set(ALGORITHM_COLOURS.values()) & set(OTHER_COLOURS)
-    assert set(ALGORITHMS) <= set(ALGORITHM_COLOURS), "a sweep's figures find a colour for each of its algorithms"
+    assert {*ALGORITHMS, *MAIN} <= set(ALGORITHM_COLOURS), "a sweep's figures find a colour for each of its algorithms"
 
 
 @pytest.mark.parametrize(
