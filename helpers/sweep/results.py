@@ -22,9 +22,17 @@ def load_results(grid: Grid, folder: str | Path) -> pd.DataFrame:
     return read_finished_cells(grid, folder).drop(columns=["cell", "seconds"])
 
 
-def load_bundled_results() -> pd.DataFrame:
-    """Read the results that come with the project: those of the grid ``PAPER``, one row per walk."""
-    return pd.read_parquet(BUNDLED_RESULTS)
+def load_bundled_results(name: str = BUNDLED_RESULTS.stem) -> pd.DataFrame:
+    """Read results that come with the project, one row per walk; by default those of the paper's experiments.
+
+    Raises:
+        ValueError: there are no results of this name.
+    """
+    path = BUNDLED_RESULTS.with_stem(name)
+    if not path.is_file():
+        names = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        raise ValueError(f"name={name!r}: must be one of {', '.join(names)}")
+    return pd.read_parquet(path)
 
 
 def export_results(grid: Grid, folder: str | Path, path: Path) -> str:

@@ -97,11 +97,11 @@ def run_sweep(
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _check_fingerprints(grid, folder)
-    if client is None:
-        _check_main_guard()
     pending = [cell for cell in grid.cells() if not is_finished(cell, folder, keep_paths)]
     measure = partial(_measure, folder=folder if keep_paths else None)
     if pending:
+        if client is None:
+            _check_main_guard()
         with dask.config.set(DASK_OPTIONS), _connect(client, workers) as connected:
             failed = _run_cells(measure, pending, connected, folder, len(grid.cells()))
         if failed:

@@ -55,9 +55,9 @@ def test_opposite_predictions_are_at_the_largest_distance():
 
 def test_probabilities_are_correlated_for_the_class_predicted_at_each_point():
     embedded = torch.tensor([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9]])
-    decoded = torch.tensor([[0.5, 0.5], [0.6, 0.4], [0.3, 0.7], [0.4, 0.6]])
+    decoded = torch.tensor([[0.5, 0.5], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
     correlation, p = measures.probability_correlation(embedded, decoded)
-    expected = pearsonr([0.6, 0.7, 0.8, 0.9], [0.5, 0.6, 0.7, 0.6])
+    expected = pearsonr([0.6, 0.7, 0.8, 0.9], [0.5, 0.6, 0.3, 0.8])
     assert (correlation, p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-5)
     assert all(map(math.isnan, measures.probability_correlation(embedded, torch.full((4, 2), 0.5))))
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from helpers.sweep import Grid, Subject, export_results, import_results, load_results
+from helpers.sweep import Grid, Subject, export_results, import_results, load_bundled_results, load_results
 from helpers.sweep.results import result_path, write_atomically, write_table
 
 GRID = Grid((Subject("vit-digits", "vit", "digits"),), inputs=2, repetitions=1)
@@ -37,12 +37,13 @@ def test_an_import_keeps_cells_that_are_finished(tmp_path):
     assert load_results(GRID, tmp_path)["drift"].tolist() == [5.0]
 
 
-def damage_in_the_middle(data):
-    return data[: len(data) // 3] + bytes(len(data) // 3) + data[2 * len(data) // 3 :]
+def change_one_byte(data):
+    place = len(data) // 3
+    return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:-9], lambda data: b"no table", damage_in_the_middle], ids=range(4)
+    "damage", [lambda data: b"", lambda data: data[:-9], lambda data: b"no table", change_one_byte], ids=range(4)
 )
 def test_a_damaged_cell_is_set_aside_and_counts_as_not_finished(tmp_path, damage):
     first, second = (result_path(tmp_path, cell) for cell in GRID.cells())
@@ -61,6 +62,12 @@ def test_another_table_in_the_place_of_a_cell_is_set_aside_too(tmp_path):
     write_atomically(pd.DataFrame({"drift": [1.0]}).to_parquet, path)
     with pytest.warns(UserWarning, match="it has no column seconds"):
         assert load_results(GRID, tmp_path).empty
+
+
+def test_bundled_results_are_read_by_name():
+    assert len(load_bundled_results()) == len(load_bundled_results("walks")) > 0
+    with pytest.raises(ValueError, match="name='nothing': must be one of .*walks"):
+        load_bundled_results("nothing")
 
 
 def test_without_results_no_table_is_written(tmp_path):
