@@ -66,7 +66,7 @@ def test_another_table_in_the_place_of_a_cell_is_set_aside_too(tmp_path):
 
 def test_bundled_results_are_read_by_name():
     assert len(load_bundled_results()) == len(load_bundled_results("walks")) > 0
-    with pytest.raises(ValueError, match="name='nothing': must be one of .*walks"):
+    with pytest.raises(ValueError, match=r"name='nothing': must be one of .*walks"):
         load_bundled_results("nothing")
 
 
