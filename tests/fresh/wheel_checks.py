@@ -5,15 +5,17 @@ from pathlib import Path
 import helpers
 from helpers.adapters import ViTAdapter
 from helpers.datasets import load_digits, read_sentences
+from helpers.measures import load_published
 from helpers.resources import ModelNotFoundError, bundled_models
-from helpers.sweep import PAPER, load_bundled_results
+from helpers.sweep import load_bundled_results
 from helpers.weights import load_weights
 
 adapter = ViTAdapter.load("vit-digits")
 assert adapter.predict(adapter.encode(load_digits("test").images[0])).sum() > 0.99
 assert load_weights("gpt2-reviews").W_E.shape == (8192, 192)
 assert len(read_sentences("review")) == 200
-assert len(load_bundled_results()) == 24 * len(PAPER.cells())
+assert len(load_bundled_results()) == 24 * 240  # four data sets, 20 inputs and three repetitions of 24 walks
+assert len(load_published("distance")) == 40
 message = ""
 try:
     ViTAdapter.load("no-such-model")
