@@ -56,6 +56,11 @@ class PartsMap:
         return torch.cat([outputs.index_select(0, index), rest])
 
     @property
+    def is_distribution(self) -> bool:
+        """True if the outputs are the log-probabilities of one distribution."""
+        return self.head.is_distribution
+
+    @property
     def start(self) -> Float[Tensor, "chosen_parts d_model"]:
         """The vectors of the chosen parts at the point itself, where a walk begins."""
         return self.point[list(self.parts)]

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from helpers.geometry.metrics import check_floating
 
-SmoothMap = Callable[[Tensor], Tensor]  # one point of any shape -> its outputs (k,)
+# One point of any shape -> its outputs (k,). A map whose outputs are the log-probabilities of one distribution in every
+# point may say so by an attribute ``is_distribution``; its Jacobian is then exact to rounding in one more direction.
+SmoothMap = Callable[[Tensor], Tensor]
 MAX_JACOBIAN_ENTRIES = 2**28  # the largest Jacobian that is kept whole: 2 GiB in float64
 BATCH_ENTRIES = 2**22  # entries of the points whose backward passes run in one batch: 16 MiB per layer in float32
 BATCH_ENTRIES_CPU = 2**16  # the same on a CPU, where a batch that outgrows the cache of a core is slower than two
@@ -55,7 +57,17 @@ class Linearization:
                 f"f: its Jacobian has {count:,} outputs times {entries:,} coordinates and does not fit into memory; "
                 "keep a few outputs and the rest with output_map(point, target=10), or use low_rank_metric"
             )
-        return self.pull_back(torch.eye(count), chunk_size)
+        rows = self.pull_back(torch.eye(count), chunk_size)
+        return self._without_total(rows) if getattr(self._f, "is_distribution", False) else rows
+
+    def _without_total(self, rows: Tensor) -> Tensor:
+        """Remove what rounding adds to the derivative of the total probability, which is 1 in every point.
+
+        In a deep model in float32 this can be as large as a true singular value, and would count as a direction.
+        """
+        direction = self.outputs.exp()
+        direction = direction / direction.norm()
+        return rows - torch.tensordot(direction[:, None], torch.tensordot(direction, rows, 1)[None], 1)
 
     def pull_back(self, combinations: Float[Tensor, "m k"], chunk_size: int | None = None) -> Float[Tensor, "m *point"]:
         """Differentiate linear combinations of the outputs, by one backward pass each."""

@@ -221,3 +221,22 @@ def test_a_decomposition_has_one_choice_of_signs(shape):
     assert torch.allclose(right @ right.T, torch.eye(len(right), dtype=right.dtype), atol=1e-12)
     assert (right.gather(1, right.abs().argmax(1, keepdim=True)) > 0).all()
     assert torch.allclose(thin_svd(-factor)[2], right), "the same directions, whichever way the outputs point"
+
+
+class NoisySoftmax:
+    """Log-probabilities whose derivatives have an error of rounding, as those of a deep model in float32 have."""
+
+    is_distribution = True
+
+    def __call__(self, point):
+        noise = 1e-3 * torch.arange(3) * (point.detach() @ (point - point.detach()))
+        return (torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, -1.0]]) @ point).log_softmax(0) + noise
+
+
+def test_rounding_adds_no_direction_to_a_distribution():
+    point = torch.tensor([0.3, -0.2])
+    outputs, rows = jacobian(NoisySoftmax(), point)
+    assert float((outputs.exp() @ rows).abs().max()) < 1e-6
+    plain = jacobian(lambda p: NoisySoftmax()(p), point)[1]
+    assert float((outputs.exp() @ plain).abs().max()) > 1e-4
+    assert torch.allclose(rows, plain, atol=1e-3)
