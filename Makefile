@@ -2,6 +2,7 @@
 # make test   set up and run every test
 # make site   set up and make the web pages of it all
 # make bench  set up and measure the walks beside the published algorithm
+# make tweaks set up and run the notebooks with every value of their menus
 # make lint   set up and check style, types and the order of imports
 
 PYTHON ?= python3
@@ -9,11 +10,12 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test fresh bench lint notebooks site clean
+.PHONY: help install lab test tweaks fresh bench lint notebooks site clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
 	@echo "make test       set up, then run all tests"
+	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes about an hour"
 	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
@@ -38,6 +40,9 @@ lab: $(READY)
 
 test: $(READY) browser lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report term
+
+tweaks: $(READY)
+	TWEAKS=all OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks/test_tweaks.py --numprocesses 2 -rP
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.walks

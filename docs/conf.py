@@ -99,6 +99,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         notebook = json.loads(source[0])
         for cell in notebook["cells"]:
             replace_widget(cell)
+            describe_pictures(cell)
         source[0] = json.dumps(notebook)
 
 
@@ -122,6 +123,14 @@ def replace_widget(cell: dict) -> None:
         if "".join(output.get("data", {}).get("text/plain", "")).startswith(WIDGET):
             pictures = [picture for name, picture in widget_pictures().items() if f"{name}(" in "".join(cell["source"])]
             output["data"] = {"text/markdown": "\n\n".join([*pictures, NOTE])}
+
+
+def describe_pictures(cell: dict) -> None:
+    """Give the pictures of a cell the alternative text that is stored with them."""
+    stored = [output.get("metadata", {}).get("image/png", {}) for output in cell.get("outputs", [])]
+    texts = [about["alt"] for about in stored if "alt" in about]
+    if texts:
+        cell["metadata"]["mystnb"] = {"image": {"alt": " ".join(texts)}}
 
 
 def widget_pictures() -> dict[str, str]:

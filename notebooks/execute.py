@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import os
 import re
 import sys
 import time
@@ -17,6 +18,8 @@ from nbformat import NotebookNode
 from PIL import Image
 from tqdm import tqdm
 
+from helpers.exercises import STRICT
+
 NOTEBOOKS = Path(__file__).resolve().parent
 PICTURES = NOTEBOOKS.parent / "data" / "pictures"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
@@ -27,14 +30,14 @@ COLOURS = 256  # of a stored picture: a third of the size, without a visible dif
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int = CELL_TIMEOUT) -> NotebookNode:
+def execute(notebook: NotebookNode, folder: Path, title: str = "", strict: bool = True) -> NotebookNode:
     """Run every cell from a clean kernel, in place, with a progress bar.
 
     Args:
         notebook: the notebook; its outputs are replaced.
         folder: the working folder of the kernel.
         title: the title of the progress bar.
-        timeout: seconds that a cell may take.
+        strict: whether a claim that does not hold is an error.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised an error.
@@ -44,13 +47,13 @@ def execute(notebook: NotebookNode, folder: Path, title: str = "", timeout: int 
     with tqdm(total=code_cells, desc=title, unit="cell") as bar:
         client = NotebookClient(
             notebook,
-            timeout=timeout,
+            timeout=CELL_TIMEOUT,
             kernel_name="python3",
             extra_arguments=[ERRORS_ONLY],
             resources={"metadata": {"path": str(folder)}},
             on_cell_complete=lambda cell, cell_index: bar.update(cell.cell_type == "code"),
         )
-        client.execute()
+        client.execute(env=os.environ | {STRICT: "1" if strict else "0"})
     errors = list(find_errors(notebook))
     if errors:
         raise RuntimeError(f"{title}: errors that no cell raised: " + "; ".join(errors))
@@ -97,13 +100,19 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             if output.output_type == "execute_result":
                 output.execution_count = count
             if output.output_type != "stream":
-                output.metadata = NotebookNode()
+                output.metadata = _alt_texts(output)
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
             if "data" in output and WIDGET_VIEW in output.data:
                 output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
                 output.data["text/plain"] = "Run this cell to get the widget; the figure below it shows what it does."
     return notebook
+
+
+def _alt_texts(output: NotebookNode) -> NotebookNode:
+    """Return the metadata of an output that are stored: the alternative text of each picture."""
+    kept = {kind: {"alt": about["alt"]} for kind, about in output.metadata.items() if "alt" in about}
+    return nbformat.from_dict(kept)
 
 
 def shrink(png: str) -> str:
@@ -152,7 +161,7 @@ def execute_file(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     execute(notebook, path.parent, path.name)
     nbformat.write(normalise(notebook), path)
-    save_picture(notebook, PICTURES / f"{path.name[:2]}.png")
+    save_picture(notebook, PICTURES / f"{path.name.split('_')[0]}.png")
     print(
         f"{path.name}: {time.perf_counter() - started:.0f} s, {path.stat().st_size / 1000:.0f} kB",
         file=sys.stderr,

@@ -11,6 +11,7 @@ from helpers.figures.parameters import (
     draw_token_map,
     draw_top_items,
 )
+from helpers.figures.style import DescribedFigure, describe
 from helpers.figures.sweeps import (
     draw_algorithm_means,
     draw_drift_distribution,
@@ -19,6 +20,7 @@ from helpers.figures.sweeps import (
 )
 from helpers.figures.texts import (
     draw_bars,
+    draw_dots,
     draw_predicted_against_verified,
     draw_substitution_map,
     draw_tokens,
@@ -26,11 +28,14 @@ from helpers.figures.texts import (
 from helpers.figures.walks import draw_drift, draw_plane, draw_probabilities, draw_projection, draw_spectrum
 
 __all__ = [
+    "DescribedFigure",
+    "describe",
     "draw_algorithm_means",
     "draw_alignments",
     "draw_bars",
     "draw_coherence",
     "draw_curves",
+    "draw_dots",
     "draw_drift",
     "draw_drift_distribution",
     "draw_heads",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -15,6 +14,7 @@ from helpers.adapters import Head
 from helpers.adapters.heads import CLASSES
 from helpers.figures.style import COLOURS, styled
 
+SMALLEST_PROBABILITY = 1e-7  # lower end of the logarithmic axis of probabilities
 Images = Sequence[np.ndarray]  # (H, W) or (C, H, W) each
 
 
@@ -51,15 +51,21 @@ def _show_image(ax: Axes, image: np.ndarray, signed: bool = False) -> None:
 
 @styled
 def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]) -> Figure:
-    """Draw an image with values in [0, 1] beside the importance of its patches.
+    """Draw an image with values in [0, 1] beside the importance of its patches, over which its outline is drawn.
 
     The importance (rows * columns,) of a patch is the largest pullback length of a unit move of it; the grid gives the
     numbers of rows and columns.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.4), width_ratios=[1, 1.25])
     _show_image(left, image)
-    values, colour_bar = importance.reshape(grid).numpy(), {"label": "largest pullback length"}
-    sns.heatmap(values, ax=right, cmap="viridis", square=True, cbar_kws=colour_bar)
+    grey = image.mean(0) if np.ndim(image) == 3 else image
+    height, width = grey.shape
+    values = importance.reshape(grid).numpy()
+    shown = right.imshow(values, cmap="viridis", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    fig.colorbar(shown, ax=right, label="largest pullback length")
+    if grey.min() < grey.max():
+        middle = (float(grey.min()) + float(grey.max())) / 2
+        right.contour(grey, levels=[middle], colors="white", linewidths=1.2)
     right.set(xticks=[], yticks=[], title="patch importance")
     left.set_title("image")
     return fig
@@ -69,7 +75,7 @@ def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]
 def draw_walk_images(
     images: Images, outputs: Tensor, class_names: Sequence[str], titles: Sequence[str], head: Head = CLASSES
 ) -> Figure:
-    """Draw some images along a walk, each above the probabilities of its classes or labels, or its values.
+    """Draw some images along a walk, each above its probabilities on a logarithmic axis, or above its values.
 
     The outputs have one row per image: (len(images), k). The head says what they are, as in ``f.head``.
 
@@ -85,7 +91,7 @@ def draw_walk_images(
         ax.bar(range(len(class_names)), values.tolist(), color=COLOURS[0])
         ax.set_xticks(range(len(class_names)), class_names, fontsize=7)
         if head.is_logarithmic:
-            ax.set_ylim(0, 1)
+            ax.set(yscale="log", ylim=(SMALLEST_PROBABILITY, 1.5))
         ax.tick_params(length=0)
     axes[1, 0].set_ylabel(head.quantity)
     return fig

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, ParamSpec, cast
 
 import matplotlib.pyplot as plt
@@ -92,3 +94,22 @@ def create_panels(titles: Iterable[str], size: tuple[float, float], **options: A
     for ax, name in zip(axes[0], names, strict=True):
         ax.set_title(name)
     return fig, list(axes[0])
+
+
+@dataclass(frozen=True)
+class DescribedFigure:
+    """A figure with an alternative text, which a notebook shows in place of the figure where it cannot be seen."""
+
+    figure: Figure
+    text: str
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the picture and the text, and the text once more as what a web page names ``alt``."""
+        picture = io.BytesIO()
+        self.figure.savefig(picture, format="png", bbox_inches="tight")
+        return {"image/png": picture.getvalue(), "text/plain": self.text}, {"image/png": {"alt": self.text}}
+
+
+def describe(figure: Figure, text: str) -> DescribedFigure:
+    """Add an alternative text to a figure: a sentence on what is seen in it, for readers who cannot see it."""
+    return DescribedFigure(figure, text)

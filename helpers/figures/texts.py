@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from helpers.figures.style import COLOURS, create_panels, styled
+from helpers.figures.style import COLOURS, CONTROL_COLOUR, create_panels, styled
+from helpers.measures import mean_interval
 
 
 @styled
@@ -42,12 +44,16 @@ def draw_predicted_against_verified(predicted: Tensor, verified: Tensor, names: 
     """Draw verified changes over predicted changes, one point per word.
 
     Verified changes (N,) are those that the model itself computes. Four words are named: those with the smallest and
-    the largest verified change, and those at its 5% and 95% ranks. The quantity says what changes, with its unit.
+    the largest verified change, and those at its 5% and 95% ranks. On the dashed line both changes are equal. The
+    quantity says what changes, with its unit.
     """
     fig, ax = plt.subplots(figsize=(4.6, 3.2))
     ax.scatter(predicted, verified, s=12, color=COLOURS[0], alpha=0.6, linewidth=0)
     ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     ax.axvline(0, color="0.8", linewidth=0.8, zorder=0)
+    ends = [float(min(predicted.min(), verified.min())), float(max(predicted.max(), verified.max()))]
+    ax.plot(ends, ends, color="0.5", linestyle="--", linewidth=1, zorder=0, label="prediction exact")
+    ax.legend(loc="best", fontsize=8)
     order = verified.argsort().tolist()
     for index in [order[0], order[len(order) // 20], order[-1], order[-len(order) // 20]]:
         point = float(predicted[index]), float(verified[index])
@@ -89,4 +95,27 @@ def draw_bars(values: pd.Series, quantity: str, axis: str = "", controls: Collec
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.set(xlabel=quantity, ylabel=axis, ylim=(-0.6, len(values) - 0.4))
     ax.tick_params(axis="y", length=0, labelsize=8)
+    return fig
+
+
+@styled
+def draw_dots(
+    groups: Mapping[str, Sequence[float]], quantity: str, reference: tuple[str, float] | None = None
+) -> Figure:
+    """Draw the values of each group as dots on a line, with their mean as a bar and its 95% bootstrap interval.
+
+    The quantity says what the numbers are. The reference, a name and a value, is drawn as a dashed line.
+    """
+    fig, ax = plt.subplots(figsize=(5.2, 0.9 + 0.19 * len(groups)))
+    for row, values in enumerate(groups.values()):
+        mean, low, high = mean_interval(torch.as_tensor(values, dtype=torch.float64))
+        ax.plot(values, [row] * len(values), "o", color=COLOURS[0], ms=3.5, alpha=0.5, mew=0)
+        ax.plot([low, high], [row, row], color="black", linewidth=1)
+        ax.plot(mean, row, "|", color="black", ms=9, mew=2)
+    if reference is not None:
+        ax.axvline(reference[1], color=CONTROL_COLOUR, linestyle="--", linewidth=1, label=reference[0])
+        ax.legend(loc="lower right", fontsize=8)
+    ax.set_yticks(range(len(groups)), list(groups), fontsize=8)
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlabel=quantity, ylim=(-0.7, len(groups) - 0.3))
     return fig

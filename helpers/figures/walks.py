@@ -43,13 +43,14 @@ def draw_plane(
         metrics: each drawn as an ellipse around its base point. The axes of the ellipse point along the eigenvectors,
             and their lengths are proportional to the singular values; an eigenvalue of zero makes it a segment.
         span: the plane is shown from -span to span.
-        boundary: a level of the first output to draw as a dashed line.
+        boundary: a level of the first output to draw as a dashed line. The level of each start is dotted.
         ax: where to draw; a new figure if None.
     """
     fig, ax = get_axes(ax, (4.2, 4.0))
     walks = walks or {}
     shape = next((points.shape[1:] for points in walks.values()), torch.Size([2]))
-    _draw_level_curves(ax, f, shape, span, boundary)
+    starts = {float(f(points[0])[0]) for points in walks.values()}
+    _draw_level_curves(ax, f, shape, span, {level: "dotted" for level in starts} | {boundary: "dashed"})
     for name, style in style_walks(walks).items():
         x, y = walks[name].flatten(1).T
         ax.plot(x, y, lw=1.6, label=name, **style)
@@ -63,13 +64,16 @@ def draw_plane(
     return fig
 
 
-def _draw_level_curves(ax: Axes, f: SmoothMap, shape: torch.Size, span: float, boundary: float | None) -> None:
+def _draw_level_curves(
+    ax: Axes, f: SmoothMap, shape: torch.Size, span: float, marked: Mapping[float | None, str]
+) -> None:
     ticks = np.linspace(-span, span, GRID_POINTS)
     plane = torch.tensor([(x, y) for y in ticks for x in ticks], dtype=torch.float64).reshape(-1, *shape)
     heights = torch.stack([f(point)[0] for point in plane]).detach().reshape(GRID_POINTS, GRID_POINTS)
     ax.contour(ticks, ticks, heights, levels=15, colors="0.75", linewidths=0.8, linestyles="solid")
-    if boundary is not None:
-        ax.contour(ticks, ticks, heights, levels=[boundary], colors="black", linewidths=1.2, linestyles="dashed")
+    for level, style in marked.items():
+        if level is not None and heights.min() < level < heights.max():  # else there is no such curve
+            ax.contour(ticks, ticks, heights, levels=[level], colors="black", linewidths=1.2, linestyles=style)
 
 
 def _draw_ellipses(ax: Axes, metrics: Sequence[PullbackMetric]) -> None:
@@ -125,7 +129,11 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
 
 @styled
 def draw_probabilities(
-    paths: Mapping[str, ExplorationPath], class_names: Sequence[str], most: int = 6, head: Head = CLASSES
+    paths: Mapping[str, ExplorationPath],
+    class_names: Sequence[str],
+    most: int = 6,
+    log: bool = False,
+    head: Head = CLASSES,
 ) -> Figure:
     """Draw the probabilities of classes or labels along walks from one start, or the values of a regression.
 
@@ -135,6 +143,7 @@ def draw_probabilities(
         paths: name of a walk -> the walk.
         class_names: one per output.
         most: number of outputs that are drawn.
+        log: draw on a logarithmic axis, which shows changes of small probabilities.
         head: what the outputs are, as in ``f.head``.
 
     Raises:
@@ -147,7 +156,8 @@ def draw_probabilities(
     for ax, values in zip(axes, drawn.values(), strict=True):
         for k in classes:
             ax.plot(values[:, k], ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
-        ax.set(xlabel="step", **({"ylim": (-0.02, 1.02)} if head.is_logarithmic else {}))
+        limits = {"ylim": (-0.02, 1.02)} if head.is_logarithmic else {}
+        ax.set(xlabel="step", **({"yscale": "log"} if log else limits))
     axes[0].set_ylabel(head.quantity)
     title = "class" if len(classes) == len(peaks) else f"class\n({len(classes)} of {len(peaks)})"
     fig.legend(*axes[0].get_legend_handles_labels(), title=title, loc="outside right center")

@@ -37,10 +37,18 @@ def test_importance_is_a_map_of_patches_beside_the_image():
     image, importance = np.eye(4), torch.arange(6.0)
     left, right, bar = draw_importance(image, importance, (2, 3)).axes
     assert np.array_equal(left.images[0].get_array(), image)
-    assert np.array_equal(np.ravel(right.collections[0].get_array()), importance)
+    assert np.array_equal(np.ravel(right.images[0].get_array()), importance)
+    assert right.images[0].get_extent() == [-0.5, 3.5, 3.5, -0.5], "the map covers the image"
+    (outline,) = right.collections
+    assert list(outline.levels) == [0.5]
     assert (left.get_title(), right.get_title()) == ("image", "patch importance")
     assert bar.get_ylabel() == "largest pullback length"
     assert len(right.get_xticks()) == len(right.get_yticks()) == 0
+
+
+def test_the_importance_of_a_blank_image_has_no_outline():
+    _, right, _ = draw_importance(np.zeros((4, 4)), torch.arange(4.0), (2, 2)).axes
+    assert not right.collections
 
 
 def test_images_along_a_walk_stand_above_their_probabilities():
@@ -52,7 +60,7 @@ def test_images_along_a_walk_stand_above_their_probabilities():
     for ax, probabilities in zip(below, outputs.exp(), strict=True):
         assert [bar.get_height() for bar in ax.patches] == pytest.approx(probabilities.tolist())
         assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog"]
-        assert ax.get_ylim() == (0, 1)
+        assert (ax.get_yscale(), ax.get_ylim()[1]) == ("log", 1.5), "a sure prediction hides nothing"
     assert below[0].get_ylabel() == "probability"
 
 

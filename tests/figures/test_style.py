@@ -9,6 +9,7 @@ from helpers.figures.style import (
     DASHES,
     OTHER_COLOURS,
     create_panels,
+    describe,
     get_axes,
     style_walks,
     styled,
@@ -81,3 +82,13 @@ def test_panels_share_their_vertical_scale_unless_told_otherwise():
 
 def test_the_palette_is_seaborns_for_colour_blind_readers():
     assert COLOURS.as_hex()[:4] == ["#0173b2", "#de8f05", "#029e73", "#d55e00"]
+
+
+def test_a_described_figure_shows_its_picture_and_its_text():
+    fig, ax = plt.subplots()
+    ax.plot([0, 1])
+    plt.close(fig)
+    data, about = describe(fig, "A line that rises.")._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert data["text/plain"] == "A line that rises."
+    assert about == {"image/png": {"alt": "A line that rises."}}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.colors import same_color
 
-from helpers.figures import draw_bars, draw_predicted_against_verified, draw_substitution_map, draw_tokens
+from helpers.figures import draw_bars, draw_dots, draw_predicted_against_verified, draw_substitution_map, draw_tokens
 from helpers.figures.style import COLOURS
 
 
@@ -28,6 +28,8 @@ def test_verified_changes_are_drawn_over_predicted_ones_and_the_extreme_ones_nam
     names = [f"word {i}" for i in range(40)]
     (ax,) = draw_predicted_against_verified(predicted, verified, names, "log-odds, nats").axes
     assert np.array_equal(ax.collections[0].get_offsets(), torch.stack([predicted, verified], 1))
+    exact = next(line for line in ax.lines if line.get_label() == "prediction exact")
+    assert list(exact.get_xdata()) == list(exact.get_ydata()) == [-1, 39], "y = x over all values"
     assert [text.get_text() for text in ax.texts] == ["word 0", "word 2", "word 39", "word 38"]
     for text in ax.texts:
         index = names.index(text.get_text())
@@ -58,3 +60,19 @@ def test_bars_show_signs_and_controls_by_their_colour():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["nurse", "captain", "shuffled"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("log-odds, nats", "occupation")
     assert list(ax.lines[0].get_xdata()) == [0, 0]
+
+
+def test_dots_stand_on_the_line_of_their_group_with_mean_and_interval():
+    groups = {"nurse": [-1.0, 0.0, 1.0, 4.0], "captain": [2.0, 2.0]}
+    (ax,) = draw_dots(groups, "log-odds, nats", ("a person", 0.5)).axes
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == list(groups.values())
+    assert [set(line.get_ydata()) for line in dots] == [{0}, {1}]
+    means = [line for line in ax.lines if line.get_marker() == "|"]
+    assert [float(line.get_xdata()[0]) for line in means] == [1.0, 2.0]
+    low, high = ax.lines[1].get_xdata()
+    assert -1 <= low < 1 < high <= 4
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(groups)
+    assert list(ax.lines[-1].get_xdata()) == [0.5, 0.5]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a person"]
+    assert ax.get_xlabel() == "log-odds, nats"

@@ -49,7 +49,8 @@ def test_the_plane_shows_level_curves_walks_and_their_ends(legend_texts):
     starts = [tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() == "o"]
     assert ends == [(2, 1), (0, 0)]
     assert starts == [(1, 0.5)] * 2
-    (contours,) = ax.collections
+    contours, start_level = ax.collections
+    assert list(start_level.levels) == [1.25], "both walks start on it"
     for level, path in zip(contours.levels, contours.get_paths(), strict=True):
         assert np.square(path.vertices).sum(1) == pytest.approx(level, abs=2e-3)
 
@@ -125,6 +126,17 @@ def test_probabilities_are_drawn_per_class_and_panel(paths, legend_texts):
         assert len({(line.get_color(), str(line.get_linestyle())) for line in ax.lines}) == 3
     assert fig.axes[0].get_ylabel() == "probability"
     assert legend_texts(fig) == names
+
+
+def test_probabilities_are_drawn_on_a_logarithmic_axis_where_asked(paths):
+    assert [ax.get_yscale() for ax in draw_probabilities(paths, ["red", "green", "blue"]).axes] == ["linear"] * 2
+    assert [ax.get_yscale() for ax in draw_probabilities(paths, ["red", "green", "blue"], log=True).axes] == ["log"] * 2
+
+
+def test_a_level_outside_the_plane_is_left_out():
+    far = torch.stack([4 * START, 5 * START])
+    (ax,) = draw_plane(paraboloid, {"naive": far}, span=2.0).axes
+    assert len(ax.collections) == 1
 
 
 def test_only_the_most_probable_classes_are_drawn_and_the_legend_says_so(paths, legend_texts):

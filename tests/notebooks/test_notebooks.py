@@ -19,6 +19,7 @@ from notebooks.execute import (
     normalise,
     normalise_file,
 )
+from notebooks.parameters import read_menu
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 by_name = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
@@ -58,7 +59,12 @@ def test_keeps_to_the_template(path):
     assert sum(cell.source.count("**Predict.**") for cell in prose) >= 1
     assert sum("exercise" in cell.metadata.get("tags", []) for cell in code) >= 2
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
-    assert sum("assert" in cell.source for cell in code) >= 5
+    if read_menu(notebook):  # then every value of the menu is to run through
+        assert not any(re.search(r"^\s*assert\b", cell.source, re.MULTILINE) for cell in code)
+        assert sum("claim(" in cell.source for cell in code) >= 5
+        assert len(notebook.cells) <= 60
+    else:
+        assert sum("assert" in cell.source for cell in code) >= 5
     assert "**References.**" in prose[-1].source
     assert len(code[0].source.splitlines()) <= 12
     assert "pip install" not in "".join(cell.source for cell in code)
@@ -78,6 +84,10 @@ def test_stored_outputs_are_small_and_clean(path):
             picture = output.get("data", {}).get("image/png", "")
             assert len(base64.b64decode(picture)) <= 60_000
             assert output.get("name") != "stderr"
+            shown = output.get("data", {}).get("text/plain", "")
+            assert not ("holds: " in shown and "as shipped: " in shown), f"say what is measured: {shown}"
+            if picture and read_menu(notebook):
+                assert len(output.metadata["image/png"]["alt"]) > 40, f"say what is seen: {cell.source}"
     stored = path.read_text()
     assert not re.search(r"/home/|/root/|/Users/|Warning", stored)
     assert "widget-view+json" not in stored
@@ -100,6 +110,22 @@ def test_normalising_strips_what_differs_from_run_to_run(tmp_path):
     stored = read(tmp_path / "one.ipynb")
     assert "widgets" not in stored.metadata
     assert (stored.cells[0].execution_count, dict(stored.cells[0].metadata)) == (1, {})
+
+
+def test_the_alternative_text_of_a_picture_stays():
+    png = base64.b64encode((NOTEBOOKS.parent / "data" / "pictures" / "01.png").read_bytes()).decode()
+    about = {"image/png": {"alt": "A circle.", "width": 100}}
+    output = nbformat.v4.new_output("display_data", data={"image/png": png}, metadata=about)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
+    assert normalise(notebook).cells[0].outputs[0].metadata == {"image/png": {"alt": "A circle."}}
+
+
+def test_a_claim_that_does_not_hold_is_an_error_only_where_claims_are_strict():
+    source = "from helpers.exercises import claim\nclaim('Two is odd.', False, 2)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    execute(notebook, NOTEBOOKS, strict=False)
+    with pytest.raises(CellExecutionError, match="Two is odd"):
+        execute(notebook, NOTEBOOKS)
 
 
 def test_a_swallowed_error_is_found():

@@ -1,0 +1,93 @@
+"""Notebooks survive being touched: with each value of their menus, no cell fails and no figure is empty.
+
+By default each notebook runs once, with the last value of every menu. ``make tweaks`` tries every value of every menu,
+one at a time, which takes about an hour on two cores.
+"""
+
+import base64
+import io
+import os
+import re
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from notebooks.execute import NOTEBOOKS, execute
+from notebooks.parameters import read_menu, set_parameters
+
+MENUS = {path: read_menu(nbformat.read(path, as_version=4)) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+LEAST_INK = 0.25  # of the ink of the figure as shipped; a walk that ends at its start leaves about half of it
+BACKGROUND = 245  # pixels brighter than this in every colour count as background
+
+
+def list_tweaks():
+    for path, menu in MENUS.items():
+        if os.environ.get("TWEAKS") == "all":
+            for name, values in menu.items():
+                yield from (pytest.param(path, {name: v}, id=f"{path.name[:3]}-{name}={v}"[:60]) for v in values)
+        elif menu:
+            yield pytest.param(path, {name: values[-1] for name, values in menu.items()}, id=f"{path.name[:3]}-last")
+
+
+def pictures(cell):
+    return [output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+def ink(png):
+    """Return the number of pixels that are not background."""
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
+    return int((pixels < BACKGROUND).any(-1).sum())
+
+
+def claims_that_do_not_hold(notebook):
+    shown = [o.data.get("text/plain", "") for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
+    return [text for text in shown if text.startswith("✗ does not hold")]
+
+
+@pytest.mark.parametrize(("path", "values"), list_tweaks())
+def test_a_changed_parameter_breaks_nothing(path, values):
+    shipped = nbformat.read(path, as_version=4)
+    changed = set_parameters(shipped, values)
+    (place,) = [i for i, cell in enumerate(changed.cells) if "injected-parameters" in cell.metadata.get("tags", [])]
+    execute(changed, path.parent, f"{path.name[:3]} {values}", strict=False)
+    for text in claims_that_do_not_hold(changed):
+        print(text)
+    del changed.cells[place]
+    for before, after in zip(shipped.cells, changed.cells, strict=True):
+        assert len(pictures(after)) == len(pictures(before)), after.source
+        for old, new in zip(pictures(before), pictures(after), strict=True):
+            assert ink(new) > LEAST_INK * ink(old), f"almost nothing is drawn by {after.source!r}"
+
+
+def test_the_menus_offer_what_a_course_will_try():
+    by_number = {path.name.split("_")[0]: menu for path, menu in MENUS.items() if menu}
+    assert set(by_number) >= {"01", "02", "03", "03b"}
+    for menu in by_number.values():
+        assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9} - set(menu["seed"]) in [{n} for n in range(10)]
+    assert {"vit-mnist"} <= set(by_number["02"]["model"])
+    assert len(by_number["02"]["digit"]) >= 7
+    assert len(by_number["03"]["text"]) >= 7 and len(by_number["03b"]["text"]) >= 7
+    assert by_number["02"]["eta"] == by_number["03"]["eta"] == [1] or 10 in by_number["03"]["eta"]
+    assert (0.0, 0.0) in by_number["01"]["start"]
+
+
+def test_ink_tells_an_empty_figure_from_a_drawn_one():
+    def png(pixels):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    empty = np.full((10, 10, 3), 255, np.uint8)
+    drawn = empty.copy()
+    drawn[2:4] = (255, 0, 0)
+    assert (ink(png(empty)), ink(png(drawn))) == (0, 20)
+
+
+def test_claims_that_do_not_hold_are_found():
+    source = "from helpers.exercises import claim\nclaim('It holds.', True)\nclaim('It does not.', False, 3)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    execute(notebook, NOTEBOOKS, strict=False)
+    found = claims_that_do_not_hold(notebook)
+    assert [re.sub(r" \(.*", "", text) for text in found] == ["✗ does not hold for these parameters: It does not."]
