@@ -15,7 +15,7 @@ from helpers.adapters.heads import CLASSES
 from helpers.figures.style import COLOURS, styled
 
 SMALLEST_PROBABILITY = 1e-7  # lower end of the logarithmic axis of probabilities
-Images = Sequence[np.ndarray]  # (H, W) or (C, H, W) each
+Images = Sequence[np.ndarray | None]  # (H, W) or (C, H, W) each; None leaves its place in a grid empty
 
 
 @styled
@@ -25,7 +25,7 @@ def draw_images(
     """Draw images in a grid, each with its title.
 
     Args:
-        images: values in [0, 1], or of both signs when ``signed``.
+        images: values in [0, 1], or of both signs when ``signed``; None leaves a place empty.
         titles: one per image.
         signed: use a diverging colour scale for each image: blue below zero, red above.
         columns: number of images per row; all images in one row if None.
@@ -37,8 +37,9 @@ def draw_images(
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        _show_image(ax, image, signed)
-        ax.set_title(title, fontsize=8)
+        if image is not None:
+            _show_image(ax, image, signed)
+            ax.set_title(title, fontsize=8)
     return fig
 
 
@@ -73,7 +74,11 @@ def draw_importance(image: np.ndarray, importance: Tensor, grid: tuple[int, int]
 
 @styled
 def draw_walk_images(
-    images: Images, outputs: Tensor, class_names: Sequence[str], titles: Sequence[str], head: Head = CLASSES
+    images: Sequence[np.ndarray],
+    outputs: Tensor,
+    class_names: Sequence[str],
+    titles: Sequence[str],
+    head: Head = CLASSES,
 ) -> Figure:
     """Draw some images along a walk, each above its probabilities on a logarithmic axis, or above its values.
 

@@ -117,5 +117,5 @@ def draw_dots(
         ax.legend(loc="lower right", fontsize=8)
     ax.set_yticks(range(len(groups)), list(groups), fontsize=8)
     ax.tick_params(axis="y", length=0)
-    ax.set(xlabel=quantity, ylim=(-0.7, len(groups) - 0.3))
+    ax.set(xlabel=quantity, ylim=(len(groups) - 0.3, -0.7))
     return fig

@@ -21,6 +21,12 @@ def test_images_fill_a_grid_row_by_row():
     assert tuple(fig.get_size_inches()) == pytest.approx((2.0, 2.6))
 
 
+def test_a_place_of_the_grid_can_stay_empty():
+    first, empty, last = draw_images([np.eye(2), None, np.eye(2)], ["a", "b", "c"]).axes
+    assert (len(first.images), len(empty.images), len(last.images)) == (1, 0, 1)
+    assert (first.get_title(), empty.get_title(), last.get_title()) == ("a", "", "c")
+
+
 def test_signed_images_have_zero_in_the_middle_of_a_scale_of_their_own():
     fig = draw_images([np.array([[-2.0, 1.0]]), np.array([[0.5, 0.0]]), np.zeros((1, 2))], "abc", signed=True)
     assert [ax.images[0].get_clim() for ax in fig.axes] == [(-2, 2), (-0.5, 0.5), (-1, 1)]
