@@ -15,7 +15,7 @@ READY := .venv/ready
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
 	@echo "make test       set up, then run all tests"
-	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes about an hour"
+	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes an hour"
 	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"

@@ -16,7 +16,7 @@ def badges(notebook: str, repository: str) -> str:
     owner_and_name = "/".join(repository.split("/")[-2:])
     binder = f"https://mybinder.org/v2/gh/{owner_and_name}/main?urlpath=lab/tree/notebooks/{notebook}"
     colab = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}"
-    number = notebook[:2]
+    number = notebook.split("_")[0]
     return (
         f"| {number} | [![Open notebook {number} in Binder](data/pictures/binder.svg)]({binder})"
         f" | [![Open notebook {number} in Colab](data/pictures/colab.svg)]({colab}) |"

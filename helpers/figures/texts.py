@@ -114,7 +114,7 @@ def draw_dots(
         ax.plot(mean, row, "|", color="black", ms=9, mew=2)
     if reference is not None:
         ax.axvline(reference[1], color=CONTROL_COLOUR, linestyle="--", linewidth=1, label=reference[0])
-        ax.legend(loc="lower right", fontsize=8)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
     ax.set_yticks(range(len(groups)), list(groups), fontsize=8)
     ax.tick_params(axis="y", length=0)
     ax.set(xlabel=quantity, ylim=(len(groups) - 0.3, -0.7))

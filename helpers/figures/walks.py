@@ -49,8 +49,8 @@ def draw_plane(
     fig, ax = get_axes(ax, (4.2, 4.0))
     walks = walks or {}
     shape = next((points.shape[1:] for points in walks.values()), torch.Size([2]))
-    starts = {float(f(points[0])[0]) for points in walks.values()}
-    _draw_level_curves(ax, f, shape, span, {level: "dotted" for level in starts} | {boundary: "dashed"})
+    marked: dict[float | None, str] = {float(f(points[0])[0]): "dotted" for points in walks.values()}
+    _draw_level_curves(ax, f, shape, span, marked | {boundary: "dashed"})
     for name, style in style_walks(walks).items():
         x, y = walks[name].flatten(1).T
         ax.plot(x, y, lw=1.6, label=name, **style)
