@@ -26,7 +26,7 @@ def draw_tokens(tokens: Sequence[str], scores: Mapping[str, Tensor]) -> Figure:
     size = (min(9.5, 1.4 + 0.085 * edges[-1]), 0.2 + 0.36 * len(scores))
     fig, ax = plt.subplots(figsize=size)
     for row, values in enumerate(scores.values()):
-        shares = (values / values.max()).tolist()
+        shares = (values / (float(values.max()) or 1.0)).tolist()
         for token, left, width, share in zip(tokens, edges[:-1], widths, shares, strict=True):
             colour = plt.get_cmap("Blues")(0.75 * max(share, 0.0))
             ax.add_patch(plt.Rectangle((left, -row - 0.42), width - 0.3, 0.84, color=colour, linewidth=0))

@@ -100,6 +100,13 @@ def test_pictures_are_the_stored_ones(path, page, site):
 
 
 @by_name
+def test_pictures_have_the_alternative_text_that_is_stored_with_them(path, page):
+    stored = [o["metadata"].get("image/png", {}) for c in cells(path) for o in c.get("outputs", []) if "data" in o]
+    texts = {about["alt"] for about in stored if "alt" in about}
+    assert texts <= {tag["alt"] for tag in page(path).select(".cell_output img")}
+
+
+@by_name
 def test_printed_results_are_the_stored_ones(path, page):
     shown = page(path).article.get_text()
     for cell in cells(path):

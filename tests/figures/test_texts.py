@@ -23,6 +23,11 @@ def test_tokens_are_the_darker_the_higher_they_score():
         assert cell.get_bbox().contains(*text.get_position())
 
 
+def test_scores_that_are_all_zero_leave_every_token_light():
+    (ax,) = draw_tokens(["a", "film"], {"share": torch.zeros(2)}).axes
+    assert all(min(cell.get_facecolor()[:3]) > 0.9 for cell in ax.patches)
+
+
 def test_verified_changes_are_drawn_over_predicted_ones_and_the_extreme_ones_named():
     predicted, verified = torch.arange(40.0), torch.linspace(-1, 1, 40)
     names = [f"word {i}" for i in range(40)]

@@ -45,7 +45,7 @@ def claims_that_do_not_hold(notebook):
     return [text for text in shown if text.startswith("✗ does not hold")]
 
 
-@pytest.mark.parametrize(("path", "values"), list_tweaks())
+@pytest.mark.parametrize(("path", "values"), list(list_tweaks()))
 def test_a_changed_parameter_breaks_nothing(path, values):
     shipped = nbformat.read(path, as_version=4)
     changed = set_parameters(shipped, values)
