@@ -18,7 +18,7 @@ from notebooks.execute import NOTEBOOKS, execute
 from notebooks.parameters import read_menu, set_parameters
 
 MENUS = {path: read_menu(nbformat.read(path, as_version=4)) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-LEAST_INK = 0.25  # of the ink of the figure as shipped; a walk that ends at its start leaves about half of it
+LEAST_INK = 0.25  # of the share of ink as shipped; a walk that ends at its start leaves about half of it
 BACKGROUND = 245  # pixels brighter than this in every colour count as background
 
 
@@ -40,9 +40,9 @@ def pictures(cell):
 
 
 def ink(png):
-    """Return the number of pixels that are not background."""
+    """Return the share of pixels that are not background; figures differ in size."""
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
-    return int((pixels < BACKGROUND).any(-1).sum())
+    return float((pixels < BACKGROUND).any(-1).mean())
 
 
 def claims_that_do_not_hold(notebook):
@@ -94,7 +94,7 @@ def test_ink_tells_an_empty_figure_from_a_drawn_one():
     empty = np.full((10, 10, 3), 255, np.uint8)
     drawn = empty.copy()
     drawn[2:4] = (255, 0, 0)
-    assert (ink(png(empty)), ink(png(drawn))) == (0, 20)
+    assert (ink(png(empty)), ink(png(drawn))) == (0, 0.2)
 
 
 def test_claims_that_do_not_hold_are_found():
