@@ -10,9 +10,9 @@ from torch import Tensor
 
 from helpers.geometry.metrics import check_floating
 
-# One point of any shape -> its outputs (k,). A map whose outputs are the log-probabilities of one distribution in every
-# point may say so by an attribute ``is_distribution``; its Jacobian is then exact to rounding in one more direction.
-SmoothMap = Callable[[Tensor], Tensor]
+# A map whose outputs are the log-probabilities of one distribution in every point may say so by an attribute
+# ``is_distribution``; its Jacobian is then exact to rounding in one more direction.
+SmoothMap = Callable[[Tensor], Tensor]  # one point of any shape -> its outputs (k,)
 MAX_JACOBIAN_ENTRIES = 2**28  # the largest Jacobian that is kept whole: 2 GiB in float64
 BATCH_ENTRIES = 2**22  # entries of the points whose backward passes run in one batch: 16 MiB per layer in float32
 BATCH_ENTRIES_CPU = 2**16  # the same on a CPU, where a batch that outgrows the cache of a core is slower than two
