@@ -77,7 +77,8 @@ def are_log_probabilities(outputs: Float[Tensor, "*batch k"]) -> bool:
 def check_floating(tensor: Tensor, name: str = "point") -> None:
     """Raise a ValueError unless a tensor holds float32 or float64 numbers, at least one."""
     if not isinstance(tensor, Tensor):
-        raise ValueError(f"{name}: is a {type(tensor).__name__}, must be a tensor, such as an adapter's encode returns")
+        kind = type(tensor).__name__
+        raise ValueError(f"{name}: is a {kind}, must be a tensor; use torch.as_tensor, or encode of an adapter")
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name}: holds {tensor.dtype}, must hold torch.float32 or torch.float64 numbers")
     if not tensor.numel() or not tensor.ndim:
