@@ -22,6 +22,7 @@ REINSTALL = "clone the repository again, run `git checkout -- data/models`, or i
 MEMORY_GIB = 4  # no notebook needs more
 NOTEBOOKS_BY_MODEL = {
     "vit-digits": "02, 06",
+    "vit-mnist": "02",
     "bert-sentiment": "03, 05, 06",
     "bert-reviews": "03",
     "gpt2-reviews": "04, 05, 06",

@@ -246,13 +246,10 @@ class TextAdapter(ModelAdapter):
         if not ids:
             raise ValueError(f"raw={text!r}: has no character that the tokenizer of {self.name} reads")
         if len(ids) > self.max_tokens:
-            raise ValueError(
-                f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten the text"
-            )
+            raise ValueError(f"raw: has {len(ids)} tokens, {self.name} takes at most {self.max_tokens}; shorten it")
         if max(ids) >= self.vocab_size:
             raise ValueError(
-                f"raw: has token {max(ids)}, but {self.name} has embeddings for {self.vocab_size} tokens only; its "
-                "tokenizer belongs to another model"
+                f"raw: has token {max(ids)}, {self.name} has {self.vocab_size} embeddings; its tokenizer is another's"
             )
         table = position_table(self.model)
         if table is not None and table.padding_idx is not None and self.model.config.pad_token_id in ids:

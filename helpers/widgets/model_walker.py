@@ -45,9 +45,9 @@ class ModelWalker(StepControls):
 
     def __init__(self, adapter: Adapter, raw: Any, settings: WalkSettings | None = None, seed: int = 0):
         super().__init__(settings or WalkSettings(), seed)
-        start = adapter.encode(raw)
         if not isinstance(adapter, self.adapter_class):
             raise ValueError(f"adapter: is {type(adapter).__name__}, wanted {self.adapter_class.__name__}")
+        start = adapter.encode(raw)
         self._adapter = adapter
         self._generator = torch.Generator().manual_seed(seed)
         self._map = adapter.output_map(start)
