@@ -202,7 +202,7 @@ class TextAdapter(ModelAdapter):
 
     def segments_of(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point whether it belongs to the first text (0) or to the second of a pair (1)."""
-        special = self._special_tokens(point)
+        special = self._special_tokens(point) if self._n_segments > 1 else {}
         second = [position for position, (_, segment) in special.items() if segment == 1]
         if not second:
             return [0] * len(point)

@@ -24,11 +24,8 @@ def draw_ranks_by_layer(ranks: LayerRanks, ax: Axes | None = None) -> Figure:
         drawn = [k for k, rank in enumerate(ranks.ranks) if i < rank]
         values = [float(ranks.singular_values[k, i]) for k in drawn]
         ax.semilogy(drawn, values, ls=DASHES[i], marker=MARKERS[i], ms=4, color=COLOURS[i], label=ORDINALS[i])
-    table = ranks.table
-    ticks = [
-        f"{layer}\n{rank}\n{kernel:,}"
-        for layer, rank, kernel in zip(table.index, table["rank"], table["kernel"], strict=True)
-    ]
+    lines = zip(ranks.layers, ranks.ranks, ranks.kernels, strict=True)
+    ticks = [f"{layer}\n{rank}\n{kernel:,}" for layer, rank, kernel in lines]
     ax.set_xticks(range(len(ticks)), ticks)
     ax.annotate("layer\nrank\nkernel", (0, 0), (-6, -7), "axes fraction", "offset points", ha="right", va="top")
     ax.set_ylabel(f"singular value ({ranks.unit} per unit)")

@@ -41,13 +41,18 @@ class LayerRanks:
     unit: str
 
     @property
+    def kernels(self) -> tuple[int, ...]:
+        """Dimension of the metric's kernel at each layer."""
+        return tuple(size - rank for size, rank in zip(self.sizes, self.ranks, strict=True))
+
+    @property
     def table(self) -> pd.DataFrame:
         """One row per layer: coordinates, rank, dimension of the kernel, extreme singular values, parts that matter."""
         return pd.DataFrame(
             {
                 "coordinates": self.sizes,
                 "rank": self.ranks,
-                "kernel": [size - rank for size, rank in zip(self.sizes, self.ranks, strict=True)],
+                "kernel": self.kernels,
                 "largest singular value": self.singular_values[:, 0].tolist(),
                 "smallest non-zero": [
                     float(values[rank - 1]) for values, rank in zip(self.singular_values, self.ranks, strict=True)
@@ -58,9 +63,8 @@ class LayerRanks:
         )
 
     def __repr__(self) -> str:
-        kernels = tuple(size - rank for size, rank in zip(self.sizes, self.ranks, strict=True))
         layers = f"layers {self.layers[0]} to {self.layers[-1]}"
-        return f"LayerRanks({layers}; ranks {self.ranks}, kernels {kernels}; of {self.held})"
+        return f"LayerRanks({layers}; ranks {self.ranks}, kernels {self.kernels}; of {self.held})"
 
 
 def rank_by_layer(

@@ -202,7 +202,7 @@ def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
 
 
 def _normalize_states(w: Weights, states: Vectors) -> Vectors:
-    """Return what is left of the final norm of states: its scale and bias, too, unless they are folded in."""
+    """Return states after the final norm; its scale and bias are applied only where they are not folded in."""
     if w.final_norm is None:
         raise ValueError(f"w: {w.name} has no final norm to read states with; wanted a GPT-2")
     return w.final_norm.normalize(states) if w.folded else w.final_norm(states)

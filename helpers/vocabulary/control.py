@@ -20,6 +20,7 @@ from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space, embedding_spaces
 from helpers.vocabulary.tables import PairTable, TokenTable
 from helpers.weights import KINDS, FactoredMatrix, Weights
+from helpers.weights.layer import pick
 
 RANDOM_VECTORS = 20_000  # the smallest p-value is then 5e-5, enough for one discovery among 1,000 vectors at 5%
 RANDOM_HEADS = 19  # per head; the smallest p-value is then 5%
@@ -66,7 +67,7 @@ class LayerControl:
         norms = vectors.norm(dim=1)
         if len(vectors) < 2 or not bool((norms.isfinite() & (norms > 0)).all()):
             raise ValueError("vectors: must be two or more, each finite and not zero")
-        null = torch.cat([_top_scores(chunk, space, k) for chunk in _draw_vectors(vectors, n_random, generator)])
+        null = torch.cat([_top_scores(chunk, space, k) for chunk in draw_random_vectors(vectors, n_random, generator)])
         own = torch.cat([_top_scores(chunk, space, k) for chunk in vectors.split(CHUNK)])
         note = f"p from {n_random:,} random vectors with the mean and covariance of the layer's {len(vectors):,}"
         return cls._from_p(_p_values(own, null), note)
@@ -122,18 +123,18 @@ def read_parameter(
     generator = torch.Generator().manual_seed(0)
     if kind in ("W_OV", "W_QK"):
         heads = [getattr(w, kind)(layer, head) for head in range(w.n_heads)]
-        _check_index(index, len(heads))
-        left, right = embedding_spaces(w, heads[0], reading)
-        pairs = left.top_pairs(heads[index], k, right)
+        head = pick("index", index, heads, len(heads))
+        left, right = embedding_spaces(w, head, reading)
+        pairs = left.top_pairs(head, k, right)
         return LayerControl.of_heads(left, heads, generator, k, right=right).annotate(pairs, index)
     vectors = w.vectors(kind, layer)
-    _check_index(index, len(vectors))
+    vector = pick("index", index, vectors, len(vectors))
     space = embedding_space(w, reading, KINDS[kind])
-    tokens = space.top_tokens(vectors[index], k)
+    tokens = space.top_tokens(vector, k)
     return LayerControl.of_vectors(space, vectors, generator, k).annotate(tokens, index)
 
 
-def _draw_vectors(vectors: Tensor, count: int, generator: torch.Generator) -> Iterator[Tensor]:
+def draw_random_vectors(vectors: Tensor, count: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Draw random vectors with the mean and the covariance of given ones, in chunks."""
     mean = vectors.mean(0)
     for start in range(0, count, CHUNK):
@@ -171,8 +172,3 @@ def _p_values(own: Scores, null: Scores) -> Scores:
     """Return the share of random scores, the own one among them, that are at least as high, for each rank."""
     below = torch.searchsorted(null.T.contiguous().sort(dim=1).values, own.T.contiguous())
     return (1 + len(null) - below.T).double() / (1 + len(null))
-
-
-def _check_index(index: int, count: int) -> None:
-    if not 0 <= index < count:
-        raise ValueError(f"index={index}: must be between 0 and {count - 1:,}")

@@ -10,9 +10,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 
-from helpers.resources import COUNTS, MEAN_POOLING, ModelNotFoundError, label_names, load_pretrained, resolve
+from helpers.resources import (
+    COUNTS,
+    MEAN_POOLING,
+    ModelNotFoundError,
+    label_names,
+    load_pretrained,
+    load_tokenizer,
+    resolve,
+)
 from helpers.weights.base import Weights
 from helpers.weights.families import FAMILIES, Family, head_width
 from helpers.weights.layer import HEAD_NORMS, NORMS, LayerWeights, to_float32
@@ -40,7 +48,7 @@ def load_weights(name: str | Path, device: str | torch.device = "cpu", fold: boo
         str(name),
         config,
         load_pretrained(TensorFiles, name, device=device),
-        tokenizer=load_pretrained(AutoTokenizer, name) if FAMILIES[config.model_type].embedding else None,
+        tokenizer=load_tokenizer(name) if FAMILIES[config.model_type].embedding else None,
         counts=load_file(counts)["counts"] if counts.is_file() else None,
     )
     return weights.fold_norms() if fold else weights

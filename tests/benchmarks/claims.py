@@ -19,7 +19,8 @@ from helpers import measures
 from helpers.adapters import GPT2Adapter
 from helpers.datasets import read_sentences
 from helpers.sweep.results import BUNDLED_RESULTS, write_table
-from helpers.vocabulary import LayerControl, Reading, embedding_space
+from helpers.vocabulary import EmbeddingSpace, LayerControl, Reading, embedding_space
+from helpers.vocabulary.control import draw_random_vectors
 from helpers.weights import KINDS, RELATED_KINDS, Weights, load_weights
 
 READINGS = {
@@ -34,27 +35,20 @@ N_TEXTS = 60  # as many as in the paper
 Row = tuple[str, int, int, float, float]  # claim, layers where it holds, layers, mean value, mean control
 
 
-def share_of_discoveries(w: Weights, reading: Reading, kind: str, layer: int, is_random: bool) -> float:
-    """Return the share of a layer's vectors whose top item stands out among random vectors, or of random vectors."""
-    generator, vectors = torch.Generator().manual_seed(layer), w.vectors(kind, layer)
-    if is_random:
-        rotation = torch.randn(len(vectors), len(vectors), generator=generator)
-        mean = vectors.mean(0)
-        vectors = mean + rotation / rotation.norm(dim=1, keepdim=True) @ (vectors - mean)
-    space = embedding_space(w, reading, KINDS[kind])
+def share_of_discoveries(space: EmbeddingSpace, vectors: torch.Tensor, generator: torch.Generator) -> float:
+    """Return the share of vectors whose top item stands out among random vectors of the same covariance."""
     control = LayerControl.of_vectors(space, vectors, generator, 1, N_RANDOM)
     return float((control.fdr[:, 0] < FDR).double().mean())
 
 
 def vectors_above_chance(w: Weights, reading: Reading, kind: str) -> Row:
     """Count the layers in which some vectors of a kind stand out among random ones, at a false discovery rate of 5%."""
-    shares = torch.tensor(
-        [
-            [share_of_discoveries(w, reading, kind, layer, is_random) for is_random in (False, True)]
-            for layer in range(w.n_layers)
-        ]
-    )
-    values, controls = shares.T
+    space, shares = embedding_space(w, reading, KINDS[kind]), []
+    for layer in range(w.n_layers):
+        vectors, generator = w.vectors(kind, layer), torch.Generator().manual_seed(layer)
+        others = torch.cat(list(draw_random_vectors(vectors, len(vectors), generator)))
+        shares.append([share_of_discoveries(space, each, generator) for each in (vectors, others)])
+    values, controls = torch.tensor(shares).T
     name = f"{kind}: vectors whose top item stands out among random vectors"
     return name, int((values > controls).sum()), w.n_layers, float(values.mean()), float(controls.mean())
 
