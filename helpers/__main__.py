@@ -21,13 +21,13 @@ INSTALL = "run `make install`, or `pip install --constraint constraints.txt --ed
 REINSTALL = "clone the repository again, run `git checkout -- data/models`, or install the package again"
 MEMORY_GIB = 4  # no notebook needs more
 NOTEBOOKS_BY_MODEL = {
-    "vit-digits": "02, 06",
+    "vit-digits": "02, 09",
     "vit-mnist": "02",
-    "bert-sentiment": "03, 05, 06",
-    "bert-reviews": "03",
-    "gpt2-reviews": "04, 05, 06",
-    "gpt2-reviews-b": "04, 05, 06",
-    "gpt2-sentiment": "05",
+    "bert-sentiment": "03, 04, 08, 09",
+    "bert-reviews": "03, 04, 09",
+    "gpt2-reviews": "05, 06, 07, 08, 09",
+    "gpt2-reviews-b": "05, 06, 07, 08, 09",
+    "gpt2-sentiment": "08",
 }
 
 

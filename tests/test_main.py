@@ -39,7 +39,7 @@ def test_a_truncated_model_fails_with_its_remedy(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(check, "MODELS", tmp_path)
     assert check.main() == 1
     printed = capsys.readouterr().out
-    assert "FAIL  model vit-digits: missing or truncated; needed by notebooks 02, 06" in printed
+    assert "FAIL  model vit-digits: missing or truncated; needed by notebooks 02, 09" in printed
     assert "git checkout -- data/models" in printed
     assert not check.is_complete(tmp_path / "nowhere")
 

@@ -109,8 +109,8 @@ def test_03_the_sentence_walker(open_shipped_notebook, hand):
     assert hand.last() == 12
 
 
-def test_04_the_parameter_browser(open_shipped_notebook, hand, report, take_picture):
-    hand = hand(open_shipped_notebook("04"), kind=".tm-browser")
+def test_05_the_parameter_browser(open_shipped_notebook, hand, report, take_picture):
+    hand = hand(open_shipped_notebook("05"), kind=".tm-browser")
     names = lambda side: hand.widget.locator(".tm-bars").nth(side).locator(".tm-name").all_inner_texts()  # noqa: E731
     read = "from helpers.vocabulary import top_tokens; print(*top_tokens(w, {}, 12).tokens)"
     hand.wait_for_text("neuron: value (W_out), layer 3, neuron")
@@ -149,8 +149,8 @@ def test_04_the_parameter_browser(open_shipped_notebook, hand, report, take_pict
     assert " → " not in names(0)[0]
 
 
-def test_06_the_figure_explorer(open_shipped_notebook, hand):
-    hand = hand(open_shipped_notebook("06"), kind=".tm-figure-explorer")
+def test_09_the_figure_explorer(open_shipped_notebook, hand):
+    hand = hand(open_shipped_notebook("09"), kind=".tm-figure-explorer")
     picture = hand.widget.locator("img")
     shown = picture.get_attribute("src")
     for control, option in (("data", "winobias"), ("parts", "one"), ("eta", "1.0")):

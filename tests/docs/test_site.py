@@ -127,7 +127,7 @@ def test_a_still_picture_stands_for_a_widget(path, page):
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [("01", "plane walker"), ("02", "class walker"), ("03", "sentence walker"), ("04", "parameter browser")],
+    [("01", "plane walker"), ("02", "class walker"), ("03", "sentence walker"), ("05", "parameter browser")],
 )
 def test_the_widget_itself_is_shown_as_the_readme_shows_it(number, words, page):
     (path,) = (path for path in NOTEBOOKS if path.name.startswith(f"{number}_"))

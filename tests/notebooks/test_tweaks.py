@@ -75,12 +75,12 @@ def test_every_value_of_every_menu_is_used():
 
 def test_the_menus_offer_what_a_course_will_try():
     by_number = {path.name.split("_")[0]: menu for path, menu in MENUS.items() if menu}
-    assert set(by_number) >= {"01", "02", "03", "03b"}
+    assert set(by_number) >= {"01", "02", "03", "04"}
     for menu in by_number.values():
         assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9} - set(menu["seed"]) in [{n} for n in range(10)]
     assert {"vit-mnist"} <= set(by_number["02"]["model"])
     assert len(by_number["02"]["digit"]) >= 7
-    assert len(by_number["03"]["text"]) >= 7 and len(by_number["03b"]["text"]) >= 7
+    assert len(by_number["03"]["text"]) >= 7 and len(by_number["04"]["text"]) >= 7
     assert by_number["02"]["eta"] == by_number["03"]["eta"] == [1] or 10 in by_number["03"]["eta"]
     assert (0.0, 0.0) in by_number["01"]["start"]
 
