@@ -14,9 +14,9 @@ from helpers.figures.parameters import (
 from helpers.figures.style import DescribedFigure, describe
 from helpers.figures.sweeps import (
     draw_algorithm_means,
+    draw_beside_published,
+    draw_course,
     draw_drift_distribution,
-    draw_mean_probability,
-    draw_volume_over_travel,
 )
 from helpers.figures.texts import (
     draw_bars,
@@ -33,7 +33,9 @@ __all__ = [
     "draw_algorithm_means",
     "draw_alignments",
     "draw_bars",
+    "draw_beside_published",
     "draw_coherence",
+    "draw_course",
     "draw_curves",
     "draw_dots",
     "draw_drift",
@@ -42,7 +44,6 @@ __all__ = [
     "draw_images",
     "draw_importance",
     "draw_layers_beside_control",
-    "draw_mean_probability",
     "draw_plane",
     "draw_predicted_against_verified",
     "draw_probabilities",
@@ -55,6 +56,5 @@ __all__ = [
     "draw_token_map",
     "draw_tokens",
     "draw_top_items",
-    "draw_volume_over_travel",
     "draw_walk_images",
 ]

@@ -15,8 +15,8 @@ from helpers.measures.parameters import (
     top_item_recall,
     top_items,
 )
-from helpers.measures.published import average_published, compare_with_published, load_published
-from helpers.measures.sweeps import DATA_SETS, tabulate_differences, tabulate_means
+from helpers.measures.published import compare_with_published, load_published
+from helpers.measures.sweeps import DATA_SETS, correct_by_holm, tabulate_differences, tabulate_means
 from helpers.measures.walks import (
     Realignment,
     VolumeComparison,
@@ -37,7 +37,6 @@ __all__ = [
     "LayerRanks",
     "Realignment",
     "VolumeComparison",
-    "average_published",
     "compare_active_parameters",
     "compare_choices",
     "compare_inner_products",
@@ -45,6 +44,7 @@ __all__ = [
     "compare_volumes",
     "compare_with_control",
     "compare_with_published",
+    "correct_by_holm",
     "first_change",
     "jaccard",
     "keep_largest",

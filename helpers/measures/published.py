@@ -39,28 +39,27 @@ def load_published(table: str) -> pd.DataFrame:
     return rows.astype({"eta": float}) if "eta" in rows else rows
 
 
-def average_published(table: str, column: str) -> pd.DataFrame:
-    """Average a published column over the choices of parts, as Table 1 of the paper does; the column ``published``."""
-    means = load_published(table).groupby(CELL[:3], sort=False)[column].mean()
-    return means.rename("published").reset_index()
-
-
 def compare_with_published(results: pd.DataFrame, column: str, table: str, quantity: str) -> pd.DataFrame:
     """Set measured means beside published ones: one row per cell that both have.
 
+    Every variant of a walk ("released SiMEC, random signs") is compared with what is published for it ("SiMEC").
+
     Args:
-        results: of a sweep, with the columns of ``CELL``; the algorithms have the paper's names.
+        results: of a sweep, with the columns of ``CELL``.
         column: of the results.
         table: one of ``TABLES``.
         quantity: published as ``{quantity}_mean`` and ``{quantity}_sd`` over inputs.
 
     Returns:
-        The columns of ``tabulate_means``, then published, sd, ``in_interval`` (the published mean lies within the
-        measured 95% interval) and ``in_two_sd`` (the measured mean lies within two published standard deviations).
+        The columns of ``tabulate_means``, variant_of, published, sd, ``in_interval`` (the published mean lies within
+        the measured 95% interval) and ``in_two_sd`` (the measured mean lies within two published standard deviations).
     """
     columns = {f"{quantity}_mean": "published", f"{quantity}_sd": "sd"}
     published = load_published(table)[[*CELL, *columns]].rename(columns=columns)
-    cells = tabulate_means(results, column, CELL).merge(published, on=CELL)
+    measured = tabulate_means(results, column, CELL)
+    variants = measured["algorithm"].str.extract(r"(SiMEC|SiMExp)", expand=False)
+    published = published.rename(columns={"algorithm": "variant_of"})
+    cells = measured.assign(variant_of=variants).merge(published, on=["variant_of", *CELL[:1], *CELL[2:]])
     return cells.assign(
         in_interval=cells["published"].between(cells["low"], cells["high"]),
         in_two_sd=(cells["mean"] - cells["published"]).abs() <= 2 * cells["sd"],

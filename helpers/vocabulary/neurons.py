@@ -16,6 +16,7 @@ from helpers.weights import KINDS, Weights
 
 NEURON_KINDS = ("W_in", "W_gate", "W_out")  # kinds with one vector per neuron
 TOP = 10  # items per vector by which its coherence is judged
+ROWS = 4096  # neurons that are measured at a time, so that no second copy of a layer is made
 
 Vectors = Float[Tensor, "n d_model"]
 Judge = Float[Tensor, "items width"]
@@ -52,7 +53,8 @@ class NeuronIndex:
         layers = tuple(w.vectors(kind, layer).detach() for layer in range(w.n_layers))
         # The standard deviation of a neuron's scores over the items follows from the covariance of the items.
         factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
-        spreads = torch.cat([(layer.to(factor) @ factor).norm(dim=1) for layer in layers]).clamp(min=1e-30)
+        blocks = (rows.to(factor) for layer in layers for rows in layer.split(ROWS))
+        spreads = torch.cat([(rows @ factor).norm(dim=1) for rows in blocks]).clamp(min=1e-30)
         if not bool(spreads.isfinite().all()):
             raise ValueError(
                 f"w: {int((~spreads.isfinite()).sum()):,} neurons of {kind} have values that are not finite"

@@ -37,3 +37,11 @@ def test_differences_are_paired_by_input():
     assert means.loc[0, ["mean", "low", "high"]].tolist() == pytest.approx([2.0, 2.0, 2.0]), (
         "inputs differ, pairs do not"
     )
+    assert means.loc[0, "p"] == pytest.approx(2 / 2**6), "the smallest that six pairs can have"
+    same = measures.tabulate_differences(table(values), "swaps", "SiMEC", "SiMEC")
+    assert same.loc[0, "p"] == 1
+
+
+def test_p_values_are_corrected_for_their_number():
+    assert measures.correct_by_holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert measures.correct_by_holm([0.9, 0.8]) == [1, 1]
