@@ -37,6 +37,7 @@ include_patterns = [
 ]
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
+    "What we found out": ["docs/findings.md"],
     "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
     "Interface of the package": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/api").glob("*.md")),
     "Behind them": [

@@ -16,7 +16,6 @@ from helpers.weights import KINDS, Weights
 
 NEURON_KINDS = ("W_in", "W_gate", "W_out")  # kinds with one vector per neuron
 TOP = 10  # items per vector by which its coherence is judged
-ROWS = 4096  # neurons that are measured at a time, so that no second copy of a layer is made
 
 Vectors = Float[Tensor, "n d_model"]
 Judge = Float[Tensor, "items width"]
@@ -51,15 +50,17 @@ class NeuronIndex:
         if space.side != KINDS[kind]:
             raise ValueError(f"space: is of side {space.side!r}, wanted {KINDS[kind]!r}, by which {kind} is read")
         layers = tuple(w.vectors(kind, layer).detach() for layer in range(w.n_layers))
-        # The standard deviation of a neuron's scores over the items follows from the covariance of the items.
-        factor = torch.linalg.cholesky_ex(torch.cov(space.rows.T, correction=0)).L
-        blocks = (rows.to(factor) for layer in layers for rows in layer.split(ROWS))
-        spreads = torch.cat([(rows @ factor).norm(dim=1) for rows in blocks]).clamp(min=1e-30)
+        # The standard deviation of a neuron's scores over the items follows from the covariance of the items, which is
+        # made without a centred copy of the items.
+        mean = space.rows.mean(0)
+        factor = torch.linalg.cholesky_ex(space.rows.T @ space.rows / len(space) - torch.outer(mean, mean)).L
+        halves = (half.to(factor) for layer in layers for half in layer.chunk(2))  # to bound the memory
+        spreads = torch.cat([(half @ factor).norm(dim=1) for half in halves]).clamp(min=1e-30)
         if not bool(spreads.isfinite().all()):
             raise ValueError(
                 f"w: {int((~spreads.isfinite()).sum()):,} neurons of {kind} have values that are not finite"
             )
-        return cls(layers, _multiply(layers, space.rows.mean(0)), spreads, space)
+        return cls(layers, _multiply(layers, mean), spreads, space)
 
     def __len__(self) -> int:
         return len(self.means)
