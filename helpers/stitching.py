@@ -5,16 +5,18 @@ Source: arXiv 2209.02535, section 5.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.stats import binomtest, mannwhitneyu
+from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -28,6 +30,8 @@ __all__ = [
     "MeanStateClassifier",
     "StitchedClassifier",
     "StitchingTable",
+    "apply_kernel",
+    "apply_kernel_as_released",
     "embedding_kernel",
     "hidden_states",
     "last_tokens",
@@ -36,6 +40,7 @@ __all__ = [
     "random_kernel",
     "stitch",
     "stitching_table",
+    "subtract_layers",
 ]
 
 CONTEXT = 128  # the last tokens of a text that a classifier reads; the bundled models were trained on this length
@@ -45,7 +50,7 @@ Tokens = Int[Tensor, "texts tokens"]  # token ids, or their mask: 1 where there 
 States = Float[Tensor, "texts tokens width"]
 Logits = Float[Tensor, "texts labels"]
 Kernel = Float[Tensor, "d_b d_a"]  # maps states of model B to states of model A: x @ kernel
-Accuracies = Float[Tensor, "*controls keeps transplants"]  # no controls for the kernel of the embeddings
+Transfer = Callable[[States, Kernel, GPT2Model, GPT2Model], States]  # states, kernel, base and body of the classifier
 
 
 class MeanStateClassifier(torch.nn.Module):
@@ -73,10 +78,18 @@ class MeanStateClassifier(torch.nn.Module):
 class StitchedClassifier(torch.nn.Module):
     """The first layers of a base, a kernel, the last layers of a classifier and its head; parameters are shared."""
 
-    def __init__(self, classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Kernel):
+    def __init__(
+        self,
+        classifier: MeanStateClassifier,
+        base: GPT2Model,
+        keep: int,
+        transplant: int,
+        kernel: Kernel,
+        transfer: Transfer,
+    ):
         super().__init__()
         self.classifier, self.base, self.keep, self.transplant = classifier, base, keep, transplant
-        self.kernel = torch.nn.Buffer(kernel)
+        self.kernel, self.transfer = torch.nn.Buffer(kernel), transfer
 
     def forward(self, ids: Tokens, mask: Tokens) -> Logits:
         """Map token ids and their mask to logits."""
@@ -86,7 +99,21 @@ class StitchedClassifier(torch.nn.Module):
         """Map the states of the base after the layers that are kept to logits."""
         body = self.classifier.body
         layers = body.h[len(body.h) - self.transplant :]
-        return self.classifier.classify(_run_layers(body, layers, states @ self.kernel, mask)[-1], mask)
+        inputs = self.transfer(states, self.kernel, self.base, body)
+        return self.classifier.classify(_run_layers(body, layers, inputs, mask)[-1], mask)
+
+
+def apply_kernel(states: States, kernel: Kernel, base: GPT2Model, body: GPT2Model) -> States:
+    """Map states of the base to inputs of the classifier's layers by the kernel alone."""
+    return states @ kernel
+
+
+def apply_kernel_as_released(states: States, kernel: Kernel, base: GPT2Model, body: GPT2Model) -> States:
+    """Map states as the code of the paper does: final norm of the base, kernel, position embeddings of the classifier.
+
+    Source: the authors' code to arXiv 2209.02535, which feeds the states through the usual input of the classifier.
+    """
+    return _add_positions(body, base.ln_f(states) @ kernel)
 
 
 def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
@@ -95,11 +122,15 @@ def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> li
     Raises:
         ValueError: more tokens than the model has positions.
     """
-    if ids.shape[1] > len(body.wpe.weight):
-        count = len(body.wpe.weight)
-        raise ValueError(f"ids: have {ids.shape[1]} tokens, wanted {count} at most; use last_tokens(..., most={count})")
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    return _run_layers(body, body.h[:layers], body.drop(body.wte(ids) + body.wpe(positions)), mask)
+    return _run_layers(body, body.h[:layers], _add_positions(body, body.wte(ids)), mask)
+
+
+def _add_positions(body: GPT2Model, vectors: States) -> States:
+    """Add the position embeddings to the vectors of tokens, which makes them inputs of the first layer."""
+    length, most = vectors.shape[1], len(body.wpe.weight)
+    if length > most:
+        raise ValueError(f"ids: have {length} tokens, wanted {most} at most; use last_tokens(..., most={most})")
+    return body.drop(vectors + body.wpe.weight[:length])
 
 
 def _run_layers(body: GPT2Model, layers: Iterable[torch.nn.Module], states: States, mask: Tokens) -> list[States]:
@@ -131,6 +162,28 @@ def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model
         ModelNotFoundError: there is no such model.
     """
     return load_model(GPT2Model, name, device)
+
+
+def subtract_layers(classifier: MeanStateClassifier, pretrained: GPT2Model) -> MeanStateClassifier:
+    """Return a copy of a classifier whose layers hold what finetuning added: finetuned minus pretrained parameters.
+
+    Layer norms, embeddings and the head are left as they are.
+
+    Raises:
+        ValueError: the models have layers of different shapes.
+
+    Source: the authors' code to arXiv 2209.02535.
+    """
+    added = copy.deepcopy(classifier)
+    layers, pretrained_layers = added.body.h.state_dict(), pretrained.h.state_dict()
+    if {k: v.shape for k, v in layers.items()} != {k: v.shape for k, v in pretrained_layers.items()}:
+        raise ValueError(
+            "pretrained: its layers have other shapes than the classifier's; wanted the model it was made of"
+        )
+    for name, parameter in layers.items():  # these share their memory with the copy
+        if ".ln_" not in name:
+            parameter -= pretrained_layers[name]
+    return added
 
 
 def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tuple[Tokens, Tokens]:
@@ -173,12 +226,18 @@ def random_kernel(kernel: Kernel, generator: torch.Generator) -> Kernel:
 
 
 def stitch(
-    classifier: MeanStateClassifier, base: GPT2Model, keep: int, transplant: int, kernel: Kernel | None = None
+    classifier: MeanStateClassifier,
+    base: GPT2Model,
+    keep: int,
+    transplant: int,
+    kernel: Kernel | None = None,
+    transfer: Transfer = apply_kernel,
 ) -> StitchedClassifier:
     """Put the last layers and the head of a classifier on the first layers of another model.
 
     ``keep`` layers of the base run first, or its embeddings alone; ``transplant`` layers of the classifier run after
-    them, or its head alone. The kernel maps between their hidden states; ``embedding_kernel`` is the default.
+    them, or its head alone. The kernel maps between their hidden states; ``embedding_kernel`` is the default. The
+    transfer says how it is applied: alone, or by ``apply_kernel_as_released``.
 
     Raises:
         ValueError: more layers than there are; a kernel of another shape; vocabularies of different sizes.
@@ -192,54 +251,60 @@ def stitch(
     kernel = embedding_kernel(classifier, base) if kernel is None else kernel
     if tuple(kernel.shape) != shape:
         raise ValueError(f"kernel: has shape {tuple(kernel.shape)}, wanted {shape}")
-    return StitchedClassifier(classifier, base, keep, transplant, kernel)
+    return StitchedClassifier(classifier, base, keep, transplant, kernel, transfer)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StitchingTable:
-    """Accuracy and area of every stitched classifier, beside its controls and the donor.
+    """Log-odds of class 1 for n texts by every stitched classifier, beside its controls and the donor.
 
-    Rows are numbers of layers kept, 0 to layers_b; columns are numbers of layers transplanted, 0 to layers_a. The
-    area under the ROC curve is the probability that a text of class 1 has higher log-odds than a text of class 0.
+    ``keeps`` counts the layers kept, 0 to layers_b, and ``transplants`` the layers transplanted, 0 to layers_a.
 
     Attributes:
-        accuracy, area: with the kernel of the embeddings.
-        random_accuracy, random_area: with random kernels.
-        shuffled_accuracy, shuffled_area: with kernels of the base's shuffled words.
-        at_median: accuracy if the threshold is each classifier's median log-odds.
-        donor_accuracy, donor_area: accuracy and area of the classifier itself.
-        chance: share of the more frequent label.
-        n_texts: number of texts.
+        log_odds: with the kernel of the embeddings.
+        random_log_odds: with random kernels.
+        shuffled_log_odds: with kernels of the base's shuffled words.
+        donor_log_odds: of the classifier itself.
+        labels: of the texts, 0 or 1.
     """
 
-    accuracy: Accuracies
-    random_accuracy: Accuracies
-    shuffled_accuracy: Accuracies
-    at_median: Accuracies
-    area: Accuracies
-    random_area: Accuracies
-    shuffled_area: Accuracies
-    donor_accuracy: float
-    donor_area: float
-    chance: float
-    n_texts: int
+    log_odds: Float[Tensor, "keeps transplants n"]
+    random_log_odds: Float[Tensor, "seeds keeps transplants n"]
+    shuffled_log_odds: Float[Tensor, "seeds keeps transplants n"]
+    donor_log_odds: Float[Tensor, " n"]
+    labels: Int[Tensor, " n"]
+
+    @cached_property
+    def accuracy(self) -> Float[Tensor, "keeps transplants"]:
+        """Accuracy of every stitched classifier."""
+        return self.measure_accuracy(self.log_odds)
+
+    def measure_accuracy(self, log_odds: Float[Tensor, "*models n"]) -> Float[Tensor, "*models"]:
+        """Return the share of the texts whose log-odds have the sign of their label."""
+        return ((log_odds > 0) == self.labels.bool()).double().mean(-1)
+
+    @property
+    def chance(self) -> float:
+        """Share of the more frequent label."""
+        return float(self.labels.bincount().max() / len(self.labels))
 
     def interval(self, accuracy: float) -> tuple[float, float]:
         """Return the 95% interval (Wilson) of an accuracy over the texts."""
-        interval = binomtest(round(accuracy * self.n_texts), self.n_texts).proportion_ci(method="wilson")
+        interval = binomtest(round(accuracy * len(self.labels)), len(self.labels)).proportion_ci(method="wilson")
         return float(interval.low), float(interval.high)
 
     @property
     def beats_controls(self) -> Bool[Tensor, "keeps transplants"]:
         """Which classifiers are more accurate than all controls with the same layers."""
-        return self.accuracy > torch.cat([self.random_accuracy, self.shuffled_accuracy]).amax(0)
+        return self.accuracy > self.measure_accuracy(torch.cat([self.random_log_odds, self.shuffled_log_odds])).amax(0)
 
     def __repr__(self) -> str:
-        low, high = self.interval(self.donor_accuracy)
+        donor, random = (self.measure_accuracy(odds) for odds in (self.donor_log_odds, self.random_log_odds))
+        low, high = self.interval(float(donor))
         return (
-            f"StitchingTable({self.n_texts:,} texts; donor {self.donor_accuracy:.1%} ({low:.1%} to {high:.1%}), chance "
+            f"StitchingTable({len(self.labels):,} texts; donor {donor:.1%} ({low:.1%} to {high:.1%}), chance "
             f"{self.chance:.1%}; best of {self.accuracy.numel()} stitched {self.accuracy.max():.1%}, best of "
-            f"{self.random_accuracy.numel()} random {self.random_accuracy.max():.1%})"
+            f"{random.numel()} random {random.max():.1%})"
         )
 
     def _repr_html_(self) -> str:
@@ -247,18 +312,19 @@ class StitchingTable:
         return table_html(table, repr(self), "{:.1%}")
 
 
+@torch.no_grad()
 def stitching_table(
     classifier: MeanStateClassifier,
     base: GPT2Model,
     tokens: tuple[Tokens, Tokens],
     labels: Int[Tensor, " n"],
-    seeds: Sequence[int] = range(10),
-    shuffles: Sequence[int] = (),
+    seeds: Sequence[int] = range(4),
+    transfer: Transfer = apply_kernel,
 ) -> StitchingTable:
     """Classify texts by every stitched classifier, for all numbers of layers kept and transplanted.
 
-    The tokens are ids and mask, from ``last_tokens``; labels are 0 or 1. The controls are random kernels, one per seed,
-    and kernels of the base's shuffled words, one per shuffle; they are the same for all numbers of layers.
+    The tokens are ids and mask, from ``last_tokens``; labels are 0 or 1. The controls are a random kernel and a kernel
+    of the base's shuffled words per seed; they are the same for all numbers of layers.
 
     Raises:
         ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
@@ -267,53 +333,18 @@ def stitching_table(
     if given != [0, 1] or classes != 2:
         raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
     kernel = embedding_kernel(classifier, base)
-    random_kernels = [random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds]
-    shuffled_kernels = [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in shuffles]
-    odds, donor_odds = _log_odds(classifier, base, tokens, [kernel, *random_kernels, *shuffled_kernels])
-    positive, parts = labels.bool(), [1, len(seeds), len(shuffles)]
-    accuracy, random_accuracy, shuffled_accuracy = _accuracy(odds > 0, positive).split(parts)
-    area, random_area, shuffled_area = _area(odds, positive).split(parts)
-    return StitchingTable(
-        accuracy=accuracy[0],
-        random_accuracy=random_accuracy,
-        shuffled_accuracy=shuffled_accuracy,
-        at_median=_accuracy(odds[0] > odds[0].quantile(0.5, dim=-1, keepdim=True), positive),
-        area=area[0],
-        random_area=random_area,
-        shuffled_area=shuffled_area,
-        donor_accuracy=float(_accuracy(donor_odds > 0, positive)),
-        donor_area=float(_area(donor_odds, positive)),
-        chance=float(labels.bincount().max() / len(labels)),
-        n_texts=len(labels),
-    )
-
-
-@torch.no_grad()
-def _log_odds(
-    classifier: MeanStateClassifier, base: GPT2Model, tokens: tuple[Tensor, Tensor], kernels: Sequence[Tensor]
-) -> tuple[Float[Tensor, "kernels keeps transplants n"], Float[Tensor, " n"]]:
-    """Return the log-odds of class 1 by every stitched classifier and by the donor; the base runs once per text."""
-    all_ids, all_mask = tokens
-    lengths, transplants = all_mask.sum(1), len(classifier.body.h) + 1
-    odds = torch.empty(len(kernels), len(base.h) + 1, transplants, len(all_ids))
-    donor_odds = torch.empty(len(all_ids))
+    kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
+    kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in seeds]
+    log_odds = torch.empty(len(kernels), len(base.h) + 1, len(classifier.body.h) + 1, len(labels))
+    donor_log_odds = torch.empty(len(labels))
+    lengths = tokens[1].sum(1)
     batches = lengths.argsort().split(BATCH)  # texts of similar length, each batch as wide as its longest text
     for rows in tqdm(batches, desc="stitching", unit=" batch", delay=2, leave=False):
         ids, mask = (part[rows, : lengths[rows].max()] for part in tokens)
-        donor_odds[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
-        for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):
-            for number, kernel in enumerate(kernels):
-                for transplant in range(transplants):
-                    logits = stitch(classifier, base, keep, transplant, kernel).finish(states, mask)
-                    odds[number, keep, transplant, rows] = logits.diff(dim=1)[:, 0].cpu()
-    return odds, donor_odds
-
-
-def _accuracy(predictions: Bool[Tensor, "*models n"], positive: Bool[Tensor, " n"]) -> Float[Tensor, "*models"]:
-    return (predictions == positive).double().mean(-1)
-
-
-def _area(odds: Float[Tensor, "*models n"], positive: Bool[Tensor, " n"]) -> Float[Tensor, "*models"]:
-    """Return areas under ROC curves, from the U statistic of Mann and Whitney."""
-    statistic = mannwhitneyu(odds[..., positive].numpy(), odds[..., ~positive].numpy(), axis=-1).statistic
-    return torch.as_tensor(statistic) / float(positive.sum() * (~positive).sum())
+        donor_log_odds[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
+        for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):  # the base runs once per text
+            for number, transplant in product(range(len(kernels)), range(log_odds.shape[2])):
+                whole = stitch(classifier, base, keep, transplant, kernels[number], transfer)
+                log_odds[number, keep, transplant, rows] = whole.finish(states, mask).diff(dim=1)[:, 0].cpu()
+    random, shuffled = log_odds[1:].chunk(2)
+    return StitchingTable(log_odds[0], random, shuffled, donor_log_odds, labels)

@@ -8,10 +8,13 @@ from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassificatio
 
 from helpers.adapters import load_adapter
 from helpers.datasets import read_sentences
+from helpers.measures import area_under_curve
 from helpers.resources import load_model, load_pretrained
 from helpers.stitching import (
     CONTEXT,
     MeanStateClassifier,
+    apply_kernel,
+    apply_kernel_as_released,
     embedding_kernel,
     hidden_states,
     last_tokens,
@@ -20,6 +23,7 @@ from helpers.stitching import (
     random_kernel,
     stitch,
     stitching_table,
+    subtract_layers,
 )
 
 LONG = "The nurse said that she was late, and the doctor laughed. " * 30
@@ -115,6 +119,61 @@ def test_the_kernel_undoes_another_order_of_the_coordinates(donor, sentences, ke
     assert not torch.allclose(same(ids[:8], mask[:8]), expected, atol=1)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("keep", "transplant"), [(0, 4), (2, 1), (4, 0)])
+def test_the_released_transfer_is_what_the_library_computes(donor, base, sentences, keep, transplant):
+    (ids, mask), _ = sentences
+    ids, mask = ids[:8], mask[:8]
+    lower, upper = copy.deepcopy(base), copy.deepcopy(donor.body)
+    lower.h, upper.h, upper.ln_f = lower.h[:keep], upper.h[4 - transplant :], torch.nn.Identity()
+    states = lower(ids, attention_mask=mask).last_hidden_state @ embedding_kernel(donor, base)
+    expected = donor.classify(upper(inputs_embeds=states, attention_mask=mask).last_hidden_state, mask)
+    released = stitch(donor, base, keep, transplant, transfer=apply_kernel_as_released)(ids, mask)
+    assert torch.allclose(released, expected, atol=1e-3)
+    assert not torch.allclose(stitch(donor, base, keep, transplant)(ids, mask), expected, atol=0.01)
+
+
+@torch.no_grad()
+def test_without_a_final_norm_and_positions_both_transfers_are_the_kernel(donor, base, sentences):
+    (ids, mask), _ = sentences
+    plain, plain_base = copy.deepcopy(donor), copy.deepcopy(base)
+    plain.body.wpe.weight.zero_()
+    plain_base.ln_f = torch.nn.Identity()
+    released = stitch(plain, plain_base, 2, 2, transfer=apply_kernel_as_released)
+    assert torch.allclose(released(ids[:8], mask[:8]), stitch(plain, plain_base, 2, 2)(ids[:8], mask[:8]))
+
+
+def test_a_classifier_with_fewer_positions_than_the_base_is_refused_where_its_positions_are_added(donor, base):
+    short = copy.deepcopy(donor)
+    short.body.wpe = torch.nn.Embedding(4, 192)
+    ids = torch.ones(1, 5, dtype=torch.long)
+    with pytest.raises(ValueError, match="ids: have 5 tokens, wanted 4 at most"):
+        stitch(short, base, 1, 1, transfer=apply_kernel_as_released)(ids, ids)
+
+
+@torch.no_grad()
+def test_layers_minus_themselves_do_nothing_and_minus_zero_stay(donor, base, sentences):
+    (ids, mask), _ = sentences
+    nothing = stitch(subtract_layers(donor, donor.body), base, keep=2, transplant=4)
+    assert torch.allclose(nothing(ids[:8], mask[:8]), stitch(donor, base, 2, 0)(ids[:8], mask[:8]), atol=1e-5)
+    zero = copy.deepcopy(donor.body)
+    for parameter in zero.parameters():
+        parameter.zero_()
+    assert torch.equal(subtract_layers(donor, zero)(ids[:8], mask[:8]), donor(ids[:8], mask[:8]))
+
+
+@torch.no_grad()
+def test_what_finetuning_added_is_zero_below_its_layers_and_leaves_the_donor_as_it_is(donor, base):
+    before = {name: value.clone() for name, value in donor.state_dict().items()}
+    added = subtract_layers(donor, load_body("gpt2-reviews"))
+    weights = [layer.mlp.c_fc.weight.abs().max() for layer in added.body.h]
+    assert [float(w) > 0 for w in weights] == [False, False, True, True]
+    assert torch.equal(added.body.h[3].ln_1.weight, donor.body.h[3].ln_1.weight)
+    assert all(torch.equal(value, before[name]) for name, value in donor.state_dict().items())
+    with pytest.raises(ValueError, match="pretrained: its layers have other shapes"):
+        subtract_layers(donor, base)
+
+
 def test_the_kernel_is_that_of_the_pseudo_inverse(donor, base):
     rows_a, rows_b = donor.body.wte.weight.double(), base.wte.weight.double()
     assert torch.allclose(embedding_kernel(donor, base).double(), rows_b.T @ torch.linalg.pinv(rows_a.T), atol=1e-5)
@@ -150,31 +209,29 @@ def test_impossible_stitches_are_refused(donor, base):
 
 
 @torch.no_grad()
-def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, sentences):
+@pytest.mark.parametrize("transfer", [apply_kernel, apply_kernel_as_released])
+def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, sentences, transfer):
     (ids, mask), labels = sentences
     few = torch.arange(60, 140)
-    table = stitching_table(donor, base, (ids[few], mask[few]), labels[few], seeds=[3], shuffles=[4])
+    table = stitching_table(donor, base, (ids[few], mask[few]), labels[few], [3], transfer)
     kernel = embedding_kernel(donor, base)
     noise = random_kernel(kernel, torch.Generator().manual_seed(3))
-    mixed = embedding_kernel(donor, base, torch.Generator().manual_seed(4))
+    mixed = embedding_kernel(donor, base, torch.Generator().manual_seed(3))
     for keep, transplant in [(0, 4), (1, 1), (4, 0)]:
-        for accuracy, used in (
-            (table.accuracy, kernel),
-            (table.random_accuracy[0], noise),
-            (table.shuffled_accuracy[0], mixed),
+        for log_odds, used in (
+            (table.log_odds, kernel),
+            (table.random_log_odds[0], noise),
+            (table.shuffled_log_odds[0], mixed),
         ):
-            predictions = stitch(donor, base, keep, transplant, used)(ids[few], mask[few]).argmax(1)
-            assert accuracy[keep, transplant] == pytest.approx(float((predictions == labels[few]).double().mean()))
-    assert table.area.shape == table.random_area[0].shape == table.shuffled_area[0].shape == (5, 5)
-    odds = stitch(donor, base, 4, 0)(ids[few], mask[few]).diff(dim=1)[:, 0]
-    positive, negative = odds[labels[few] == 1], odds[labels[few] == 0]
-    assert table.area[4, 0] == pytest.approx(float((positive[:, None] > negative).double().mean()), abs=2e-3)
-    upper_half = odds.argsort().argsort() >= len(few) // 2
-    assert table.at_median[4, 0] == pytest.approx(float((upper_half == labels[few]).double().mean()))
-    assert table.donor_accuracy < table.donor_area <= 1
-    better = table.accuracy > torch.maximum(table.random_accuracy[0], table.shuffled_accuracy[0])
-    assert torch.equal(table.beats_controls, better)
-    assert table.donor_accuracy == float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
+            alone = stitch(donor, base, keep, transplant, used, transfer)(ids[few], mask[few]).diff(dim=1)[:, 0]
+            assert torch.allclose(log_odds[keep, transplant], alone, atol=1e-3)
+    correct = (table.log_odds > 0) == labels[few].bool()
+    assert torch.allclose(table.accuracy, correct.double().mean(-1))
+    controls = torch.cat([table.random_log_odds, table.shuffled_log_odds])
+    assert torch.equal(table.beats_controls, table.accuracy > table.measure_accuracy(controls).max(0).values)
+    donor_accuracy = float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
+    assert donor_accuracy == table.measure_accuracy(table.donor_log_odds)
+    assert donor_accuracy < area_under_curve(table.donor_log_odds, labels[few]) <= 1
     assert table.chance == max(float(labels[few].double().mean()), 1 - float(labels[few].double().mean()))
     low, high = table.interval(0.75)
     assert 0.6 < low < 0.75 < high < 0.85

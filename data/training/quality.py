@@ -104,7 +104,8 @@ def report_stitching() -> Iterator[str]:
     models = load_classifier("gpt2-sentiment"), load_body("gpt2-reviews-b")
     table = stitching_table(*models, tokens, part.labels[chosen], seeds=range(STITCHING_CONTROLS))
     yield repr(table)
-    for keep, (row, controls) in enumerate(zip(table.accuracy, table.random_accuracy.movedim(1, 0), strict=True)):
+    random = table.measure_accuracy(table.random_log_odds).movedim(1, 0)
+    for keep, (row, controls) in enumerate(zip(table.accuracy, random, strict=True)):
         shares = ", ".join(f"{share:.1%}" for share in row.tolist())
         yield f"keep {keep}, transplant 0, 1, ...: {shares}; random {controls.min():.1%} to {controls.max():.1%}"
 

@@ -63,16 +63,18 @@ def draw_stitching(table: StitchingTable) -> Figure:
     the donor and of chance.
     """
     layers, transplants = range(table.accuracy.shape[0]), range(table.accuracy.shape[1])
+    random, shuffled = table.measure_accuracy(table.random_log_odds), table.measure_accuracy(table.shuffled_log_odds)
+    lines = {"donor": float(table.measure_accuracy(table.donor_log_odds)), "chance": table.chance}
     fig, axes = create_panels(map("transplant {}".format, transplants), (0.6 + 1.75 * len(transplants), 2.7))
     for transplant, ax in zip(transplants, axes, strict=True):
         curve = table.accuracy[:, transplant].numpy()
         ends = np.array([table.interval(share) for share in curve]).T
         ax.errorbar(layers, curve, abs(ends - curve), color=COLOURS[0], marker="o", markersize=4, capsize=2, zorder=3)
-        _draw_controls(ax, table.random_accuracy[:, :, transplant].numpy(), table.donor_accuracy, table.chance)
-        ax.plot(layers, table.shuffled_accuracy[:, :, transplant].T, "x", color="0.5", markersize=4, zorder=1)
+        _draw_controls(ax, random[:, :, transplant].numpy(), *lines.values())
+        ax.plot(layers, shuffled[:, :, transplant].T, "x", color="0.5", markersize=4, zorder=1)
         ax.set(xlabel="layers kept", xticks=layers)
     axes[0].set_ylabel("accuracy")
-    _name_lines(axes[-1], {"donor": table.donor_accuracy, "chance": table.chance})
+    _name_lines(axes[-1], lines)
     return fig
 
 

@@ -1,5 +1,6 @@
 """The papers' measures, one function each; scipy's wherever it has one (its Jaccard takes one pair)."""
 
+from helpers.measures.areas import area_under_curve, mean_area
 from helpers.measures.choices import compare_choices
 from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
@@ -37,6 +38,8 @@ __all__ = [
     "LayerRanks",
     "Realignment",
     "VolumeComparison",
+    "area_under_curve",
+    "average_published",
     "compare_active_parameters",
     "compare_choices",
     "compare_inner_products",
@@ -51,6 +54,7 @@ __all__ = [
     "list_related_partners",
     "load_published",
     "log_volumes",
+    "mean_area",
     "mean_interval",
     "measure_realignment",
     "prediction_changes",

@@ -66,11 +66,16 @@ def test_a_map_of_many_layers_has_no_numbers():
 
 @pytest.fixture
 def table():
-    accuracies = torch.linspace(0.5, 0.9, 6).reshape(3, 2)
+    labels = torch.arange(200) % 2
+    right = torch.where(labels == 1, 1.0, -1.0)
+
+    def with_accuracy(shares):
+        """Log-odds of the right sign for a share of the texts, the first ones."""
+        return torch.where(torch.arange(200) < (200 * shares).round().unsqueeze(-1), right, -right)
+
     controls = torch.full((4, 3, 2), 0.5)
-    return StitchingTable(
-        accuracies, controls, controls[:1] + 0.1, accuracies, accuracies, controls, controls[:1], 0.85, 0.9, 0.55, 200
-    )
+    stitched, donor = torch.linspace(0.5, 0.9, 6).reshape(3, 2), torch.tensor(0.85)
+    return StitchingTable(*map(with_accuracy, (stitched, controls, controls[:1] + 0.1, donor)), labels)
 
 
 def test_stitching_has_a_panel_per_number_of_transplanted_layers(table):
@@ -89,8 +94,8 @@ def test_stitching_has_a_panel_per_number_of_transplanted_layers(table):
         assert ax.get_xlabel() == "layers kept"
     assert axes[0].get_ylabel() == "accuracy"
     lines = [line.get_ydata()[0] for line in axes[1].lines if list(line.get_xdata()) == [0, 1]]
-    assert lines == [0.85, 0.55]
-    assert [(text.get_text(), text.get_position()[1]) for text in axes[1].texts] == [("donor", 0.85), ("chance", 0.55)]
+    assert lines == [0.85, 0.5]
+    assert [(text.get_text(), text.get_position()[1]) for text in axes[1].texts] == [("donor", 0.85), ("chance", 0.5)]
 
 
 def test_stitched_predictions_stand_beside_random_kernels_and_the_donor(check_readable):
