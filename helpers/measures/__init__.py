@@ -39,7 +39,6 @@ __all__ = [
     "Realignment",
     "VolumeComparison",
     "area_under_curve",
-    "average_published",
     "compare_active_parameters",
     "compare_choices",
     "compare_inner_products",
