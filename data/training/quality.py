@@ -29,7 +29,7 @@ from helpers.weights import load_weights
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, TEXT = ROOT / "data" / "models", ROOT / "runs" / "text"
 STITCHING_REVIEWS = 2000  # test reviews on which stitched classifiers are judged
-STITCHING_CONTROLS = 2  # random kernels per stitched classifier
+STITCHING_CONTROLS = 2  # random kernels, and as many kernels of shuffled words
 
 
 def report_coherence(name: str, judges: np.ndarray) -> Iterator[str]:
