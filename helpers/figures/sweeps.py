@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -23,7 +24,7 @@ ALGORITHMS = (  # in the order of rows and legends
     "baseline up",
     "baseline down",
 )
-LINE_STYLES = ("-", "--", ":")  # of the quantities in a figure of courses
+LINE_STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of the quantities in a figure of courses
 
 
 def _family(algorithm: str) -> str:
