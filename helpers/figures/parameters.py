@@ -15,8 +15,14 @@ from torch import Tensor
 
 from helpers.figures.style import COLOURS, CONTROL_COLOUR, MARKERS, create_panels, styled
 
-# How close two tokens of a map must be, as a fraction of the map's size, for a name to hide the other token.
-NAME_HEIGHT, NAME_WIDTH = 0.045, 0.14
+# Of the names on a map of tokens, as fractions of the map's size: 8-point letters on about 6 by 3 inches.
+NAME_HEIGHT, LETTER_WIDTH, GAP = 0.05, 0.012, 0.01
+SPOTS = (  # offset in points and alignment of a name; its ends, in widths, and its lower end, in the map's heights
+    ((3, 2), "left", 0, 1, -0.01),
+    ((-3, 2), "right", -1, 0, -0.01),
+    ((0, -10), "center", -0.5, 0.5, -NAME_HEIGHT),
+    ((0, 5), "center", -0.5, 0.5, 0.3 * NAME_HEIGHT),
+)
 
 
 @styled
@@ -101,12 +107,13 @@ def draw_curves(
 def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[str]) -> Figure:
     """Draw tokens at their places in the plane (N, 2), with one colour and one marker per group of tokens."""
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
+    spots = _place_names(places, names)
     for group, colour, marker in zip(dict.fromkeys(groups), COLOURS, MARKERS, strict=False):
         members = [index for index, name in enumerate(groups) if name == group]
         x, y = places[members].T
         ax.scatter(x, y, s=14, color=colour, marker=marker, label=group)
         for index in members:
-            offset, align = _place_name(places, index)
+            offset, align = spots[index]
             point = (places[index, 0], places[index, 1])
             ax.annotate(names[index], point, offset, textcoords="offset points", fontsize=8, color=colour, ha=align)
     ax.set_axis_off()
@@ -114,15 +121,28 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
     return fig
 
 
-def _place_name(places: np.ndarray, index: int) -> tuple[tuple[int, int], str]:
-    """Choose the offset (points) and the alignment of a name so that it hides no token: right, left or below."""
-    right, up = ((places - places[index]) / np.ptp(places, axis=0)).T
-    same_height = abs(up) < NAME_HEIGHT
-    if not (same_height & (right > 0) & (right < NAME_WIDTH)).any():
-        return (3, 2), "left"
-    if (same_height & (right < 0) & (right > -2 * NAME_WIDTH)).any():
-        return (0, -9), "center"
-    return (-3, 2), "right"
+def _place_names(places: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[int, int], str]]:
+    """Choose the offset (points) and the alignment of each name: the spot that hides the fewest tokens and names."""
+    spread = np.ptp(places, axis=0)
+    at = (places - places.min(axis=0)) / np.where(spread > 0, spread, 1)
+    hidden, chosen = [(x, x, y, y) for x, y in at], []  # boxes: left, right, bottom, top
+    for (x, y), name in zip(at, names, strict=True):
+        width = GAP + LETTER_WIDTH * len(name)
+        boxes = [
+            (x + left * width, x + right * width, y + low, y + low + NAME_HEIGHT) for *_, left, right, low in SPOTS
+        ]
+        others = np.array([box for box in hidden if box != (x, x, y, y)]).reshape(-1, 4).T
+        overlaps = [_count_overlaps(box, others) for box in boxes]
+        best = overlaps.index(min(overlaps))
+        hidden.append(boxes[best])
+        chosen.append(SPOTS[best][:2])
+    return chosen
+
+
+def _count_overlaps(box: tuple[float, float, float, float], others: np.ndarray) -> int:
+    """Count the boxes (4, N) that a box meets."""
+    left, right, bottom, top = others
+    return int(((left < box[1]) & (right > box[0]) & (bottom < box[3]) & (top > box[2])).sum())
 
 
 @styled

@@ -108,8 +108,16 @@ def test_a_token_map_names_every_token_in_the_colour_of_its_group(legend_texts):
 )
 def test_a_name_hides_no_neighbour(neighbours, align):
     places = np.array([(0.5, 0.5), (0.0, 0.0), (1.0, 1.0), *neighbours])
-    (ax,) = draw_token_map(places, [str(i) for i in range(len(places))], ["all"] * len(places)).axes
+    (ax,) = draw_token_map(places, ["outstanding"] * len(places), ["all"] * len(places)).axes
     assert ax.texts[0].get_horizontalalignment() == align
+
+
+def test_names_do_not_overlap():
+    places = np.array([(0.5, 0.5), (0.52, 0.51), (0.48, 0.47), (0.0, 0.0), (1.0, 1.0)])
+    fig = draw_token_map(places, ["outstanding", "fabulous", "wonderful", "a", "b"], ["all"] * 5)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    assert not [1 for i, one in enumerate(boxes) for other in boxes[:i] if one.overlaps(other)]
 
 
 def test_heads_are_a_map_with_the_last_layer_on_top_beside_their_controls():
