@@ -22,11 +22,11 @@ REINSTALL = "clone the repository again, run `git checkout -- data/models`, or i
 MEMORY_GIB = 4  # no notebook needs more
 NOTEBOOKS_BY_MODEL = {
     "vit-digits": "02, 09",
-    "vit-mnist": "02",
-    "bert-sentiment": "03, 04, 08, 09",
-    "bert-reviews": "03, 04, 09",
-    "gpt2-reviews": "05, 06, 07, 08, 09",
-    "gpt2-reviews-b": "05, 06, 07, 08, 09",
+    "vit-mnist": "02, 09",
+    "bert-sentiment": "03, 04, 08",
+    "bert-reviews": "03, 04",
+    "gpt2-reviews": "05, 06, 07, 08",
+    "gpt2-reviews-b": "05, 06, 07, 08",
     "gpt2-sentiment": "08",
 }
 
