@@ -153,7 +153,7 @@ def test_09_the_figure_explorer(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("09"), kind=".tm-figure-explorer")
     picture = hand.widget.locator("img")
     shown = picture.get_attribute("src")
-    for control, option in (("data", "winobias"), ("parts", "one"), ("eta", "1.0")):
+    for control, option in (("multiplier", "1.0"), ("moving", "one"), ("data_set", "winobias")):
         hand.choose(control, option)
         hand.page.wait_for_function(
             "([img, before]) => img.src !== before && img.naturalWidth > 300", arg=[picture.element_handle(), shown]
