@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoImageProcessor, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PretrainedConfig
 from transformers.utils import cached_file
 
 FLOATS = ("F16", "BF16", "F32", "F64")  # how safetensors names numbers that are weights by themselves
@@ -34,7 +34,7 @@ def missing_file(cls: Any, files: Collection[str]) -> str:
     if cls is AutoTokenizer:
         found = {file for file in files if file.startswith(("tokenizer.json", "vocab")) or file.endswith(".model")}
         return "" if found else NO_VOCABULARY
-    if not hasattr(cls, "base_model_prefix") or any(file.startswith("model.safetensors") for file in files):
+    if cls is AutoConfig or any(file.startswith("model.safetensors") for file in files):
         return ""
     if any(file.startswith("pytorch_model") for file in files):
         return (
@@ -51,22 +51,28 @@ def check_vocabulary(tokenizer: Any) -> None:
 
 
 def check_config(name: str, cls: Any, config: PretrainedConfig) -> None:
-    """Raise an error unless a configuration is one of the model's class, with layers, and not quantized."""
+    """Raise an error unless a configuration is one of the model's class; see ``check_settings`` too."""
     if config.model_type != cls.config_class.model_type:
         raise ValueError(
             f"name={name!r}: is a {config.model_type!r} model, wanted {cls.config_class.model_type!r} ({cls.__name__})"
         )
+    check_settings(name, config)
+
+
+def check_settings(name: str, config: PretrainedConfig) -> None:
+    """Raise an error if a configuration is one of quantized weights or has no layers."""
     if getattr(config, "quantization_config", None):
-        _refuse_quantized(name, "config.json has a quantization_config")
+        refuse_quantized(name, "config.json has a quantization_config")
     layers = min(getattr(part, "num_hidden_layers", 1) for part in (config, getattr(config, "vision_config", config)))
     if layers < 1:
         raise ModelNotFoundError(f"{name!r}: its config.json says num_hidden_layers={layers}, wanted at least 1")
 
 
-def _refuse_quantized(name: str, evidence: str) -> None:
+def refuse_quantized(name: str, evidence: str) -> None:
+    """Raise the ValueError for quantized weights, which are no numbers without their scales."""
     raise ValueError(
-        f"name={name!r}: its weights are quantized ({evidence}), and walks need float16, bfloat16, float32 or float64 "
-        "weights; load the model from which it was made"
+        f"name={name!r}: its weights are quantized ({evidence}), wanted float16, bfloat16, float32 or float64 weights; "
+        "load the model from which it was made"
     )
 
 
@@ -114,7 +120,7 @@ def _check_number_types(name: str, source: str) -> None:
             for key in weights.keys():  # noqa: SIM118, it is no dictionary
                 kind = weights.get_slice(key).get_dtype()
                 if key.endswith("weight") and kind not in FLOATS:
-                    _refuse_quantized(name, f"{key} has numbers of the type {kind}")
+                    refuse_quantized(name, f"{key} has numbers of the type {kind}")
 
 
 def _belongs_elsewhere(key: str, model: Any) -> bool:

@@ -116,6 +116,8 @@ class Weights:
     @cached_property
     def item_names(self) -> list[str]:
         """Names of the vocabulary items, or of the classes."""
+        if self.tokenizer is None and not self.labels:
+            raise ValueError(f"tokenizer: {self.name} has none, which its items take their names from")
         return list(self.labels) if self.tokenizer is None else token_names(self.tokenizer, self.d_vocab)
 
     @property
@@ -207,7 +209,8 @@ class Weights:
     def W_QK(self, layer: int, head: int, offset: int = 0) -> FactoredMatrix:  # noqa: N802
         """W_Q W_K^T of a head, (d_model, d_model): how strongly a query (rows) attends to a key (columns).
 
-        Norms of queries and keys (Qwen3, Gemma 3) are left out but for their scale, which is folded in.
+        Norms of queries and keys (Qwen3, Gemma 3) are left out but for their scale, which is folded in. Where angles
+        depend on the length of the text (dynamic scaling), they are those of ``offset`` + 1 tokens.
 
         Args:
             layer: number of the layer.
@@ -230,7 +233,7 @@ class Weights:
 
     def b_gate(self, layer: int) -> Float[Tensor, " d_mlp"]:
         """Biases of the gates."""
-        return self._layer(layer).bias("W_gate")
+        return self._layer(layer, "W_gate").bias("W_gate")
 
     def b_out(self, layer: int) -> Float[Tensor, " d_model"]:
         """Bias that the feed-forward layer writes."""
@@ -297,7 +300,9 @@ class Weights:
         """Whether every norm stands before what reads from the residual stream, and not in the stream."""
         return self.layers[0].attention_norm is not None
 
-    def _layer(self, layer: int) -> LayerWeights | FoldedLayer:
+    def _layer(self, layer: int, kind: str = "W_in") -> LayerWeights | FoldedLayer:
+        if kind not in self.kinds:
+            raise ValueError(f"kind={kind!r}: must be one of {', '.join(self.kinds)}, the kinds that {self.name} has")
         stored = pick("layer", layer, self.layers, self.n_layers)
         return FoldedLayer(stored, self.centres_writers) if self.folded else stored
 
@@ -312,16 +317,14 @@ class Weights:
         )
 
     def _matrix(self, kind: str, layer: int, head: int | None = None) -> Tensor:
-        if kind not in self.kinds:
-            raise ValueError(f"kind={kind!r}: must be one of {', '.join(self.kinds)}, the kinds that {self.name} has")
-        return self._layer(layer).matrix(kind, head)
+        return self._layer(layer, kind).matrix(kind, head)
 
     def _missing_table(self, side: Side) -> str:
         if side == "in":
             return f"W_E: {self.name} reads images, so no items have an input embedding; use W_U, side='out'"
         return (
             f"W_U: {self.name} has no unembedding: its file has no head that gives logits of items, and its "
-            "embeddings are not tied to one; use side='in', or load the model with its language model head"
+            "embeddings are not tied to one; load the model with such a head, or use side='in' if it reads items"
         )
 
     @property

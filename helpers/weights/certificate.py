@@ -77,7 +77,7 @@ def _compare_layer(w: Weights, model: ReferenceModel, layer: int, record: LayerR
 
 
 def _relative_error(rebuilt: Tensor, own: Tensor) -> float:
-    return float((rebuilt - own).norm() / own.norm())
+    return float((rebuilt - own).norm() / own.norm().clamp(min=1e-30))  # a part that writes nothing has no error
 
 
 def _centred(w: Weights, written: States) -> States:
@@ -115,7 +115,7 @@ def _attention_pattern(w: Weights, layer: int, head: int, states: States) -> Flo
     scores = sides[0] @ sides[1].T * family.score_scale(w.config, layer)
     if cap := getattr(w.config, "attn_logit_softcapping", None):
         scores = cap * (scores / cap).tanh()
-    if family.causal:
+    if family.causal(w.config):
         scores = scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf)
     return scores.softmax(-1)
 

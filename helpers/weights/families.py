@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from torch import Tensor
 from transformers import PretrainedConfig
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from helpers.weights.rotary import Rotary, by_layer_type, same_in_all_layers
 
@@ -18,7 +21,6 @@ class Family:
     Names of a layer's parts are relative to the layer; an empty name says that there is no such part.
 
     Attributes:
-        body: prefix of the names in the file of a model with a head; a file of the body alone has none.
         layer: name of layer {}.
         embedding, positions, final_norm: parts of the body.
         heads: query, key and value maps, or the one map that computes all.
@@ -39,7 +41,6 @@ class Family:
         unsupported: says what is not supported in a configuration.
     """
 
-    body: str
     layer: str
     heads: tuple[str, ...]
     W_O: str
@@ -68,7 +69,9 @@ class Family:
     score_scale: Callable[[PretrainedConfig, int], float] = lambda config, layer: head_width(config) ** -0.5
     embedding_scale: Callable[[PretrainedConfig], float] = lambda config: 1.0
     rotary: Callable[[PretrainedConfig], Rotary] | None = None
-    causal: bool = True
+    causal: Callable[[PretrainedConfig], bool] = lambda config: (
+        not getattr(config, "use_bidirectional_attention", False)
+    )
     module_names: Mapping[str, str] = field(default_factory=dict)
     unsupported: Callable[[PretrainedConfig], str] = lambda config: ""
 
@@ -83,8 +86,17 @@ def _gpt2_score_scale(config: PretrainedConfig, layer: int) -> float:
     return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
 
 
+def _opt_problem(config: PretrainedConfig) -> str:
+    problems = {
+        "a norm after each layer and projected embeddings, as in OPT-350m": not config.do_layer_norm_before,
+        "projected embeddings": config.do_layer_norm_before and config.word_embed_proj_dim != config.hidden_size,
+        "no final norm": config._remove_final_layer_norm,
+        "norms without a scale": not config.layer_norm_elementwise_affine,
+    }
+    return ", ".join(name for name, found in problems.items() if found)
+
+
 _GPT2 = Family(
-    body="transformer",
     layer="h.{}",
     embedding="wte",
     positions="wpe",
@@ -110,7 +122,6 @@ _GPT_NEO = replace(
     score_scale=lambda config, layer: 1.0,
 )
 _GPT_NEOX = Family(
-    body="gpt_neox",
     layer="layers.{}",
     embedding="embed_in",
     final_norm="final_layer_norm",
@@ -124,10 +135,9 @@ _GPT_NEOX = Family(
     unembedding=("embed_out",),
     eps="layer_norm_eps",
     activation="hidden_act",
-    rotary=same_in_all_layers,
+    rotary=partial(same_in_all_layers, GPTNeoXRotaryEmbedding),
 )
 _OPT = Family(
-    body="model",
     layer="decoder.layers.{}",
     embedding="decoder.embed_tokens",
     positions="decoder.embed_positions",
@@ -141,12 +151,9 @@ _OPT = Family(
     mlp_norm="final_layer_norm",
     eps=1e-5,
     activation="activation_function",
-    unsupported=lambda config: (
-        "" if config.do_layer_norm_before else "a norm after each layer and projected embeddings, as in OPT-350m"
-    ),
+    unsupported=_opt_problem,
 )
 _BERT = Family(
-    body="bert",
     layer="encoder.layer.{}",
     embedding="embeddings.word_embeddings",
     positions="embeddings.position_embeddings",
@@ -161,18 +168,16 @@ _BERT = Family(
     classifier=(),
     eps="layer_norm_eps",
     activation="hidden_act",
-    causal=False,
+    causal=lambda config: getattr(config, "is_decoder", False),
 )
 _ROBERTA = replace(
     _BERT,
-    body="roberta",
     first_position=lambda config: config.pad_token_id + 1,
     unembedding=("lm_head.decoder",),
     unembedding_bias=("lm_head.decoder.bias", "lm_head.bias"),
 )
 _DISTILBERT = replace(
     _BERT,
-    body="distilbert",
     layer="transformer.layer.{}",
     heads=("attention.q_lin", "attention.k_lin", "attention.v_lin"),
     W_O="attention.out_lin",
@@ -186,7 +191,6 @@ _DISTILBERT = replace(
     activation="activation",
 )
 _VIT = Family(
-    body="vit",
     layer="encoder.layer.{}",
     positions="embeddings.position_embeddings",
     final_norm="layernorm",
@@ -201,7 +205,7 @@ _VIT = Family(
     classifier=(),
     eps="layer_norm_eps",
     activation="hidden_act",
-    causal=False,
+    causal=lambda config: False,
     module_names={
         "encoder.layer.{}": "layers.{}",
         "attention.output.dense": "attention.o_proj",
@@ -209,7 +213,6 @@ _VIT = Family(
     },
 )
 _LLAMA = Family(
-    body="model",
     layer="layers.{}",
     embedding="embed_tokens",
     final_norm="norm",
@@ -223,7 +226,7 @@ _LLAMA = Family(
     eps="rms_norm_eps",
     activation="hidden_act",
     centres=False,
-    rotary=same_in_all_layers,
+    rotary=partial(same_in_all_layers, LlamaRotaryEmbedding),
 )
 _QWEN3 = replace(_LLAMA, query_norm="self_attn.q_norm", key_norm="self_attn.k_norm")
 _GEMMA = replace(_LLAMA, scale_offset=1.0, embedding_scale=lambda config: config.hidden_size**0.5)
@@ -254,5 +257,5 @@ FAMILIES: dict[str, Family] = {  # model type in a configuration -> family
     "gemma2": _GEMMA2,
     "gemma3_text": _GEMMA3,
     "vit": _VIT,
-    "deit": replace(_VIT, body="deit"),
+    "deit": _VIT,
 }

@@ -47,8 +47,8 @@ def pick(name: str, index: int, items: Any, count: int) -> Any:
     Raises:
         ValueError: no such number.
     """
-    if not 0 <= index < count:
-        raise ValueError(f"{name}={index}: must be between 0 and {count - 1}")
+    if not (hasattr(index, "__index__") and 0 <= index < count):
+        raise ValueError(f"{name}={index!r}: must be between 0 and {count - 1}, and an integer")
     return items[index * len(items) // count]
 
 

@@ -21,6 +21,8 @@ from helpers.resources import (
     load_tokenizer,
     resolve,
 )
+from helpers.resources.checkpoints import check_settings, refuse_quantized
+from helpers.resources.models import check_device
 from helpers.weights.base import Weights
 from helpers.weights.families import FAMILIES, Family, head_width
 from helpers.weights.layer import HEAD_NORMS, NORMS, LayerWeights, to_float32
@@ -38,17 +40,17 @@ def load_weights(name: str | Path, device: str | torch.device = "cpu", fold: boo
 
     Raises:
         ModelNotFoundError: there is no such model, its files are incomplete, or the hub cannot be reached.
-        ValueError: another architecture, or norms that cannot be folded.
+        ValueError: another architecture, quantized weights, no such device, or norms that cannot be folded.
     """
     config = load_pretrained(AutoConfig, name)
-    if config.model_type not in FAMILIES:
-        raise ValueError(f"name={str(name)!r}: is a {config.model_type!r} model, wanted one of {', '.join(FAMILIES)}")
+    family = _family_of(str(name), config)
+    check_device(device, torch.float32)
     counts = Path(resolve(name)) / COUNTS
     weights = name_weights(
         str(name),
         config,
         load_pretrained(TensorFiles, name, device=device),
-        tokenizer=load_tokenizer(name) if FAMILIES[config.model_type].embedding else None,
+        tokenizer=load_tokenizer(name) if family.embedding else None,
         counts=load_file(counts)["counts"] if counts.is_file() else None,
     )
     return weights.fold_norms() if fold else weights
@@ -67,26 +69,25 @@ def name_weights(
         name: of the model.
         config: its configuration.
         tensors: its parameters under their names in its files, such as ``model.state_dict()`` of a GPT-2.
-        tokenizer: turns texts into its vocabulary items.
+        tokenizer: turns texts into its vocabulary items; without one, these have no names.
         counts: occurrences of each item in the training text.
 
     Raises:
-        ModelNotFoundError: a parameter is missing.
-        ValueError: a configuration that is not supported.
+        ModelNotFoundError: a parameter is missing, or the configuration is of a model of another shape.
+        ValueError: a configuration that is not supported, or quantized weights.
     """
-    family = FAMILIES[config.model_type]
-    if problem := family.unsupported(config):
-        raise ValueError(f"name={name!r}: has {problem}, which is not supported; wanted a model without")
-    parts = _Parts(name, family, config, strip_prefix(tensors, family.body))
-    embedding = parts.get(f"{family.embedding}.weight")
-    tied = embedding if getattr(config, "tie_word_embeddings", False) else None
+    family = _family_of(name, config)
+    parts = _Parts(name, family, config, strip_prefix(tensors, f"{family.layer.format(0)}.{family.heads[0]}.weight"))
+    parts.check()
+    embedding = parts.require(f"{family.embedding}.weight") if family.embedding else None
+    own_head = parts.get(*(f"{part}.weight" for part in family.unembedding))  # the library ties none that is stored
     mean_pooling = getattr(config, "state_pooling", None) == MEAN_POOLING  # of states before the final norm
     return Weights(
         name=name,
         tokenizer=tokenizer,
         embedding=embedding,
         layers=tuple(parts.layer(i) for i in range(config.num_hidden_layers)),
-        unembedding=parts.get(*(f"{part}.weight" for part in family.unembedding)) if tied is None else tied,
+        unembedding=embedding if own_head is None and getattr(config, "tie_word_embeddings", False) else own_head,
         unembedding_bias=parts.get(*family.unembedding_bias),
         positions=parts.positions(),
         class_weights=parts.get(*(f"{part}.weight" for part in family.classifier)),
@@ -100,6 +101,17 @@ def name_weights(
     )
 
 
+def _family_of(name: str, config: PretrainedConfig) -> Family:
+    """Return the family of a configuration; raise an error if it is not supported."""
+    if config.model_type not in FAMILIES:
+        raise ValueError(f"name={name!r}: is a {config.model_type!r} model, wanted one of {', '.join(FAMILIES)}")
+    check_settings(name, config)
+    family = FAMILIES[config.model_type]
+    if problem := family.unsupported(config):
+        raise ValueError(f"name={name!r}: has {problem}, which is not supported; wanted a model without")
+    return family
+
+
 @dataclass(frozen=True)
 class _Parts:
     """The parts of a model, found by their names in its files."""
@@ -108,6 +120,20 @@ class _Parts:
     family: Family
     config: PretrainedConfig
     tensors: Mapping[str, Tensor]
+
+    def check(self) -> None:
+        """Raise an error for quantized weights, or for layers or heads that are not those of the configuration."""
+        for name, tensor in self.tensors.items():
+            if name.endswith("weight") and not (tensor.is_floating_point() and tensor.itemsize > 1):
+                refuse_quantized(self.name, f"{name} has numbers of the type {tensor.dtype}")
+        layer, more = self.family.layer.format(0), f"{self.family.layer.format(self.config.num_hidden_layers)}."
+        if extra := next((name for name in self.tensors if name.startswith(more)), ""):
+            raise ModelNotFoundError(f"{self.name!r}: its file has more layers than its config.json says: {extra}")
+        stored, heads = len(self.map(f"{layer}.{self.family.W_O}")[0]), self.config.num_attention_heads
+        if stored != heads * (width := head_width(self.config)):
+            raise ModelNotFoundError(
+                f"{self.name!r}: all heads are {stored} wide, wanted {heads} times {width} as its config.json says"
+            )
 
     def get(self, *names: str) -> Tensor | None:
         """Return the first tensor that is there under one of the names."""

@@ -9,15 +9,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers.models.gemma3.modeling_gemma3 import Gemma3RotaryEmbedding
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXRotaryEmbedding
 
 Rows = Float[Tensor, "n d_head"]
 Rotary = Callable[[Rows, int, "int | Int[Tensor, ' n']"], Rows]  # queries or keys, the layer, their positions
 
 
-def same_in_all_layers(config: Any) -> Rotary:
-    """Return the rotation of queries and keys of a model whose layers all have the same angles."""
-    angles = GPTNeoXRotaryEmbedding(config)  # with the settings of all families but Gemma 3: part of a head, scaling
+def same_in_all_layers(module: Callable[[Any], Any], config: Any) -> Rotary:
+    """Return the rotation by the library's module of queries and keys of a model whose layers have the same angles."""
+    angles = module(config)
     return lambda rows, layer, positions: _turn(rows, *_call(angles, rows, positions))
 
 

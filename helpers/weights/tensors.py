@@ -45,6 +45,7 @@ def _modern_name(name: str) -> str:
     return name.removesuffix(ending) + LEGACY_ENDINGS.get(ending, ending)
 
 
-def strip_prefix(tensors: Mapping[str, Tensor], body: str) -> dict[str, Tensor]:
-    """Return the tensors under names without the prefix of the body, which files of the body alone leave out."""
-    return {name.removeprefix(f"{body}."): tensor for name, tensor in tensors.items()}
+def strip_prefix(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors under names without the prefix of the body: what stands before a part of it, or nothing."""
+    prefix = next((name.removesuffix(part) for name in tensors if name.endswith(part)), "")
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}

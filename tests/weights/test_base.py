@@ -91,6 +91,12 @@ def test_another_layer_head_kind_or_offset_is_named():
         w.W_in(4)
     with pytest.raises(ValueError, match="head=-1"):
         w.W_OV(0, -1)
+    with pytest.raises(ValueError, match=r"layer=3\.0: must be between 0 and 3, and an integer"):
+        w.W_out(3.0)
+    with pytest.raises(ValueError, match="kind='W_gate': must be one of W_in, W_out"):
+        w.b_gate(0)
+    with pytest.raises(ValueError, match="tokenizer: gpt2-reviews-b has none"):
+        _ = replace(w, tokenizer=None).item_names
     for kind in ("W_OV", "W_gate"):
         with pytest.raises(ValueError, match=f"kind='{kind}': must be one of W_in, W_out"):
             w.vectors(kind, 0)

@@ -1,6 +1,7 @@
 """Every family: a layer rebuilt from the matrices that are read computes what the library's own model computes."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from helpers.resources import ModelNotFoundError
-from helpers.weights import FAMILIES, certificate, load_weights
+from helpers.weights import FAMILIES, certificate, load_weights, name_weights
 from tests.adapters.families import make_model, save_tokenizer
 
 MODELS = {  # family -> a model of it
@@ -125,6 +126,13 @@ def test_heads_that_share_a_key_list_it_once(folders):
         ("OPTForSequenceClassification", {}),
         ("LlamaForSequenceClassification", {}),
         ("LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True, "num_key_value_heads": 1}),
+        ("LlamaForQuestionAnswering", {}),
+        (
+            "LlamaForCausalLM",
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+        ),
+        ("BertLMHeadModel", {"is_decoder": True}),
+        ("Gemma3ForCausalLM", {"use_bidirectional_attention": True, "num_key_value_heads": 2}),
         ("GPTNeoXForCausalLM", {"use_parallel_residual": False}),
         ("GemmaModel", {"num_key_value_heads": 1}),
         ("ViTModel", {}),
@@ -198,3 +206,65 @@ def test_what_is_missing_or_not_supported_is_named(folders, tmp_path):
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelNotFoundError, match=r"is no complete gpt2: it has no h\.1\.mlp\.c_proj\.weight"):
         load_weights(folder)
+    for option, message in (
+        ({"word_embed_proj_dim": 16}, "projected embeddings"),
+        ({"_remove_final_layer_norm": True}, "no final norm"),
+        ({"layer_norm_elementwise_affine": False}, "norms without a scale"),
+    ):
+        with pytest.raises(ValueError, match=f"has {message}, which is not supported"):
+            name_weights("mine", transformers.OPTConfig(**option), {})
+    with pytest.raises(ValueError, match="name='mine': is a 'electra' model, wanted one of gpt2"):
+        name_weights("mine", transformers.ElectraConfig(), {})
+
+
+def test_a_stored_head_is_not_tied(tmp_path):
+    """As in the library, which ties only what is not stored twice with different values."""
+    folder = randomise(make_model("LlamaForCausalLM", tmp_path, tie_word_embeddings=False), 300)
+    change_config(folder, tie_word_embeddings=True)
+    w = load_weights(folder)
+    assert torch.equal(w.W_U.T, load_file(folder / "model.safetensors")["lm_head.weight"])
+    assert not torch.equal(w.W_U.T, w.W_E)
+    assert certificate(w).largest < 1e-6
+
+
+def change_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 1}, r"has more layers than its config\.json says: layers\.1\."),
+        ({"num_hidden_layers": 0}, "num_hidden_layers=0, wanted at least 1"),
+        ({"num_attention_heads": 8, "head_dim": 16}, "all heads are 32 wide, wanted 8 times 16"),
+        ({"head_dim": 12}, "all heads are 32 wide, wanted 4 times 12"),
+        ({"quantization_config": {"quant_method": "fp8"}}, r"quantized \(config\.json has a quantization_config\)"),
+    ],
+)
+def test_a_configuration_of_another_model_is_named(tmp_path, changes, message):
+    folder = randomise(make_model("LlamaForCausalLM", tmp_path), 300)
+    change_config(folder, **changes)
+    with pytest.raises((ValueError, ModelNotFoundError), match=message):
+        load_weights(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_quantized_numbers_are_not_read(folders, dtype):
+    config = transformers.AutoConfig.from_pretrained(folders["qwen3"])
+    tensors = load_file(folders["qwen3"] / "model.safetensors")
+    quantized = {name: x.to(dtype) if "proj" in name else x for name, x in tensors.items()}
+    with pytest.raises(ValueError, match=f"name='mine': its weights are quantized .*{dtype}"):
+        name_weights("mine", config, quantized)
+
+
+def test_a_part_that_writes_nothing_is_certified(folders, tmp_path):
+    folder = shutil.copytree(folders["llama"], tmp_path / "copy")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.0.mlp.down_proj.weight"].zero_()
+    tensors["model.layers.1.self_attn.o_proj.weight"].zero_()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    assert certificate(load_weights(folder)).largest < 1e-6
+    w = load_weights(folder)
+    w.layers[0].W_out[3] = 1
+    assert certificate(w).largest > 1

@@ -31,6 +31,8 @@ def test_what_cannot_be_read_is_named(tmp_path):
     ElectraForMaskedLM(ElectraConfig(num_hidden_layers=1)).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="is a 'electra' model, wanted one of gpt2, gpt_neo"):
         load_weights(tmp_path)
+    with pytest.raises(ValueError, match="device='tpu': is no device"):
+        load_weights("gpt2-reviews", device="tpu")
     with pytest.raises(ModelNotFoundError, match="gpt2-nowhere"):
         load_weights("gpt2-nowhere")
 
@@ -41,7 +43,12 @@ def test_damaged_and_missing_files_are_named(tmp_path):
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(ModelNotFoundError, match="cannot load the folder"):
         load_weights(folder)
-    file.unlink()
+    file.rename(folder / "pytorch_model.bin")
+    with pytest.raises(
+        ModelNotFoundError, match=r"its weights are in pytorch_model\.bin, but only safetensors are read"
+    ):
+        load_weights(folder)
+    (folder / "pytorch_model.bin").unlink()
     with pytest.raises(ModelNotFoundError, match=r"cannot load the folder .*model\.safetensors"):
         load_weights(folder)
 
