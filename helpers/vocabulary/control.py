@@ -56,21 +56,25 @@ class LayerControl:
     ) -> LayerControl:
         """Compare the vectors of a layer with random vectors that have their mean and covariance.
 
-        A random vector is the mean plus a row of a random rotation of the centred vectors. The cost is one projection
+        A random vector is the mean plus a row of a random rotation of the centred vectors. Vectors of zeros are left
+        out; their p is 1. The cost is one projection
         of all these vectors: about 1 second for 5,000 items of width 192, 11 seconds for 31,000 of width 576.
 
         Raises:
-            ValueError: fewer than two vectors, a vector that is zero or not finite, or k out of range.
+            ValueError: fewer than two vectors that are not zero, a vector that is not finite, or k out of range.
         """
         check_k(k, len(space))
         vectors = vectors.detach().to(space.rows)
         norms = vectors.norm(dim=1)
-        if len(vectors) < 2 or not bool((norms.isfinite() & (norms > 0)).all()):
-            raise ValueError("vectors: must be two or more, each finite and not zero")
-        null = torch.cat([_top_scores(chunk, space, k) for chunk in draw_random_vectors(vectors, n_random, generator)])
-        own = torch.cat([_top_scores(chunk, space, k) for chunk in vectors.split(CHUNK)])
-        note = f"p from {n_random:,} random vectors with the mean and covariance of the layer's {len(vectors):,}"
-        return cls._from_p(_p_values(own, null), note)
+        read, broken = vectors[norms > 0], int((~norms.isfinite()).sum())
+        if len(read) < 2 or broken > 0:
+            raise ValueError(f"vectors: {broken} are not finite and {len(read)} are not zero, wanted 0, and 2 or more")
+        null = torch.cat([_top_scores(chunk, space, k) for chunk in draw_random_vectors(read, n_random, generator)])
+        own = torch.cat([_top_scores(chunk, space, k) for chunk in read.split(CHUNK)])
+        note = f"p from {n_random:,} random vectors with the mean and covariance of the layer's {len(read):,}"
+        p = torch.ones(len(vectors), k, dtype=torch.float64)
+        p[(norms > 0).cpu()] = _p_values(own, null)
+        return cls._from_p(p, note)
 
     @classmethod
     def of_heads(
@@ -85,7 +89,8 @@ class LayerControl:
         """Compare each head of a layer with random heads that differ in what is paired with what.
 
         A random head has the head's own factors, one of them rotated: left @ Q @ right.T with a random rotation Q. So
-        both keep their covariance. The cost is that of reading ``n_random`` + 1 matrices per head.
+        both keep their covariance. A head of zeros has p = 1. The cost is that of reading ``n_random`` + 1 matrices per
+        head.
         """
         p = torch.stack([_head_p_values(space, head, generator, k, n_random, right) for head in heads])
         return cls._from_p(p, f"p from {n_random} random rotations between the two factors of each of {len(p)} heads")
@@ -155,6 +160,8 @@ def _head_p_values(
     right: EmbeddingSpace | None,
 ) -> Float[Tensor, " k"]:
     left, right_factor = (factor.detach().to(space.rows) for factor in (head.left, head.right))
+    if head.norm() == 0:
+        return torch.ones(k, dtype=torch.float64)
     rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(n_random))
     random_heads = [FactoredMatrix(left @ rotation, right_factor) for rotation in rotations]
     heads = (FactoredMatrix(left, right_factor), *random_heads)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import reprlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Int
@@ -39,7 +40,7 @@ class Reading:
     words_only: bool = True
     least_count: int = 200
     offensive: bool = False
-    items: frozenset[str] | None = None
+    items: frozenset[str] | None = field(default=None, repr=False)
     signed: bool = False
 
     @classmethod
@@ -79,7 +80,8 @@ class Reading:
         ids = listed.nonzero()[:, 0]
         if len(ids) < 2:
             raise ValueError(
-                f"reading={self}: leaves {len(ids)} of {len(names):,} items, wanted two or more; relax a filter"
+                f"reading={self}, items={reprlib.repr(self.items)}: leaves {len(ids)} of {len(names):,} items, wanted "
+                "two or more; relax a filter"
             )
         return ids, [names[i] for i in ids.tolist()]
 
@@ -109,8 +111,10 @@ def _plain(name: str) -> str:
 def count_items(w: Weights, texts: Iterable[str]) -> Int[Tensor, " d_vocab"]:
     """Count how often each vocabulary item occurs in texts, special tokens aside.
 
-    With ``dataclasses.replace(w, counts=count_items(w, texts))`` readings use these counts.
+    With ``dataclasses.replace(w, counts=count_items(w, texts))`` readings use these counts. One text is a ValueError.
     """
+    if isinstance(texts, str):
+        raise ValueError(f"texts={reprlib.repr(texts)}: is one text, wanted a list of texts")
     counter: Counter[int] = Counter()
     for text in texts:
         counter.update(w.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

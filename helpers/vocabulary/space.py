@@ -54,7 +54,7 @@ class EmbeddingSpace:
             ValueError: the word is not a single item of the vocabulary, or is filtered out; names similar items.
         """
         if word not in self._row_of:
-            similar = ", ".join(map(repr, self._similar_items(word))) or "none"
+            similar = ", ".join(map(repr, self._similar_items(str(word)))) or "none"
             raise ValueError(
                 f"word={word!r}: is none of the {len(self):,} items that this reading lists; similar items: {similar}"
             )
@@ -149,7 +149,8 @@ def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "ou
             read by the input embeddings, or by the pseudo-inverse of the unembedding if the reading says so.
 
     Raises:
-        ValueError: the filters leave fewer than two items, the model has no such table, or another side.
+        ValueError: the filters leave fewer than two items, embeddings are not finite, the model has no such table, or
+            another side.
     """
     if side not in ("in", "out"):
         raise ValueError(f"side={side!r}: must be 'in' (what reads) or 'out' (what writes)")
@@ -157,6 +158,8 @@ def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "ou
     ids, names = reading.select_items(w)
     inverts = side == "in" and reading.pseudo_inverse
     rows = w.item_rows("out" if inverts else side, ids.to(w.device))
+    if broken := [names[i] for i in (~rows.sum(1).isfinite()).nonzero()[:, 0].tolist()]:
+        raise ValueError(f"w: embeddings of {len(broken):,} items are not finite, such as that of {broken[0]!r}")
     if reading.clean:
         rows = clean_rows(rows, _log_frequency(w)[ids].to(rows))
     if inverts:
@@ -174,13 +177,16 @@ def top_tokens(
 def top_pairs(
     w: Weights, matrix: Matrix, k: int = 500, reading: Reading | None = None, same_items: bool = False
 ) -> PairTable:
-    """Read the matrix of one head, each side by its own table; see ``EmbeddingSpace.top_pairs``."""
+    """Read the matrix of one head, each side by its own table; see ``EmbeddingSpace.top_pairs``.
+
+    A dense matrix does not say which tables; it is read as W_OV is. For another one give ``FactoredMatrix`` its sides.
+    """
     left, right = embedding_spaces(w, _as_factored(matrix), reading)
     return left.top_pairs(matrix, k, right, same_items)
 
 
 def copying_score(w: Weights, matrix: Matrix, reading: Reading | None = None) -> float:
-    """Return how far a head maps items to themselves, from -1 to 1; see ``EmbeddingSpace.copying_score``."""
+    """Return how far a head maps items to themselves; see ``EmbeddingSpace.copying_score`` and ``top_pairs`` above."""
     left, right = embedding_spaces(w, _as_factored(matrix), reading)
     return left.copying_score(matrix, right)
 
@@ -234,5 +240,5 @@ def _label_items(*sides: list[str]) -> tuple[Int[Tensor, " items"], ...]:
 
 def check_k(k: int, largest: int) -> None:
     """Raise a ValueError unless k is between 1 and the largest number there can be."""
-    if not 1 <= k <= largest:
-        raise ValueError(f"k={k}: must be between 1 and {largest:,}")
+    if not (hasattr(k, "__index__") and 1 <= k <= largest):
+        raise ValueError(f"k={k!r}: must be between 1 and {largest:,}, and an integer")

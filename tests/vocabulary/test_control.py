@@ -115,8 +115,21 @@ def test_what_has_no_control_is_named(w):
         read_parameter(w, "W_QK", 0, -1)
     with pytest.raises(ValueError, match="kind='W_gate'"):
         read_parameter(w, "W_gate", 0, 0)
-    with pytest.raises(ValueError, match="vectors: must be two or more, each finite and not zero"):
+    with pytest.raises(ValueError, match="vectors: 0 are not finite and 0 are not zero, wanted 0, and 2 or more"):
         LayerControl.of_vectors(space, torch.zeros(3, w.d_model), generator())
+    with pytest.raises(ValueError, match="vectors: 1 are not finite"):
+        LayerControl.of_vectors(space, torch.ones(3, w.d_model) * torch.tensor([[1], [2], [torch.nan]]), generator())
     control = LayerControl.of_vectors(space, w.vectors("W_in", 0), generator(), 5, 100)
     with pytest.raises(ValueError, match="table: has 4 rows, wanted k=5"):
         control.annotate(top_tokens(w, w.vectors("W_in", 0)[0], 4), 0)
+
+
+def test_vectors_and_heads_of_zeros_leave_the_p_values_of_the_others(space):
+    vectors = random_layer(30, 3)
+    without = LayerControl.of_vectors(space, vectors, generator(), 2, 50)
+    beside = LayerControl.of_vectors(space, torch.cat([torch.zeros(1, WIDTH), vectors]), generator(), 2, 50)
+    assert torch.equal(beside.p[1:], without.p) and (beside.p[0] == 1).all()
+    head = random_head(0)
+    zero = FactoredMatrix(torch.zeros(WIDTH, 4), head.right)
+    p = LayerControl.of_heads(space, [head, zero], generator(), 2).p
+    assert torch.equal(p[:1], LayerControl.of_heads(space, [head], generator(), 2).p) and (p[1] == 1).all()

@@ -68,3 +68,13 @@ def test_rows_of_padding_are_not_listed_and_whole_words_need_no_mark(w):
     default = embedding_space(replace(w, tokenizer=Tokenizer("<s>", *words), counts=None))
     assert default.names == words
     assert torch.equal(default.ids, torch.arange(1, 301))
+
+
+def test_what_cannot_be_read_is_named_in_one_line(w):
+    many = Reading(items=frozenset(f"nothing {i}" for i in range(20_000)))
+    with pytest.raises(ValueError, match=r"items=frozenset\(.*\): leaves 0 of 8,192 items") as error:
+        many.select_items(w)
+    assert len(str(error.value)) < 400
+    for collect in (count_items, corpus_items):
+        with pytest.raises(ValueError, match="texts='A film': is one text, wanted a list of texts"):
+            collect(w, "A film")

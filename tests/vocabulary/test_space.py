@@ -163,9 +163,31 @@ def test_what_cannot_be_read_is_named(w):
         embedding_space(w, side="both")
     with pytest.raises(ValueError, match=r"vector: has shape \(3,\), wanted \(192,\)"):
         top_tokens(w, torch.zeros(3))
-    with pytest.raises(ValueError, match="k=0"):
-        top_tokens(w, w.W_out(0)[0], 0)
+    for k in (0, 2.5):
+        with pytest.raises(ValueError, match=f"k={k}: must be between 1 and 5,251, and an integer"):
+            top_tokens(w, w.W_out(0)[0], k)
+    with pytest.raises(ValueError, match="word=None: is none of the 5,251 items"):
+        embedding_space(w).find(None)
     with pytest.raises(ValueError, match=r"matrix: has shape \(3, 3\)"):
         top_pairs(w, FactoredMatrix(torch.zeros(3, 1), torch.zeros(3, 1)))
     with pytest.raises(ValueError, match=r"matrix: has shape \(3, 3\)"):
         top_pairs(w, torch.ones(3, 3))
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("side", ["in", "out"])
+def test_embeddings_that_are_not_finite_cannot_be_read(w, clean, side):
+    table, item = w.embedding.clone(), w.item_names.index("funny")
+    table[item, 3] = torch.nan
+    broken = replace(w, embedding=table, unembedding=table)
+    with pytest.raises(ValueError, match="w: embeddings of 1 items are not finite, such as that of 'funny'"):
+        embedding_space(broken, Reading(clean=clean), side)
+    assert len(embedding_space(broken, Reading(clean=clean, items=frozenset({"film", "dog"})), side)) >= 2
+
+
+def test_a_dense_matrix_is_read_as_w_ov_is(w):
+    head = w.W_OV(3, 5)
+    assert top_pairs(w, head.to_dense(), 5).lefts == top_pairs(w, head, 5).lefts
+    query = w.W_QK(3, 5)
+    as_values = FactoredMatrix(query.left, query.right, ("in", "out"))
+    assert top_pairs(w, query.to_dense(), 5).rights == top_pairs(w, as_values, 5).rights
