@@ -13,7 +13,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from helpers.figures.style import COLOURS, CONTROL_COLOUR, MARKERS, create_panels, styled
+from helpers.figures.style import ALGORITHM_COLOURS, COLOURS, CONTROL_COLOUR, MARKERS, create_panels, styled
 
 # Of the names on a map of tokens, as fractions of the map's size: 8-point letters on about 6 by 3 inches.
 NAME_HEIGHT, LETTER_WIDTH, GAP = 0.05, 0.012, 0.01
@@ -86,7 +86,7 @@ def draw_layers_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str
 def draw_curves(
     x: Sequence[float], curves: Mapping[str, Sequence[float]], axis: str, quantity: str, log: str | None = None
 ) -> Figure:
-    """Draw some curves over shared positions.
+    """Draw some curves over shared positions; a curve that is named as an algorithm has its colour.
 
     Args:
         x: the horizontal positions, shared by all curves.
@@ -97,7 +97,8 @@ def draw_curves(
     """
     fig, ax = plt.subplots(figsize=(5.2, 2.7))
     for (name, values), colour, marker in zip(curves.items(), COLOURS, MARKERS, strict=False):
-        ax.plot(x, values, color=colour, marker=marker if len(x) < 30 else None, markersize=4, label=name)
+        style = {"color": ALGORITHM_COLOURS.get(name, colour), "marker": marker if len(x) < 30 else None}
+        ax.plot(x, values, markersize=4, label=name, **style)
     ax.set(xlabel=axis, ylabel=quantity, **({f"{log}scale": "log"} if log else {}))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
     return fig

@@ -14,7 +14,7 @@ from helpers.figures import (
     draw_token_map,
     draw_top_items,
 )
-from helpers.figures.style import COLOURS, CONTROL_COLOUR, MARKERS
+from helpers.figures.style import ALGORITHM_COLOURS, COLOURS, CONTROL_COLOUR, MARKERS
 
 
 def test_top_items_are_bars_with_the_highest_on_top():
@@ -133,3 +133,10 @@ def test_heads_are_a_map_with_the_last_layer_on_top_beside_their_controls():
     assert controls[:, 0].tolist() == pytest.approx([0.1, 0.2])
     assert [label.get_text() for label in right.get_yticklabels()] == ["heads", "random"]
     assert right.get_xlabel() == "agreement"
+
+
+def test_a_curve_that_is_named_as_an_algorithm_has_its_colour():
+    fig = draw_curves([1, 2], {"SiMExp": [1, 2], "noise": [2, 3]}, "step", "distance")
+    first, second = fig.axes[0].lines
+    assert same_color(first.get_color(), ALGORITHM_COLOURS["SiMExp"])
+    assert same_color(second.get_color(), COLOURS[1])
