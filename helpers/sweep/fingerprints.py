@@ -17,7 +17,13 @@ from helpers.sweep.grid import LoadedAdapter, Subject
 from helpers.sweep.inputs import load_subject
 
 FINGERPRINT_DIGITS = 12  # hex digits, 48 bits: an accidental match is out of the question
-CODE = ("adapters", "equivalence", "geometry", "measures", "sweep")  # the packages that make and measure walks
+CODE = (  # the modules that make and measure walks, not those that tabulate or run a sweep
+    "adapters/*.py",
+    "equivalence/*.py",
+    "geometry/*.py",
+    "measures/walks.py",
+    *(f"sweep/{module}.py" for module in ("algorithms", "cells", "grid", "inputs", "measuring")),
+)
 
 
 def compute_fingerprint(subject: Subject, count: int) -> str:
@@ -44,7 +50,7 @@ def hash_weights_and_inputs(adapter: LoadedAdapter, inputs: Sequence[Any]) -> st
 def hash_code() -> str:
     """Hash the code that makes and measures walks, without its comments and docstrings."""
     digest, package = hashlib.sha256(), Path(__file__).resolve().parents[1]
-    for file in sorted(file for name in CODE for file in (package / name).glob("*.py")):
+    for file in sorted(file for pattern in CODE for file in package.glob(pattern)):
         tree = ast.parse(file.read_text())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)

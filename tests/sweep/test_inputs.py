@@ -76,7 +76,7 @@ def test_the_fingerprint_changes_with_a_weight_or_a_picture_that_was_loaded_befo
 
 
 def test_the_fingerprint_of_the_code_changes_with_the_code_and_not_with_its_comments(tmp_path, monkeypatch):
-    file = tmp_path / "helpers" / "sweep" / "one.py"
+    file = tmp_path / "helpers" / "sweep" / "cells.py"
     file.parent.mkdir(parents=True)
     monkeypatch.setattr(fingerprints, "__file__", str(file.with_name("fingerprints.py")))
     texts = ["def f():\n    return 1\n", 'def f():\n    """Say."""\n    return 1  # why\n', "def f():\n    return 2\n"]
@@ -86,6 +86,9 @@ def test_the_fingerprint_of_the_code_changes_with_the_code_and_not_with_its_comm
         file.write_text(text)
         hash_code.cache_clear()
         found.append(hash_code())
+    file.with_name("running.py").write_text(texts[0])
+    hash_code.cache_clear()
+    assert hash_code() == found[2], "how cells are distributed does not change them"
     hash_code.cache_clear()
     assert found[0] == found[1] != found[2]
 
