@@ -1,4 +1,4 @@
-"""Areas under ROC curves: how well log-odds order texts by their labels, whatever the threshold."""
+"""Areas under ROC curves: how well log-odds order texts by their labels, for all thresholds together."""
 
 from __future__ import annotations
 

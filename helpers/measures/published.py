@@ -54,12 +54,12 @@ def compare_with_published(results: pd.DataFrame, column: str, table: str, quant
         The columns of ``tabulate_means``, variant_of, published, sd, ``in_interval`` (the published mean lies within
         the measured 95% interval) and ``in_two_sd`` (the measured mean lies within two published standard deviations).
     """
-    columns = {f"{quantity}_mean": "published", f"{quantity}_sd": "sd"}
-    published = load_published(table)[[*CELL, *columns]].rename(columns=columns)
+    columns = {"algorithm": "variant_of", f"{quantity}_mean": "published", f"{quantity}_sd": "sd"}
+    key = [columns.get(name, name) for name in CELL]
+    published = load_published(table).rename(columns=columns)[[*key, "published", "sd"]]
     measured = tabulate_means(results, column, CELL)
     variants = measured["algorithm"].str.extract(r"(SiMEC|SiMExp)", expand=False)
-    published = published.rename(columns={"algorithm": "variant_of"})
-    cells = measured.assign(variant_of=variants).merge(published, on=["variant_of", *CELL[:1], *CELL[2:]])
+    cells = measured.assign(variant_of=variants).merge(published, on=key)
     return cells.assign(
         in_interval=cells["published"].between(cells["low"], cells["high"]),
         in_two_sd=(cells["mean"] - cells["published"]).abs() <= 2 * cells["sd"],

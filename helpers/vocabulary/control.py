@@ -57,8 +57,8 @@ class LayerControl:
         """Compare the vectors of a layer with random vectors that have their mean and covariance.
 
         A random vector is the mean plus a row of a random rotation of the centred vectors. Vectors of zeros are left
-        out; their p is 1. The cost is one projection
-        of all these vectors: about 1 second for 5,000 items of width 192, 11 seconds for 31,000 of width 576.
+        out; their p is 1. The cost is one projection of all these vectors: about 1 second for 5,000 items of width 192,
+        11 seconds for 31,000 of width 576.
 
         Raises:
             ValueError: fewer than two vectors that are not zero, a vector that is not finite, or k out of range.
@@ -66,14 +66,15 @@ class LayerControl:
         check_k(k, len(space))
         vectors = vectors.detach().to(space.rows)
         norms = vectors.norm(dim=1)
-        read, broken = vectors[norms > 0], int((~norms.isfinite()).sum())
+        is_read, broken = norms > 0, int((~norms.isfinite()).sum())
+        read = vectors[is_read]
         if len(read) < 2 or broken > 0:
             raise ValueError(f"vectors: {broken} are not finite and {len(read)} are not zero, wanted 0, and 2 or more")
         null = torch.cat([_top_scores(chunk, space, k) for chunk in draw_random_vectors(read, n_random, generator)])
         own = torch.cat([_top_scores(chunk, space, k) for chunk in read.split(CHUNK)])
         note = f"p from {n_random:,} random vectors with the mean and covariance of the layer's {len(read):,}"
         p = torch.ones(len(vectors), k, dtype=torch.float64)
-        p[(norms > 0).cpu()] = _p_values(own, null)
+        p[is_read.cpu()] = _p_values(own, null)
         return cls._from_p(p, note)
 
     @classmethod
@@ -159,9 +160,9 @@ def _head_p_values(
     n_random: int,
     right: EmbeddingSpace | None,
 ) -> Float[Tensor, " k"]:
-    left, right_factor = (factor.detach().to(space.rows) for factor in (head.left, head.right))
     if head.norm() == 0:
         return torch.ones(k, dtype=torch.float64)
+    left, right_factor = (factor.detach().to(space.rows) for factor in (head.left, head.right))
     rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(n_random))
     random_heads = [FactoredMatrix(left @ rotation, right_factor) for rotation in rotations]
     heads = (FactoredMatrix(left, right_factor), *random_heads)

@@ -1,7 +1,7 @@
 """Which claims of arXiv 2209.02535 hold in which model: in the paper's own reading and in ours, each with its control.
 
-``python -m tests.benchmarks.claims gpt2-reviews gpt2-reviews-b FOLDER`` writes ``data/results/claims.parquet``.
-Folders and hub ids may be given as NAME=SOURCE, so that the table has the model's own name.
+``python -m tests.benchmarks.claims gpt2-reviews gpt2-reviews-b FOLDER`` writes ``data/results/claims.parquet``, which
+notebook 06 shows. Folders and hub ids may be given as NAME=SOURCE, so that the table has the model's own name.
 """
 
 from __future__ import annotations

@@ -14,11 +14,7 @@ adapter = ViTAdapter.load("vit-digits")
 assert adapter.predict(adapter.encode(load_digits("test").images[0])).sum() > 0.99
 assert load_weights("gpt2-reviews").W_E.shape == (8192, 192)
 assert len(read_sentences("review")) == 200
-walks = load_bundled_results()
-assert set(walks.groupby(["inputs", "cell"]).size().groupby("inputs").first()) == {
-    54,
-    18,
-}  # walks per cell
+assert len(load_bundled_results()) == 6 * 54 + 3 * 18  # six cells of images and three of sentences
 assert len(load_published("distance")) == 40
 message = ""
 try:
