@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from data.training import bert, gpt2, vision
+from data.training import bert, gpt2, llama, vision
 
 RECIPES = {
     "vit-digits": vision.train_vit_digits,
@@ -17,6 +17,7 @@ RECIPES = {
     "vit-cifar10": vision.train_vit_cifar10,
     "bert-reviews": bert.train_bert_reviews,
     "bert-sentiment": bert.train_bert_sentiment,
+    "llama-reviews": llama.train_llama,
     "gpt2-sentiment": gpt2.train_gpt2_sentiment,
     **{name: partial(gpt2.train_gpt2, name) for name in gpt2.RECIPES},
 }

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2TokenizerFast
+from transformers import (
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    GPT2LMHeadModel,
+    GPT2TokenizerFast,
+    PreTrainedModel,
+)
 
 from data.training.loop import Optimisation, epoch_order, fit
 from data.training.text import (
@@ -71,22 +78,32 @@ def make_gpt2(recipe: Recipe, tokenizer: GPT2TokenizerFast) -> GPT2LMHeadModel:
 
 def train_gpt2(name: str, work: Path, target: Path, device: str) -> dict[str, float]:
     """Train one of ``RECIPES`` on reviews and store it with its tokenizer; returns its quality figures."""
-    recipe, reviews, shared = RECIPES[name], load_reviews(), work.parent / "text"
+    recipe = RECIPES[name]
+    return train_language_model(
+        lambda tokenizer: make_gpt2(recipe, tokenizer), recipe.steps, recipe.seed, work, target, device
+    )
+
+
+def train_language_model(
+    make: Callable[[GPT2TokenizerFast], PreTrainedModel], steps: int, seed: int, work: Path, target: Path, device: str
+) -> dict[str, float]:
+    """Train a causal language model, made for the shared tokenizer, on reviews; returns its quality figures."""
+    reviews, shared = load_reviews(), work.parent / "text"
     tokenizer = load_or_make_tokenizer(GPT2TokenizerFast, make_gpt2_tokenizer, shared / "gpt2-tokenizer", reviews.train)
     end = tokenizer.eos_token_id
     tokens = token_stream(tokenizer, reviews.train, shared / "gpt2-train.npy", end)
     stream = torch.from_numpy(tokens.astype(np.int32))
-    model = make_gpt2(recipe, tokenizer).to(device).train()
+    model = make(tokenizer).to(device).train()
 
     def loss_at(step: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         starts = torch.randint(len(stream) - CONTEXT - 1, (BATCH, 1), generator=generator)
         windows = stream[starts + torch.arange(CONTEXT + 1)].long().to(device)
         with torch.autocast(device, torch.bfloat16):
             logits = model(input_ids=windows[:, :-1]).logits
         return F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
 
-    schedule = Optimisation(steps=recipe.steps, peak_lr=3e-3, warmup=0.03, weight_decay=0.1, betas=(0.9, 0.95))
+    schedule = Optimisation(steps=steps, peak_lr=3e-3, warmup=0.03, weight_decay=0.1, betas=(0.9, 0.95))
     minutes = fit(model, loss_at, schedule, work)
     model.cpu().eval()
     held_out = token_stream(tokenizer, reviews.held_out, shared / "gpt2-held-out.npy", end).astype(np.int64)
@@ -140,7 +157,7 @@ def classifier_accuracy(model: torch.nn.Module, tokenizer: GPT2TokenizerFast, pa
 
 
 @torch.no_grad()
-def perplexity(model: GPT2LMHeadModel, stream: torch.Tensor) -> float:
+def perplexity(model: PreTrainedModel, stream: torch.Tensor) -> float:
     """Perplexity over a stream of tokens cut into windows of the model's length."""
     windows = stream[: len(stream) // CONTEXT * CONTEXT].reshape(-1, CONTEXT)
     total, count = 0.0, 0

@@ -48,14 +48,20 @@ def hash_weights_and_inputs(adapter: LoadedAdapter, inputs: Sequence[Any]) -> st
 
 @functools.cache
 def hash_code() -> str:
-    """Hash the code that makes and measures walks, without its comments and docstrings."""
+    """Hash the code that makes and measures walks, without its comments and docstrings; equal in every Python."""
     digest, package = hashlib.sha256(), Path(__file__).resolve().parents[1]
     for file in sorted(file for pattern in CODE for file in package.glob(pattern)):
-        tree = ast.parse(file.read_text())
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            first = body[0] if isinstance(body, list) and body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                first.value.value = ""
-        digest.update(file.name.encode() + ast.dump(tree).encode())
+        digest.update(f"{file.name}{_describe(ast.parse(file.read_text()))}".encode())
     return digest.hexdigest()[:FINGERPRINT_DIGITS]
+
+
+def _describe(node: Any) -> str:
+    """Write a syntax tree as text. Empty fields are left out, as newer Pythons have more of them."""
+    if isinstance(node, list):
+        return "".join(f"{_describe(item)}," for item in node)
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return ""  # a docstring
+    fields = [f"{name}={_describe(value)};" for name, value in ast.iter_fields(node) if value not in (None, [], "")]
+    return f"{type(node).__name__}({''.join(fields)})"

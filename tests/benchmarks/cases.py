@@ -58,7 +58,9 @@ def random_vit(index: int, device: str, **shape: int) -> Case:
     torch.manual_seed(0)
     config = ViTConfig(**shape)
     channels, side = config.num_channels, config.image_size
-    processor = ViTImageProcessorPil(size={"height": side, "width": side}, image_mean=[0.5], image_std=[0.5])
+    processor = ViTImageProcessorPil(
+        size={"height": side, "width": side}, image_mean=[0.5] * channels, image_std=[0.5] * channels
+    )
     config._attn_implementation = "eager"
     model = ViTForImageClassification(config).eval().requires_grad_(False).to(device)
     adapter = ViTAdapter("random", model, processor)

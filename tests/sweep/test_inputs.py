@@ -1,5 +1,6 @@
 """The inputs of a sweep are chosen, checked, and identified by a fingerprint."""
 
+import ast
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -100,3 +101,13 @@ def test_the_target_word_is_the_occupation_of_a_text(masked_bert):
         positions = find_target_word(masked_bert, subject, index, 20)
         names = masked_bert.names_of(masked_bert.token_ids(row.text)[p] for p in positions)
         assert "".join(names).replace("…", "").replace("##", "") == row.occupation.replace(" ", "")
+
+
+def test_the_fingerprint_of_the_code_is_the_same_where_python_knows_fields_that_the_code_does_not_use():
+    tree = ast.parse("def f(x):\n    return x + 0")
+    described = fingerprints._describe(tree)
+    tree.body[0]._fields = (*tree.body[0]._fields, "of_a_later_python")
+    tree.body[0].of_a_later_python = []
+    assert fingerprints._describe(tree) == described
+    tree.body[0].of_a_later_python = [ast.Name("T")]
+    assert fingerprints._describe(tree) != described
