@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 TAG = "parameters"
 INJECTED = "injected-parameters"
 VALUES = re.compile(r"^(\w+) = .+?  # try ([^;]+)")  # after the value: others, separated by commas, or a range
+TRY = re.compile(r"#\s*try\b", re.IGNORECASE)  # what begins so is meant as a menu, and must be readable as one
 ASSIGNMENT = re.compile(r"^# try (\w+) = (.+)$")  # a line of its own, which a reader can uncomment
 RANGE = re.compile(r"^(\d+) to (\d+)$")
 
@@ -35,14 +36,19 @@ def read_menu(notebook: NotebookNode) -> dict[str, list[Any]]:
     """Return the values to try of each parameter, the present one left out.
 
     Raises:
-        ValueError: a menu that is not made of literals or of a range such as "0 to 9".
+        ValueError: a comment "# try" that is no menu, because it does not stand on the line of its parameter, or because
+            it is not made of literals or of a range such as "0 to 9".
     """
     menu: dict[str, list[Any]] = {}
     for line in _parameter_cell(notebook).source.splitlines():
         if matched := VALUES.match(line):
             menu.setdefault(matched[1], []).extend(_read_values(matched[2].strip()))
         elif matched := ASSIGNMENT.match(line):
-            menu.setdefault(matched[1], []).append(ast.literal_eval(matched[2]))
+            menu.setdefault(matched[1], []).extend(_read_values(matched[2]))
+        elif TRY.search(line):
+            raise ValueError(
+                f"menu {line!r}: must be 'name = value  # try others' or '# try name = value', on one line"
+            )
     present = {name: ast.literal_eval(_assignments(notebook)[name]) for name in menu}
     return {name: [value for value in values if value != present[name]] for name, values in menu.items()}
 

@@ -25,7 +25,7 @@ def draw_alignments(rows: Mapping[str, Sequence[LayerAlignment]]) -> Figure:
     """Draw alignments as heat maps: one row per method, one column per kind of parameter; matched layers are framed.
 
     The shades of each map run from its lowest score to its highest. If some scores are negative, they run from red
-    over white at zero to blue. The kinds have the same order in every row.
+    over white at zero to blue. The numbers are scores in percent. The kinds have the same order in every row.
     """
     columns = max(len(row) for row in rows.values())
     size = (0.7 + 1.5 * columns, 0.4 + 1.55 * len(rows))
@@ -43,10 +43,8 @@ def _draw_scores(ax: Axes, alignment: LayerAlignment) -> None:
     scores = alignment.scores.numpy()
     limit = abs(scores).max()
     shades: dict[str, Any] = {"cmap": "RdBu", "vmin": -limit, "vmax": limit} if scores.min() < 0 else {"cmap": "Blues"}
-    digits = 2 if np.ptp(scores) > 0.05 else 3
-    texts = [
-        [f"{score:z.{digits}f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}") for score in row] for row in scores
-    ]
+    digits = 0 if limit > 0.1 else 1
+    texts = [[f"{100 * score:z.{digits}f}".replace("-", "\N{MINUS SIGN}") for score in row] for row in scores]
     numbers = texts if max(scores.shape) <= MOST_LAYERS_WITH_NUMBERS else False
     sns.heatmap(scores, ax=ax, annot=numbers, fmt="", annot_kws={"fontsize": 7}, square=True, cbar=False, **shades)
     for a, b in alignment.matching:

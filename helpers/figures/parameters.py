@@ -51,7 +51,9 @@ def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], qua
     """
     fig, axes = create_panels(map("layer {}".format, range(len(layers))), (2.1 * len(layers) + 0.4, 2.3), sharex=True)
     for ax, scores in zip(axes, layers, strict=True):
-        sns.kdeplot(x=scores.numpy(), ax=ax, fill=True, color=COLOURS[0], linewidth=1, label="the layer's", cut=0)
+        sns.kdeplot(
+            x=scores.numpy(), ax=ax, fill=True, color=COLOURS[0], linewidth=1, label="vectors of the layer", cut=0
+        )
         for (name, control), dashes in zip(controls.items(), ("-", ":"), strict=False):
             sns.kdeplot(x=control.numpy(), ax=ax, color="0.35", linestyle=dashes, linewidth=1.2, label=name, cut=0)
         ax.set(xlabel="", yticks=[], ylabel="vectors" if ax is axes[0] else "")
@@ -61,23 +63,25 @@ def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], qua
 
 
 @styled
-def draw_layers_beside_control(tables: Mapping[str, pd.DataFrame], quantity: str, control: str = "shuffled") -> Figure:
+def draw_layers_beside_control(
+    tables: Mapping[str, pd.DataFrame], quantity: str, measured: str = "partners", control: str = "permuted partners"
+) -> Figure:
     """Draw a measure per layer beside its control, one panel per kind; bars are 95% intervals of the difference.
 
     The tables are those that ``helpers.measures`` returns, with columns layer, value, control, difference, low and
-    high. The quantity says what is measured, ``control`` what the control is.
+    high. The quantity says what is computed, ``measured`` of what, and ``control`` what the control is.
     """
     fig, axes = create_panels(tables, (2.4 * len(tables) + 0.4, 2.4))
-    measured: dict[str, Any] = {"color": COLOURS[0], "marker": "o"}
-    compared: dict[str, Any] = {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "s"}
+    solid: dict[str, Any] = {"color": COLOURS[0], "marker": "o"}
+    dotted: dict[str, Any] = {"color": CONTROL_COLOUR, "linestyle": ":", "marker": "s"}
     for ax, table in zip(axes, tables.values(), strict=True):
         ends = np.abs(np.stack([table["low"], table["high"]]) - table["difference"].to_numpy())
-        ax.errorbar(table["layer"], table["value"], yerr=ends, markersize=4, capsize=3, **measured)
-        ax.plot(table["layer"], table["control"], markersize=4, **compared)
+        ax.errorbar(table["layer"], table["value"], yerr=ends, markersize=4, capsize=3, **solid)
+        ax.plot(table["layer"], table["control"], markersize=4, **dotted)
         ax.set(xlabel="layer", xticks=table["layer"])
     largest = max((table["value"] + table["high"] - table["difference"]).max() for table in tables.values())
     axes[0].set(ylabel=quantity, ylim=(0, 1.05 * largest))
-    handles = [plt.Line2D([], [], label="as they are", **measured), plt.Line2D([], [], label=control, **compared)]
+    handles = [plt.Line2D([], [], label=measured, **solid), plt.Line2D([], [], label=control, **dotted)]
     fig.legend(handles=handles, loc="outside right center")
     return fig
 

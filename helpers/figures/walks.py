@@ -118,11 +118,11 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     """Draw the eigenvalues of a pullback metric that can differ from zero; the legend counts those that are zero."""
     fig, ax = get_axes(ax, (4.2, 2.8))
     values = metric.eigenvalues.clamp(min=1e-20).numpy()  # a logarithmic axis cannot show zero
-    ranks = np.arange(1, len(values) + 1)
-    positive = ranks <= metric.rank
-    ax.semilogy(ranks[positive], values[positive], "o", color=COLOURS[0], label=f"not zero: {metric.rank}")
-    ax.semilogy(ranks[~positive], values[~positive], "x", color=COLOURS[3], label=f"zero: {metric.nullity}")
-    ax.set(xlabel="rank", ylabel="eigenvalue", xticks=ranks, title=f"{len(values)} of {metric.n} eigenvalues")
+    index = np.arange(1, len(values) + 1)
+    positive = index <= metric.rank
+    ax.semilogy(index[positive], values[positive], "o", color=COLOURS[0], label=f"not zero: {metric.rank}")
+    ax.semilogy(index[~positive], values[~positive], "x", color=COLOURS[3], label=f"zero: {metric.nullity}")
+    ax.set(xlabel="index", ylabel="eigenvalue", xticks=index, title=f"{len(values)} of {metric.n} eigenvalues")
     ax.legend(loc="lower left")
     return fig
 

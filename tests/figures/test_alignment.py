@@ -42,7 +42,7 @@ def test_scores_are_written_into_cells_and_matched_layers_are_framed():
     signed, positive = draw_alignments(
         {"": [LayerAlignment("W_in", SIGNED, ""), LayerAlignment("W_out", POSITIVE, "")]}
     ).axes
-    assert [text.get_text() for text in signed.texts] == [".90", "\N{MINUS SIGN}.25", ".10", ".50"]
+    assert [text.get_text() for text in signed.texts] == ["90", "\N{MINUS SIGN}25", "10", "50"]
     assert [text.get_position() for text in signed.texts] == [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5), (1.5, 1.5)]
     brightness = [sum(to_rgb(text.get_color())) for text in signed.texts]
     assert brightness[0] == brightness[3] == 3, "white on dark cells"

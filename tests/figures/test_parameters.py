@@ -42,7 +42,7 @@ def test_coherence_has_a_panel_per_layer_and_the_controls_in_each(legend_texts):
         assert [line.get_linestyle() for line in ax.lines] == ["-", ":"]
         for line, control in zip(ax.lines, controls.values(), strict=True):
             assert line.get_xdata()[[0, -1]] == pytest.approx(control[[0, -1]].numpy())
-    assert legend_texts(fig.axes[-1]) == ["the layer's", "random", "shuffled"]
+    assert legend_texts(fig.axes[-1]) == ["vectors of the layer", "random", "shuffled"]
     assert fig.get_supxlabel() == "mean cosine"
 
 
@@ -50,7 +50,9 @@ def test_layers_beside_their_control_have_intervals_of_the_difference(legend_tex
     table = pd.DataFrame(
         {"layer": [0, 1], "value": [0.5, 0.6], "control": [0.1, 0.2], "difference": [0.4, 0.4], "low": [0.3, 0.35]}
     ).assign(high=[0.55, 0.5])
-    fig = draw_layers_beside_control({"keys": table, "values": table}, "Jaccard similarity", control="random")
+    fig = draw_layers_beside_control(
+        {"keys": table, "values": table}, "Jaccard similarity", "neurons", control="random"
+    )
     assert [ax.get_title() for ax in fig.axes] == ["keys", "values"]
     for ax in fig.axes:
         (curve, _, (bars,)) = ax.containers[0]
@@ -63,7 +65,7 @@ def test_layers_beside_their_control_have_intervals_of_the_difference(legend_tex
         assert list(ax.get_xticks()) == [0, 1]
     assert fig.axes[0].get_ylabel() == "Jaccard similarity"
     assert fig.axes[0].get_ylim() == pytest.approx((0, 1.05 * 0.7)), "the highest bar fits"
-    assert legend_texts(fig) == ["as they are", "random"]
+    assert legend_texts(fig) == ["neurons", "random"]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_the_spectrum_counts_eigenvalues_that_are_zero(legend_texts):
     assert list(positive.get_ydata()) == pytest.approx([9, 4])
     assert legend_texts(ax) == ["not zero: 2", "zero: 2"]
     assert ax.get_title() == "3 of 4 eigenvalues"
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("rank", "eigenvalue", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("index", "eigenvalue", "log")
 
 
 def test_probabilities_are_drawn_per_class_and_panel(paths, legend_texts):

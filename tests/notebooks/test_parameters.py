@@ -48,3 +48,20 @@ def test_what_cannot_be_read_or_set_is_named():
         set_parameters(notebook(), {"sead": 1})
     with pytest.raises(ValueError, match="has 0 cells tagged 'parameters'"):
         read_menu(nbformat.v4.new_notebook())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "models = (\n    1,\n    2,\n)  # try (2, 1)",
+        "seed = 0\n# try 1 to 9",
+        "seed = 0  #try 1",
+        "seed=0  # try 1",
+        "a, b = 0, 1  # Try 1",
+        'text = "A"\n# try text "B"',
+    ],
+)
+def test_a_menu_that_would_vanish_silently_is_an_error(source):
+    """A formatter may break a long line, so that its comment no longer follows "name = value"."""
+    with pytest.raises(ValueError, match=r"menu '.*[tT]ry.*': must be 'name = value  # try others'"):
+        read_menu(notebook(source))
