@@ -36,8 +36,8 @@ def read_menu(notebook: NotebookNode) -> dict[str, list[Any]]:
     """Return the values to try of each parameter, the present one left out.
 
     Raises:
-        ValueError: a comment "# try" that is no menu, because it does not stand on the line of its parameter, or because
-            it is not made of literals or of a range such as "0 to 9".
+        ValueError: a comment "# try" that is no menu: it stands on no line of a parameter, or it is
+            not made of literals or of a range such as "0 to 9".
     """
     menu: dict[str, list[Any]] = {}
     for line in _parameter_cell(notebook).source.splitlines():
