@@ -17,6 +17,7 @@ import pandas as pd
 import sklearn.datasets
 from PIL import Image
 
+from helpers.geometry.arguments import check_whole
 from helpers.resources import data_folder
 
 __all__ = [
@@ -59,6 +60,15 @@ class LabelledImages:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def image(self, number: int) -> np.ndarray:
+        """Return one image.
+
+        Raises:
+            ValueError: there is no image of this number.
+        """
+        check_whole("number", number, most=len(self) - 1)
+        return self.images[number]
 
     def __repr__(self) -> str:
         height, width = self.images.shape[-2:]

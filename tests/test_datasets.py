@@ -116,3 +116,11 @@ def test_the_reason_says_whether_there_is_a_local_folder(tmp_path, monkeypatch, 
         monkeypatch.setenv("HELPERS_DATASETS", str(tmp_path))
     with pytest.raises(DatasetNotFoundError, match=missing):
         read_table("imdb", "train")
+
+
+def test_an_image_that_is_not_there_is_named():
+    digits = load_digits("test")
+    assert np.array_equal(digits.image(17), digits.images[17])
+    for number in (364, -1, 1.5, "3"):
+        with pytest.raises(ValueError, match=r"number=.*: must be a whole number between 0 and 363"):
+            digits.image(number)

@@ -223,16 +223,7 @@ class Adapter(ABC):
         """Return the index of a class given by name or index."""
         if not isinstance(name, str):
             return name
-        indices = [index for index, label in enumerate(self.class_names) if label == name]
-        if not indices:
-            near = get_close_matches(name, self.class_names, 3) or self.class_names[:3]
-            raise ValueError(
-                f"target={name!r}: is not among the model's {len(self.class_names):,} classes, which class_names "
-                f"lists; some are {', '.join(map(repr, near))}"
-            )
-        if len(indices) > 1:
-            raise ValueError(f"target={name!r}: is the name of classes {indices}; give the index of one of them")
-        return indices[0]
+        return find_name("target", name, self.class_names, "classes, which class_names lists")
 
     @torch.no_grad()
     def predict(self, point: Float[Tensor, "parts d_model"], layer: int = 0, raw: Any = None) -> Float[Tensor, " k"]:
@@ -262,8 +253,22 @@ class Adapter(ABC):
         check_finite(point)
 
 
-def check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
-    """Return indices as a list after checking that there is at least one, and that they differ and are in range."""
+def find_name(argument: str, name: str, names: Sequence[str], what: str) -> int:
+    """Return the place of the only one of some names that equals a given one; an error names similar ones."""
+    indices = [index for index, each in enumerate(names) if each == name]
+    if not indices:
+        near = get_close_matches(str(name), names, 3) or names[:3]
+        raise ValueError(
+            f"{argument}={name!r}: is not among the model's {len(names):,} {what}; some are "
+            f"{', '.join(map(repr, near))}"
+        )
+    if len(indices) > 1:
+        raise ValueError(f"{argument}={name!r}: is the name of numbers {indices}; give one of them")
+    return indices[0]
+
+
+def check_indices(name: str, values: Sequence[int], count: int, distinct: bool = True) -> list[int]:
+    """Return indices as a list after checking that there is at least one, and that they are in range and distinct."""
     try:
         indices = [operator.index(value) for value in values]
         indices = [index + count if -count <= index < 0 else index for index in indices]  # counted from the end
@@ -271,6 +276,8 @@ def check_indices(name: str, values: Sequence[int], count: int) -> list[int]:
         raise ValueError(f"{name}={values!r}: must be a list of indices between 0 and {count - 1}") from error
     if any(isinstance(value, bool) for value in values):
         raise ValueError(f"{name}={list(values)}: must be indices, not a mask")
-    if not indices or len(set(indices)) != len(indices) or not 0 <= min(indices) <= max(indices) < count:
-        raise ValueError(f"{name}={indices}: must be different indices between 0 and {count - 1}, at least one")
+    repeats = distinct and len(set(indices)) != len(indices)
+    if not indices or repeats or not 0 <= min(indices) <= max(indices) < count:
+        kind = "different indices" if distinct else "indices"
+        raise ValueError(f"{name}={indices}: must be {kind} between 0 and {count - 1:,}, at least one")
     return indices

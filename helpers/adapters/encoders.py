@@ -14,6 +14,7 @@ from helpers.adapters.families import MASKED_WORD, families_with
 from helpers.adapters.text import TextAdapter
 from helpers.adapters.tokenizers import position_table
 from helpers.geometry import Box
+from helpers.geometry.arguments import check_whole
 
 BATCH_ENTRIES = 2**19  # entries of the embeddings compared at once: 2 MiB in float32, which a core's cache holds
 SHORTEST = 1e-12  # length below which an embedding has no direction, so that no row is nearest to it
@@ -31,6 +32,7 @@ class EncoderAdapter(TextAdapter):
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
         """Return the embeddings of every token at a position, in the first or second text of a pair."""
+        check_whole("position", position, most=self.max_tokens - 1)
         ids = torch.arange(self.vocab_size, device=self.model.device)[:, None]
         inputs = dict(self._inputs(ids, [segment]))
         if (table := position_table(self.model)) is not None:

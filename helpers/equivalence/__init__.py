@@ -15,7 +15,7 @@ from helpers.equivalence.released import (
     released_simexp,
     released_simexp_steps,
 )
-from helpers.equivalence.settings import PRINTED, ReleasedSettings, WalkSettings
+from helpers.equivalence.settings import PRINTED, ReleasedSettings, WalkSettings, create_generator
 from helpers.equivalence.simec import simec, simec_steps, simexp, simexp_steps
 from helpers.equivalence.walk_class import walk_class, walk_class_steps
 from helpers.equivalence.walk_state import Step, collect_path, path_of_steps
@@ -28,6 +28,7 @@ __all__ = [
     "Step",
     "WalkSettings",
     "collect_path",
+    "create_generator",
     "gradient_noise",
     "leave_class",
     "leave_class_steps",

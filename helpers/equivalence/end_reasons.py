@@ -20,6 +20,7 @@ class EndReason(StrEnum):
     NO_DIRECTION = "no null direction was found inside the box"
     CLASS_LEAVES_BOX = "the class leaves the box here"
     NO_EXIT = "no direction leads out"
+    STALLED = "the lead of the new class has stopped growing"
     NO_EXIT_IN_BOX = "no direction inside the box leads out"
     NOT_HELD = "the tolerance cannot be held"
     NOT_CONNECTED = "no step leads on within the same connected piece of the class"

@@ -9,6 +9,7 @@ Source: ours; the linear step is the one of DeepFool (Moosavi-Dezfooli et al., 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -23,8 +24,10 @@ from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
 from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box, to_float64
+from helpers.geometry.arguments import check_whole
 from helpers.geometry.differentiation import SmoothMap
 
+STALLED_STEPS = 200  # steps in a row without a larger lead, after which a margin counts as out of reach
 FLAT_STEPS = 20  # random steps in a row from points where no output changes, after which the map counts as flat
 
 
@@ -42,10 +45,17 @@ def leave_class_steps(
     settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
     longest = settings.exit_step * state.scale
     yield state.first()
-    flat_steps = 0
+    flat_steps = stalled_steps = 0
+    largest_lead = -math.inf
     for step_count in range(settings.max_steps + 1):
-        if lead(state.outputs, predicted, to) >= settings.margin and int(state.outputs.argmax()) != predicted:
+        present = lead(state.outputs, predicted, to)
+        if present >= settings.margin and int(state.outputs.argmax()) != predicted:
             yield state.stop(EndReason.CLASS_LEFT)
+            return
+        stalled_steps = 0 if present > largest_lead else stalled_steps + 1
+        largest_lead = max(present, largest_lead)
+        if stalled_steps == STALLED_STEPS:
+            yield state.stop(EndReason.STALLED)
             return
         if step_count == settings.max_steps:
             yield state.stop(EndReason.MAX_STEPS)
@@ -129,8 +139,8 @@ def _check_classes(outputs: Tensor, to: int | None) -> int:
     predicted = int(outputs.argmax())
     if len(outputs) < 2:
         raise ValueError(f"f: has {len(outputs)} output, but leaving a class needs at least 2")
-    if to is not None and not 0 <= to < len(outputs):
-        raise ValueError(f"to={to}: must be a class between 0 and {len(outputs) - 1}")
+    if to is not None:
+        check_whole("to", to, most=len(outputs) - 1)
     if to == predicted:
         raise ValueError(f"to={to}: is the predicted class of the point already")
     return predicted

@@ -26,6 +26,7 @@ from helpers.geometry import (
     to_float64,
     total_variation,
 )
+from helpers.geometry.arguments import check_whole
 
 METRICS = {"Euclidean": Euclidean(), "FisherRao": FisherRao()}
 SETTINGS = {"WalkSettings": WalkSettings, "ReleasedSettings": ReleasedSettings}
@@ -129,6 +130,7 @@ class ExplorationPath:
 
     def evenly(self, count: int) -> list[int]:
         """Choose the indices of ``count`` points, evenly spaced along the distance travelled."""
+        check_whole("count", count, least=1)
         arc_lengths = torch.cat([torch.zeros(1, dtype=torch.float64), self.step_sizes.cumsum(0)])
         marks = torch.linspace(0, self.travel, count, dtype=arc_lengths.dtype)
         return (arc_lengths[None] - marks[:, None]).abs().argmin(1).tolist()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from helpers.geometry import RANK_TOLERANCE, Euclidean, OutputMetric
+from helpers.geometry.arguments import check_number, check_positive, check_whole
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,16 @@ class WalkSettings:
             "eta",
             "longest_step",
             "exit_step",
-            "max_steps",
             "rank_tolerance",
         ):
             check_positive(name, getattr(self, name))
-        if not isinstance(self.max_steps, int):
-            raise ValueError(f"max_steps={self.max_steps}: must be a whole number")
+        check_whole("max_steps", self.max_steps, least=1)
+        check_number("margin", self.margin)
+        check_number("persistence", self.persistence)
         if self.rank_tolerance >= 1:
             raise ValueError(f"rank_tolerance={self.rank_tolerance}: must be below 1")
-        if not 0 <= self.persistence <= 1:
+        if self.persistence > 1:
             raise ValueError(f"persistence={self.persistence}: must be between 0 and 1")
-        if not (math.isfinite(self.margin) and self.margin >= 0):
-            raise ValueError(f"margin={self.margin}: must be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -96,22 +94,34 @@ class ReleasedSettings(WalkSettings):
             check_positive("threshold", self.threshold)
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raise a ValueError unless a number is finite and above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}={value}: must be a positive number")
+def create_generator(seed: int) -> torch.Generator:
+    """Create a source of random numbers on the CPU; the same seed gives the same numbers.
+
+    Raises:
+        ValueError: the seed is not a whole number of 0 or more.
+
+    >>> create_generator(3).initial_seed()
+    3
+    """
+    check_whole("seed", seed, most=2**63 - 1)
+    return torch.Generator().manual_seed(int(seed))
 
 
 def walk_generator(generator: torch.Generator | None) -> tuple[torch.Generator, int]:
     """Return the generator of one walk and the seed that repeats the walk.
 
     A walk from a fresh generator uses it as it is. A generator that was used before gives the seed of a new one, so
-    that two walks from one generator differ and each can be repeated with ``torch.Generator().manual_seed(path.seed)``.
+    that two walks from one generator differ and each can be repeated with ``create_generator(path.seed)``.
 
     Args:
         generator: of the caller; seed 0 if None.
+
+    Raises:
+        ValueError: what is given is no generator, but its seed, say.
     """
-    generator = generator or torch.Generator().manual_seed(0)
+    generator = create_generator(0) if generator is None else generator
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator={generator!r}: must be a torch.Generator, such as create_generator(0)")
     seed = generator.initial_seed()
     if torch.equal(generator.get_state(), torch.Generator().manual_seed(seed).get_state()):
         return generator, seed

@@ -26,11 +26,12 @@ from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.interpolation import ControlPoints
 from helpers.equivalence.level_set import LevelSet, NotFiniteError
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive, walk_generator
+from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.slices import Slice, project_to_kernel
 from helpers.equivalence.step_control import StepController
 from helpers.equivalence.walk_state import Step, WalkState, collect_path
 from helpers.geometry import Box, SmoothMap, check_finite
+from helpers.geometry.arguments import check_positive
 
 RESOLUTION = 1e3  # of a travel, in units of the rounding error of a coordinate
 FIRST_STEP = 0.05  # fraction of the first point's norm

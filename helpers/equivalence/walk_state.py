@@ -13,8 +13,9 @@ from helpers.equivalence.counted_map import CountedMap
 from helpers.equivalence.curve import Curve, Piece
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.settings import WalkSettings, check_positive
+from helpers.equivalence.settings import WalkSettings
 from helpers.geometry import ROUNDING, Box, Linearization, SmoothMap, check_finite
+from helpers.geometry.arguments import check_whole
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def uncorrected_steps(
         steps: how many steps.
         bounds: the feasible box, onto which each point is projected.
     """
-    check_positive("steps", steps)
+    check_whole("steps", steps, least=1)
     state = WalkState(f, x, bounds, differentiable=True)
     yield state.first()
     for _ in range(steps):

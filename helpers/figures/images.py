@@ -31,6 +31,8 @@ def draw_images(
         columns: number of images per row; all images in one row if None.
         size: width of an image in inches.
     """
+    if not len(images):
+        raise ValueError("images: there are none; give at least one")
     columns = columns or len(images)
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(rows, columns, figsize=(size * columns, (size + 0.3) * rows), squeeze=False)

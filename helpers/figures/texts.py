@@ -106,6 +106,8 @@ def draw_dots(
 
     The quantity says what the numbers are. The reference, a name and a value, is drawn as a dashed line.
     """
+    if empty := [name for name, values in groups.items() if not len(values)]:
+        raise ValueError(f"groups: {empty} have no values")
     fig, ax = plt.subplots(figsize=(5.2, 0.9 + 0.19 * len(groups)))
     for row, values in enumerate(groups.values()):
         mean, low, high = mean_interval(torch.as_tensor(values, dtype=torch.float64))

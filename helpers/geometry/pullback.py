@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from helpers.geometry.arguments import check_whole
 from helpers.geometry.differentiation import SmoothMap, jacobian
 from helpers.geometry.metrics import Euclidean, OutputMetric, check_finite, check_floating, to_float64
 
@@ -158,8 +159,7 @@ class PullbackMetric:
 
     def block(self, part: int) -> PullbackMetric:
         """Restrict the metric to moves of one part (an index of the point's first axis)."""
-        if not 0 <= part < len(self.base_point):
-            raise ValueError(f"part={part}: must be between 0 and {len(self.base_point) - 1}")
+        check_whole("part", part, most=len(self.base_point) - 1)
         columns = self.factor.reshape(len(self.factor), *self.base_point.shape)[:, part].flatten(1)
         return self._with_factor(columns, self.base_point[part])
 

@@ -15,8 +15,8 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from helpers.adapters import Trace
+from helpers.geometry.arguments import check_whole
 from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space
-from helpers.vocabulary.space import check_k
 from helpers.weights import KINDS, Weights
 
 ACTIVATIONS = {"W_in": "neurons", "W_out": "neurons", "W_V": "subheads", "W_O": "subheads"}  # kind -> field of a trace
@@ -38,7 +38,7 @@ def top_items(vectors: Vectors, rows: Rows, k: int, signed: bool = False) -> Ite
     Raises:
         ValueError: k is not between 1 and the number of items.
     """
-    check_k(k, len(rows))
+    check_whole("k", k, 1, len(rows))
     scores = (chunk.to(rows) @ rows.T for chunk in vectors.split(CHUNK))
     return torch.cat([(each if signed else each.abs()).topk(k, dim=1).indices for each in scores])
 

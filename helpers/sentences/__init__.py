@@ -4,6 +4,7 @@ from helpers.sentences.attributions import deletion_curve, integrated_gradients,
 from helpers.sentences.decoding import DecodedWalk, decode_by_embedding, decode_by_head
 from helpers.sentences.substitutions import (
     Substitutions,
+    embed_word,
     equivalent_sentences,
     equivalent_words,
     influential_words,
@@ -18,6 +19,7 @@ __all__ = [
     "decode_by_embedding",
     "decode_by_head",
     "deletion_curve",
+    "embed_word",
     "equivalent_sentences",
     "equivalent_words",
     "influential_words",

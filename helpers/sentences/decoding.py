@@ -17,6 +17,7 @@ from helpers.adapters import EncoderAdapter, Head, PartsMap, TextAdapter
 from helpers.adapters.families import MASKED_WORD
 from helpers.adapters.text import SAME_EMBEDDING
 from helpers.equivalence import ExplorationPath
+from helpers.geometry.arguments import check_whole
 from helpers.sentences.substitutions import run_texts
 
 EMBEDDING_TOLERANCE = 0.05  # largest difference per coordinate; a norm layer gives coordinates of size about 1
@@ -131,6 +132,7 @@ def _decode(
     decode_ids: Callable[[Tensor], list[int]],
 ) -> DecodedWalk:
     """Decode a walk with a function from points (tokens, d_model) to token ids."""
+    check_whole("count", count, least=1)
     shape, wanted = tuple(path.points.shape[1:]), tuple(f.start.shape)
     if shape != wanted:
         raise ValueError(f"path: has points of shape {shape}, the map takes {wanted}")

@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters import PartsMap, TextAdapter
+from helpers.adapters.base import check_indices, find_name
 from helpers.adapters.text import Text
 from helpers.geometry import jacobian
+from helpers.geometry.arguments import check_number, check_whole
 from helpers.resources import is_offensive
 
 NEAREST = 200  # number of words, by cosine of their embeddings, among which substitutions are looked for
@@ -72,6 +74,8 @@ class Substitutions:
 
     def nearest(self, row: int, count: int = NEAREST) -> Int[Tensor, " count"]:
         """Return the words nearest by cosine to the token at ``f.parts[row]``, as indices into ``words``."""
+        check_whole("row", row, most=len(self.f.parts) - 1)
+        check_whole("count", count, least=1)
         others = self.similarity(row).masked_fill(self.words == self.ids[self.f.parts[row]], -torch.inf)
         return others.argsort(descending=True)[:count]
 
@@ -87,12 +91,24 @@ class Substitutions:
 
     def verify(self, row: int, words: Int[Tensor, " count"]) -> Float[Tensor, "count k"]:
         """Run the model with each of these words, indices into ``words``, at ``f.parts[row]``."""
+        check_whole("row", row, most=len(self.f.parts) - 1)
+        check_indices("words", words.tolist(), len(self.words), distinct=False)
         texts = torch.tensor(self.ids).repeat(len(words), 1)
         texts[:, self.f.parts[row]] = self.words[words]
         return run_texts(self.adapter, self.f, texts)
 
     def __repr__(self) -> str:
         return f"Substitutions({len(self.f.parts)} positions, {len(self.words):,} words each)"
+
+
+def embed_word(adapter: TextAdapter, word: str, position: int, segment: int = 0) -> Float[Tensor, "1 d_model"]:
+    """Return the embedding of a word at a position, in the first or second text of a pair, as a point of one part.
+
+    Raises:
+        ValueError: the word is not one token of the model, or the model has no such position.
+    """
+    index = find_name("word", word, adapter.item_names, "tokens")
+    return adapter.vocabulary_at(position, segment)[[index]]
 
 
 @torch.no_grad()
@@ -136,6 +152,8 @@ def equivalent_words(substitutions: Substitutions, tolerance: float = TOLERANCE,
     is that of ``Head.variation``: between classes the total variation, else the largest change of any label's
     probability or of any value.
     """
+    check_number("tolerance", tolerance)
+    check_whole("candidates", candidates, least=1)
     words = []
     for row, norms in enumerate(substitutions.norms):
         near = substitutions.nearest(row)
@@ -148,6 +166,7 @@ def influential_words(substitutions: Substitutions, candidates: int = 20) -> pd.
 
     At each position, ``candidates`` words are run through the model and listed.
     """
+    check_whole("candidates", candidates, least=1)
     largest = substitutions.norms.argsort(dim=1, descending=True)[:, :candidates]
     table = _tabulate_words(substitutions, list(largest))
     return table.sort_values("verified", ascending=False, ignore_index=True)
@@ -181,6 +200,7 @@ def prediction_quality(substitutions: Substitutions, count: int = NEAREST) -> pd
     or the largest value. The column ``spearman`` is the rank correlation of predicted and verified changes, which is
     the same for probabilities, their logarithms and log-odds.
     """
+    check_whole("count", count, least=2)
     largest, rows = int(substitutions.outputs.argmax()), []
     for row, position in enumerate(substitutions.f.parts):
         words = substitutions.nearest(row, count)
@@ -202,6 +222,8 @@ def equivalent_sentences(
     Returns:
         One row per sentence: number of substitutions, verified change, the text with new words in capitals.
     """
+    check_whole("max_substitutions", max_substitutions, least=1)
+    check_whole("beam", beam, least=1)
     words = equivalent_words(substitutions, tolerance).groupby("position").head(beam)
     id_of = {word: i for i, word in substitutions.adapter.whole_words().items()}
     options = [(row.position, id_of[row.word], row.similarity) for row in words.itertuples()]

@@ -16,8 +16,9 @@ from jaxtyping import Float
 from scipy.stats import false_discovery_control
 from torch import Tensor
 
+from helpers.geometry.arguments import check_whole
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space, embedding_spaces
+from helpers.vocabulary.space import EmbeddingSpace, embedding_space, embedding_spaces
 from helpers.vocabulary.tables import PairTable, TokenTable
 from helpers.weights import KINDS, FactoredMatrix, Weights
 from helpers.weights.layer import pick
@@ -63,7 +64,7 @@ class LayerControl:
         Raises:
             ValueError: fewer than two vectors that are not zero, a vector that is not finite, or k out of range.
         """
-        check_k(k, len(space))
+        check_whole("k", k, 1, len(space))
         vectors = vectors.detach().to(space.rows)
         norms = vectors.norm(dim=1)
         is_read, broken = norms > 0, int((~norms.isfinite()).sum())

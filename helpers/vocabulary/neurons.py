@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.geometry.arguments import check_whole
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.space import EmbeddingSpace, check_k, embedding_space
+from helpers.vocabulary.space import EmbeddingSpace, embedding_space
 from helpers.vocabulary.tables import PairTable
 from helpers.weights import KINDS, Weights
 
@@ -67,7 +68,7 @@ class NeuronIndex:
 
     def search(self, word: str, k: int = 20) -> pd.DataFrame:
         """List the k neurons with the highest z-scores for a word; see ``search_neurons``."""
-        check_k(k, len(self))
+        check_whole("k", k, 1, len(self))
         scores = (_multiply(self.layers, self.space.rows[self.space.find(word)]) - self.means) / self.spreads
         z, neurons = scores.cpu().topk(k)
         ends = torch.tensor([len(layer) for layer in self.layers]).cumsum(0)

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.geometry.arguments import check_whole
 from helpers.resources.display import CONTINUATION
 from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.vocabulary.reading import Reading
@@ -67,7 +68,7 @@ class EmbeddingSpace:
             ValueError: a vector of another shape, zero or not finite, or k not between 1 and the number of items.
         """
         _check_shape("vector", vector.shape, self.rows.shape[1:])
-        check_k(k, len(self))
+        check_whole("k", k, 1, len(self))
         vector = vector.detach().to(self.rows)
         _check_norm("vector", vector.norm())
         scores, rows = (self.rows @ vector).topk(k)
@@ -95,7 +96,7 @@ class EmbeddingSpace:
         left_counts, right_counts = (torch.bincount(side, minlength=len(self) + len(right)) for side in labels)
         if same_items:
             labels = labels[0], -1 - labels[1]
-        check_k(k, len(self) * len(right) - (0 if same_items else int(left_counts @ right_counts)))
+        check_whole("k", k, 1, len(self) * len(right) - (0 if same_items else int(left_counts @ right_counts)))
         form = FactoredMatrix(self.rows @ matrix.left, right.rows @ matrix.right).balance()
         labels = labels[0].to(form.left.device), labels[1].to(form.left.device)
         scores, pairs, searched = find_largest_pairs(form, labels, k)
@@ -236,9 +237,3 @@ def _label_items(*sides: list[str]) -> tuple[Int[Tensor, " items"], ...]:
     """Number the items of several lists; items that differ only in case have the same number."""
     numbers: dict[str, int] = {}
     return tuple(torch.tensor([numbers.setdefault(name.lower(), len(numbers)) for name in side]) for side in sides)
-
-
-def check_k(k: int, largest: int) -> None:
-    """Raise a ValueError unless k is between 1 and the largest number there can be."""
-    if not (hasattr(k, "__index__") and 1 <= k <= largest):
-        raise ValueError(f"k={k!r}: must be between 1 and {largest:,}, and an integer")

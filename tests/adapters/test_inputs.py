@@ -221,7 +221,7 @@ def test_two_classes_of_one_name_are_named(tmp_path):
     adapter = load_adapter(make_model("ViTForImageClassification", tmp_path, id2label=labels, num_labels=3))
     point = adapter.encode(PHOTO)
     assert adapter.output_map(point, target=["heron"]).target == (1,)
-    with pytest.raises(ValueError, match=r"target='crane': is the name of classes \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"target='crane': is the name of numbers \[0, 2\]"):
         adapter.output_map(point, target=["crane"])
 
 

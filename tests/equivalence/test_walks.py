@@ -14,6 +14,7 @@ from helpers import (
     FisherRao,
     PullbackMetric,
     WalkSettings,
+    create_generator,
     jacobian,
     leave_class,
     simec,
@@ -186,6 +187,28 @@ def test_leaving_for_a_chosen_class_enters_it():
     assert nearest.pullback_length >= float((nearest.outputs[-1] - nearest.outputs[0]).norm()) - 1e-9
     with pytest.raises(ValueError, match="is the predicted class of the point already"):
         leave_class(f, x, to=home)
+
+
+def test_a_margin_out_of_reach_ends_the_way_out():
+    bump = lambda x: torch.stack([x[0] * 0, (0.5 - (x[0] - 1) ** 2)])  # noqa: E731, the lead is at most 0.5
+    path = leave_class(bump, torch.tensor([0.0], dtype=torch.float64), settings=WalkSettings(margin=50))
+    assert path.stopped_because == "the lead of the new class has stopped growing"
+
+
+def test_a_generator_is_created_from_a_whole_number_and_walks_take_nothing_else():
+    assert torch.equal(torch.rand(3, generator=create_generator(4)), torch.rand(3, generator=create_generator(4)))
+    for seed in (1.5, "1", -1, None):
+        with pytest.raises(ValueError, match=r"seed=.*: must be a whole number between 0 and"):
+            create_generator(seed)
+    f, x = classes_of_six(11)
+    with pytest.raises(ValueError, match=r"generator=3: must be a torch.Generator, such as create_generator\(0\)"):
+        walk_class(f, x, 1.0, generator=3)
+
+
+@pytest.mark.parametrize("name", ["eta", "margin", "persistence", "max_steps", "tolerance"])
+def test_a_setting_that_is_no_number_is_named(name):
+    with pytest.raises(ValueError, match=f"{name}='2': must be a"):
+        WalkSettings(**{name: "2"})
 
 
 def test_leaving_a_flat_spot_takes_a_random_direction():

@@ -81,3 +81,8 @@ def test_images_along_a_walk_stand_above_their_labels_or_values():
     assert below.get_ylabel() == "value"
     with pytest.raises(ValueError, match="must be log-probabilities of one distribution"):
         draw_walk_images([np.zeros((2, 2))], values, ["cat", "dog"], ["start"])
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="images: there are none"):
+        draw_images([], [])

@@ -81,3 +81,8 @@ def test_dots_stand_on_the_line_of_their_group_with_mean_and_interval():
     assert list(ax.lines[-1].get_xdata()) == [0.5, 0.5]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a person"]
     assert ax.get_xlabel() == "log-odds, nats"
+
+
+def test_a_group_without_values_is_named():
+    with pytest.raises(ValueError, match=r"groups: \['none'\] have no values"):
+        draw_dots({"some": [1.0, 2.0], "none": []}, "score")

@@ -7,6 +7,7 @@ from helpers.datasets import read_sentences
 from helpers.geometry import total_variation
 from helpers.resources import is_offensive
 from helpers.sentences import (
+    embed_word,
     equivalent_sentences,
     equivalent_words,
     influential_words,
@@ -98,3 +99,31 @@ def test_substitutions_work_at_a_mask(masked_bert):
 def test_a_text_without_a_whole_word_is_named(bert):
     with pytest.raises(ValueError, match="has no word that is one token"):
         predict_substitutions(bert, "... !")
+
+
+def test_a_word_is_embedded_at_its_position(bert):
+    point = bert.encode("A warm film.")
+    assert torch.equal(embed_word(bert, "film", 3), point[[3]])
+    with pytest.raises(ValueError, match=r"word='pleasures': is not among the model's 8,192 tokens; some are .*pleas"):
+        embed_word(bert, "pleasures", 3)
+    with pytest.raises(ValueError, match="position=256: must be a whole number between 0 and 255"):
+        embed_word(bert, "film", 256)
+
+
+def test_numbers_that_make_no_list_are_named(substitutions):
+    calls = {
+        "tolerance=-1": lambda: equivalent_words(substitutions, tolerance=-1),
+        "tolerance=nan": lambda: equivalent_words(substitutions, tolerance=float("nan")),
+        "candidates=0": lambda: influential_words(substitutions, 0),
+        "candidates=1.5": lambda: equivalent_words(substitutions, candidates=1.5),
+        "count=1": lambda: prediction_quality(substitutions, 1),
+        "beam=0": lambda: equivalent_sentences(substitutions, beam=0),
+        "max_substitutions=0": lambda: equivalent_sentences(substitutions, 0),
+        "row=99": lambda: substitutions.nearest(99),
+        "count=-3": lambda: substitutions.nearest(0, -3),
+        r"words=\[\]": lambda: substitutions.verify(0, torch.tensor([], dtype=torch.long)),
+        r"words=\[1000000\]": lambda: substitutions.verify(0, torch.tensor([1_000_000])),
+    }
+    for message, call in calls.items():
+        with pytest.raises(ValueError, match=f"{message}: must be"):
+            call()

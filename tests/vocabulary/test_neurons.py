@@ -119,7 +119,7 @@ def test_what_cannot_be_searched_is_named(w):
         search_neurons(w, "qwertz")
     with pytest.raises(ValueError, match="kind='W_Q'"):
         search_neurons(w, "film", kind="W_Q")
-    with pytest.raises(ValueError, match="k=0: must be between 1 and 3,072"):
+    with pytest.raises(ValueError, match="k=0: must be a whole number between 1 and 3,072"):
         search_neurons(w, "film", 0)
     broken = load_weights("gpt2-reviews")
     broken.layers[1].W_out[3].fill_(torch.nan)

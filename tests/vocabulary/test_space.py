@@ -100,7 +100,7 @@ def test_pairs_of_the_same_item_are_listed_on_request():
     assert torch.allclose(table.scores, dense.flatten().sort(descending=True).values, atol=1e-5)
     assert {*zip(table.lefts, table.rights, strict=True)} == {(a, b) for a in space.names for b in space.names}
     assert len(space.top_pairs(matrix, 10)) == 10
-    with pytest.raises(ValueError, match="k=11: must be between 1 and 10"):
+    with pytest.raises(ValueError, match="k=11: must be a whole number between 1 and 10"):
         space.top_pairs(matrix, 11)
 
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_named(w):
     with pytest.raises(ValueError, match=r"vector: has shape \(3,\), wanted \(192,\)"):
         top_tokens(w, torch.zeros(3))
     for k in (0, 2.5):
-        with pytest.raises(ValueError, match=f"k={k}: must be between 1 and 5,251, and an integer"):
+        with pytest.raises(ValueError, match=f"k={k}: must be a whole number between 1 and 5,251"):
             top_tokens(w, w.W_out(0)[0], k)
     with pytest.raises(ValueError, match="word=None: is none of the 5,251 items"):
         embedding_space(w).find(None)
