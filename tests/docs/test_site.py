@@ -55,6 +55,7 @@ def test_every_notebook_and_document_has_a_page(site, pages):
 def test_links_lead_somewhere(site, pages):
     """Files are there, and so are the places in them; links that leave the site are plain links to https."""
     count = 0
+    places = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in pages.items()}
     for path, soup in pages.items():
         for tag in soup.find_all(href=True) + soup.find_all(src=True):
             link = urlsplit(tag.get("href") or tag.get("src"))
@@ -66,8 +67,7 @@ def test_links_lead_somewhere(site, pages):
             target = (path.parent / unquote(link.path)).resolve() if link.path else path
             assert target.is_file() and target.is_relative_to(site), f"{path.name}: {link.geturl()}"
             if link.fragment and target.suffix == ".html":
-                places = {each["id"] for each in pages[target].find_all(id=True)}
-                assert unquote(link.fragment) in places, f"{path.name}: {link.geturl()}"
+                assert unquote(link.fragment) in places[target], f"{path.name}: {link.geturl()}"
             count += 1
     assert count > 500
 
