@@ -13,10 +13,20 @@ from typing import Any, ParamSpec, cast
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 COLOURS = sns.color_palette("colorblind", 10)
 PALENESS = 0.5  # share of white in the colour of a walk by the released rule
+THEME_COLOURS = {  # algorithm -> its colour on a light and on a dark page, where it stands out 3:1 or more
+    "SiMEC": ("#0a58a0", "#4cb2ff"),  # blue
+    "SiMExp": ("#d75c00", "#f0702a"),  # vermilion
+    "corrected": ("#2a8f6c", "#6af0c6"),  # green; sweeps and widgets give this name to what walk_class computes
+    "leave_class": ("#ac46b0", "#c57fba"),  # pink
+    "naive": ("#744300", "#fbb649"),  # brown, or amber; straight steps along the kernel, without correction
+    "random": ("#5c5c5c", "#b5b5b5"),  # grey; the control, steps of the same size in a random direction
+}
+COLOURS_ON_LIGHT = {algorithm: to_rgb(light) for algorithm, (light, _) in THEME_COLOURS.items()}
 
 
 def _pale(colour: tuple[float, float, float]) -> tuple[float, ...]:
@@ -24,15 +34,11 @@ def _pale(colour: tuple[float, float, float]) -> tuple[float, ...]:
     return tuple(PALENESS + (1 - PALENESS) * channel for channel in colour)
 
 
-ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure and in the plane walker
-    "SiMEC": COLOURS[0],  # blue
-    "SiMExp": COLOURS[3],  # vermilion
-    "corrected": COLOURS[2],  # green; sweeps and widgets give this name to what walk_class computes
-    "walk_class": COLOURS[2],
-    "leave_class": COLOURS[4],  # pink
-    "naive": COLOURS[1],  # orange; straight steps along the kernel, without correction
-    "released SiMEC": _pale(COLOURS[0]),
-    "released SiMExp": _pale(COLOURS[3]),
+ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure; the widgets use those of the page's theme
+    **COLOURS_ON_LIGHT,
+    "walk_class": COLOURS_ON_LIGHT["corrected"],
+    "released SiMEC": _pale(COLOURS_ON_LIGHT["SiMEC"]),
+    "released SiMExp": _pale(COLOURS_ON_LIGHT["SiMExp"]),
     "baseline": COLOURS[7],  # grey; random noise along the gradient
     "baseline up": COLOURS[7],
     "baseline down": (0.25, 0.25, 0.25),

@@ -13,7 +13,6 @@ function add(parent, name, attributes = {}) {
 function render({ model, el }) {
   const frame = document.createElement("div");
   frame.className = "tm-plane";
-  for (const walk of WALKS) frame.style.setProperty(`--tm-colour-${walk}`, model.get("colours")[walk]);
   el.append(frame);
   frame.innerHTML = `<svg width="${SIZE + LEFT}" height="${SIZE + BOTTOM}"></svg>`;
   const sheet = frame.firstElementChild;

@@ -19,7 +19,7 @@ function render({ model, el }) {
       const row = document.createElement("div");
       row.setAttribute("role", "listitem");
       row.innerHTML = `<span class="tm-name"></span>${middle}<span class="tm-value"></span>`;
-      row.querySelector(".tm-name").textContent = name;
+      row.querySelector(".tm-name").textContent = row.querySelector(".tm-name").title = name; // a long one is cut
       list.append(row);
       return row;
     });

@@ -16,9 +16,9 @@ function render({ model, el }) {
       const shade = shades[index] ?? 0;
       cell.textContent = tokens[index];
       cell.classList.toggle("tm-changed", Boolean(changed[index]));
-      cell.title = changed[index] ? `now reads ${tokens[index]}` : "";
+      cell.title = changed[index] ? `now reads ${tokens[index]}` : tokens[index]; // a long word may be cut
       fit(cell);
-      cell.style.setProperty("--tm-shade", `${Math.round(85 * shade)}%`);
+      cell.style.setProperty("--tm-share", `${Math.round(100 * shade)}%`);
       if (!cell.disabled) cell.setAttribute("aria-pressed", String(selected.has(index)));
     });
   };

@@ -13,23 +13,26 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
-from matplotlib.colors import to_hex
 from PIL import Image
 
-from helpers.figures.style import ALGORITHM_COLOURS
+from helpers.widgets.theme import THEME
 
 FOLDER = Path(__file__).parent
 
 
 class View(anywidget.AnyWidget):
-    """A view whose script and style are the files of this package with the given name."""
+    """A view whose script and style are the files of this package with the given name, after the theme of all views."""
 
     label = traitlets.Unicode("").tag(sync=True)  # the name of the view for screen readers
 
     def __init_subclass__(cls, files: str = "", **options: Any) -> None:
         if files:  # anywidget makes subclasses too, which inherit theirs
-            cls._esm, cls._css = FOLDER / f"{files}.js", FOLDER / f"{files}.css"
+            cls._esm, cls._css = FOLDER / f"{files}.js", THEME + (FOLDER / f"{files}.css").read_text()
         super().__init_subclass__(**options)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.add_class("tm-view")
 
 
 class PatchGrid(View, files="patch_grid"):
@@ -71,7 +74,6 @@ class Plane(View, files="plane"):
     naive: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the points [x, y] of the naive walk
     corrected: traitlets.List[Any] = traitlets.List().tag(sync=True)
     drifts = traitlets.List(traitlets.Float()).tag(sync=True)  # of the naive and of the corrected walk
-    colours = traitlets.Dict({name: to_hex(ALGORITHM_COLOURS[name]) for name in ("naive", "corrected")}).tag(sync=True)
 
 
 class StatusLine(View, files="status_line"):

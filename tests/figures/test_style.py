@@ -20,7 +20,7 @@ from helpers.sweep import MAIN
 
 def test_every_algorithm_has_one_colour_of_its_own():
     assert set(ALGORITHM_COLOURS) == {
-        "SiMEC", "SiMExp", "corrected", "walk_class", "leave_class", "naive", "baseline",
+        "SiMEC", "SiMExp", "corrected", "walk_class", "leave_class", "naive", "random", "baseline",
         "released SiMEC", "released SiMExp", "baseline up", "baseline down",
     }  # fmt: skip
     assert ALGORITHM_COLOURS["corrected"] == ALGORITHM_COLOURS["walk_class"], "two names of one algorithm"

@@ -1,21 +1,14 @@
 """The plane walker driven as its controls drive it: closed forms on the paraboloid, then behaviour."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_hex
 
 from helpers import ExplorationPath
 from helpers.adapters import ToyAdapter
 from helpers.adapters.toy import paraboloid, saddle, waves
-from helpers.figures.style import ALGORITHM_COLOURS
-from helpers.widgets import PlaneWalker, views
+from helpers.widgets import PlaneWalker
 from helpers.widgets.plane_walker import compute_level_curves, evaluate_on_grid
-
-HEX = re.compile("#[0-9a-fA-F]{6}")
 
 
 @pytest.fixture
@@ -170,12 +163,3 @@ def test_both_paths_can_be_saved(walker, tmp_path):
     for path in (walker.path, walker.naive_path):
         path.save(tmp_path / "walk.safetensors")
         assert torch.equal(ExplorationPath.load(tmp_path / "walk.safetensors").points, path.points)
-
-
-def test_the_walks_have_the_colours_of_their_algorithms(walker):
-    assert walker.view.colours == {name: to_hex(ALGORITHM_COLOURS[name]) for name in ("naive", "corrected")}
-    folder = Path(views.__file__).parent
-    for name in walker.view.colours:
-        assert f"var(--tm-colour-{name})" in (folder / "plane.css").read_text()
-    used = {colour.lower() for file in ("plane.css", "plane.js") for colour in HEX.findall((folder / file).read_text())}
-    assert not used & {to_hex(colour) for name, colour in ALGORITHM_COLOURS.items() if name != "SiMEC"}
