@@ -195,7 +195,7 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     tokens = tokenizer(list(texts), verbose=False)["input_ids"]
     empty = [i for i, text in enumerate(tokens) if not text]
     if empty:
-        raise ValueError(f"texts: number {empty[0]} has no tokens: no character of it is known; use another text")
+        raise ValueError(f"texts: number {empty[0]} has no tokens; write at least one word of known characters")
     endings = [torch.tensor(text[-most:], dtype=torch.long) for text in tokens]
     ids = pad_sequence(endings, batch_first=True)  # any id does, because the mask is 0 there
     return ids, pad_sequence([torch.ones_like(ending) for ending in endings], batch_first=True)

@@ -119,3 +119,14 @@ class DescribedFigure:
 def describe(figure: Figure, text: str) -> DescribedFigure:
     """Add an alternative text to a figure: a sentence on what is seen in it, for readers who cannot see it."""
     return DescribedFigure(figure, text)
+
+
+def summarise_figure(figure: Figure) -> str:
+    """Describe a figure by its titles, the labels of its axes and its legends, where it has no text of its own."""
+    panels = []
+    for ax in figure.axes:
+        legend = ax.get_legend()
+        names = [text.get_text() for text in legend.get_texts()] if legend else []
+        labels = " over ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel())))
+        panels.append(": ".join(filter(None, (ax.get_title(), labels, ", ".join(names)))))
+    return f"Figure. {'. '.join(filter(None, panels))}.".replace(" .", "")
