@@ -18,6 +18,7 @@ from helpers.vocabulary.space import (
     top_pairs,
     top_tokens,
 )
+from helpers.vocabulary.survey import ParameterSurvey, survey_coherence, survey_p_values
 from helpers.vocabulary.tables import PairTable, TokenTable
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LayerControl",
     "NeuronIndex",
     "PairTable",
+    "ParameterSurvey",
     "Reading",
     "TokenTable",
     "clean_rows",
@@ -38,6 +40,8 @@ __all__ = [
     "read_parameter",
     "search_neurons",
     "shuffle_coordinates",
+    "survey_coherence",
+    "survey_p_values",
     "top_pairs",
     "top_tokens",
 ]

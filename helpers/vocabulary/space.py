@@ -55,7 +55,7 @@ class EmbeddingSpace:
             ValueError: the word is not a single item of the vocabulary, or is filtered out; names similar items.
         """
         if word not in self._row_of:
-            similar = ", ".join(map(repr, self._similar_items(str(word)))) or "none"
+            similar = ", ".join(map(repr, self.list_similar(str(word)))) or "none"
             raise ValueError(
                 f"word={word!r}: is none of the {len(self):,} items that this reading lists; similar items: {similar}"
             )
@@ -128,12 +128,11 @@ class EmbeddingSpace:
         _check_norm("matrix", FactoredMatrix(left.double(), right_factor.double()).norm())
         return FactoredMatrix(left, right_factor)
 
-    def _similar_items(self, word: str) -> list[str]:
-        """List items that are the word in other letters or within a word, or else are spelt like it."""
-        plain, initial = word.strip().lower(), word.strip()[:1].lower()
+    def list_similar(self, word: str) -> list[str]:
+        """List up to three items that are the word in other letters or within a word, or else are spelt like it."""
+        plain = word.strip().lower()
         same = [name for name in self.names if name.removeprefix(CONTINUATION).lower() == plain]
-        alike = [name for name in self.names if name[0].lower() == initial]  # a comparison of all takes seconds
-        return same[:3] or difflib.get_close_matches(plain, alike, 3)
+        return same[:3] or difflib.get_close_matches(plain, self.names, 3)
 
     @functools.cached_property
     def _row_of(self) -> dict[str, int]:

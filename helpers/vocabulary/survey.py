@@ -1,0 +1,95 @@
+"""One number for each parameter of a kind: a map of where a model's readings are likely to say something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from helpers.vocabulary.control import LayerControl
+from helpers.vocabulary.neurons import coherence
+from helpers.vocabulary.reading import Reading
+from helpers.vocabulary.space import embedding_space, embedding_spaces
+from helpers.weights import KINDS, Weights
+
+HEAD_KINDS = ("W_OV", "W_QK")  # kinds with one matrix per head, read as pairs
+RANDOM_VECTORS = 2_000  # the smallest p-value is then 5e-4, which a colour can tell from 1e-3
+RANDOM_JUDGED = 3_000  # random vectors whose coherence is compared; the bar of 5% then varies by about a tenth of that
+BAR = 0.05  # the share of random parameters that pass the bar
+
+
+@dataclass(eq=False)
+class ParameterSurvey:
+    """A number for every neuron, subhead or head of a model, computed piece by piece; what is computed stays.
+
+    Attributes:
+        measure: computes the numbers of a piece: of a layer's vectors, or of one head.
+        values: one row per layer; nan where nothing is computed yet.
+        pieces: how many pieces there are.
+        bar: the value that one random parameter in twenty passes.
+        done: how many pieces are computed.
+    """
+
+    measure: Callable[[int], Float[Tensor, " n"]] = field(repr=False)
+    values: Float[Tensor, "layers n"] = field(repr=False)
+    pieces: int
+    bar: float
+    done: int = 0
+
+    def advance(self) -> None:
+        """Compute the next piece; after an error or an interrupt it is computed at the next call."""
+        if self.done < self.pieces:
+            self.values.view(self.pieces, -1)[self.done] = self.measure(self.done).to(self.values)
+            self.done += 1
+
+    def run(self) -> Float[Tensor, "layers n"]:
+        """Compute all that is left and return the values."""
+        while self.done < self.pieces:
+            self.advance()
+        return self.values
+
+
+def survey_p_values(w: Weights, kind: str, reading: Reading | None = None, seed: int = 0) -> ParameterSurvey:
+    """Survey how often a random parameter's highest score is at least as high, for each parameter of a kind.
+
+    It is the first p-value of ``LayerControl``, which says what the random parameters are. The kinds are those of
+    ``read_parameter``.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if kind in HEAD_KINDS:
+        left, right = embedding_spaces(w, getattr(w, kind)(0, 0), reading)
+
+        def measure_head(piece: int) -> Tensor:
+            head = getattr(w, kind)(*divmod(piece, w.n_heads))
+            return LayerControl.of_heads(left, [head], generator, 1, right=right).p[:, 0]
+
+        return ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), w.n_layers * w.n_heads, BAR)
+    space = embedding_space(w, reading, KINDS[kind])
+
+    def measure_layer(layer: int) -> Tensor:
+        return LayerControl.of_vectors(space, w.vectors(kind, layer), generator, 1, RANDOM_VECTORS).p[:, 0]
+
+    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, BAR)
+
+
+def survey_coherence(
+    w: Weights, kind: str, sibling: Weights, reading: Reading | None = None, seed: int = 0
+) -> ParameterSurvey:
+    """Survey the coherence of each vector of a kind, judged by another model with the same items; see ``coherence``."""
+    space, judge = embedding_space(w, reading, KINDS[kind]), embedding_space(sibling, reading)
+    if space.names != judge.names:
+        raise ValueError(f"sibling: {sibling.name} lists other items than {w.name}, wanted a model with the same ones")
+    random = torch.randn(RANDOM_JUDGED, w.d_model, generator=torch.Generator().manual_seed(seed)).to(space.rows)
+    bar = float(coherence(random, space, judge.rows).quantile(1 - BAR))
+
+    def measure_layer(layer: int) -> Tensor:
+        return coherence(w.vectors(kind, layer).to(space.rows), space, judge.rows)
+
+    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, bar)
+
+
+def _empty(*shape: int) -> Float[Tensor, "layers n"]:
+    return torch.full(shape, torch.nan)

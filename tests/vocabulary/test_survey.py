@@ -1,0 +1,60 @@
+"""Surveys: every number is that of the parameter itself, pieces are computed once, and an interrupt loses nothing."""
+
+import pytest
+import torch
+
+from helpers.vocabulary import LayerControl, coherence, embedding_space, survey_coherence, survey_p_values
+from helpers.vocabulary.survey import RANDOM_VECTORS, ParameterSurvey
+from helpers.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def w():
+    return load_weights("gpt2-reviews", fold=True)
+
+
+def test_p_values_of_vectors_are_those_of_the_layers_control(w):
+    survey = survey_p_values(w, "W_out")
+    assert (survey.pieces, survey.values.shape, survey.bar) == (4, (4, 768), 0.05)
+    survey.advance()
+    control = LayerControl.of_vectors(
+        embedding_space(w), w.W_out(0), torch.Generator().manual_seed(0), 1, RANDOM_VECTORS
+    )
+    assert torch.equal(survey.values[0], control.p[:, 0].float())
+    assert survey.values[1:].isnan().all() and survey.done == 1
+
+
+def test_p_values_of_heads_come_head_by_head(w):
+    survey = survey_p_values(w, "W_OV")
+    assert (survey.pieces, survey.values.shape) == (24, (4, 6))
+    survey.advance()
+    assert int((~survey.values.isnan()).sum()) == 1
+    assert 0.05 <= survey.values[0, 0] <= 1
+
+
+def test_coherence_is_judged_by_the_sibling_and_passes_the_bar_of_random_vectors_once_in_twenty(w):
+    sibling = load_weights("gpt2-reviews-b", fold=True)
+    survey = survey_coherence(w, "W_in", sibling)
+    space, judge = embedding_space(w, side="in"), embedding_space(sibling).rows
+    assert torch.allclose(survey.run()[3], coherence(w.vectors("W_in", 3), space, judge), atol=1e-6)
+    random = torch.randn(2000, w.d_model, generator=torch.Generator().manual_seed(9))
+    assert float((coherence(random, space, judge) > survey.bar).float().mean()) == pytest.approx(0.05, abs=0.02)
+    with pytest.raises(ValueError, match="lists other items"):
+        survey_coherence(w, "W_out", load_weights("bert-reviews"))
+
+
+def test_what_is_computed_stays_after_an_interrupt():
+    asked = []
+
+    def measure(piece):
+        asked.append(piece)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return torch.tensor([float(piece)])
+
+    survey = ParameterSurvey(measure, torch.full((3, 1), torch.nan), 3, 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        survey.run()
+    assert survey.run()[:, 0].tolist() == [0, 1, 2]
+    survey.advance()
+    assert asked == [0, 1, 1, 2], "a piece is computed once"
