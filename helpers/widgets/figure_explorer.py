@@ -8,12 +8,21 @@ from typing import Any
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import traitlets
 from IPython.core.pylabtools import print_figure
 from matplotlib.figure import Figure
 
 from helpers.figures.dark import on_dark_page
 from helpers.figures.style import DescribedFigure, summarise_figure
-from helpers.widgets.views import Picture, StatusLine
+from helpers.widgets.views import StatusLine, View
+
+
+class Picture(View, files="picture"):
+    """A PNG picture with its description; nothing where it is empty. It knows whether the page is dark."""
+
+    value = traitlets.Bytes(b"").tag(sync=True)  # PNG
+    alt = traitlets.Unicode("").tag(sync=True)  # what is seen in it, for readers who cannot see it
+    is_dark = traitlets.Bool(False).tag(sync=True)  # set by the page
 
 
 class FigureExplorer(widgets.VBox):

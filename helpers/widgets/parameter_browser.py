@@ -3,183 +3,248 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import ipywidgets as widgets
-import torch
 from torch import Tensor
 
-from helpers.vocabulary import NeuronIndex, PairTable, Reading, TokenTable, embedding_space
-from helpers.vocabulary.neurons import NEURON_KINDS
-from helpers.weights import KINDS, FactoredMatrix, Side, Weights
-from helpers.widgets.views import ProbabilityBars, StatusLine
+from helpers.vocabulary import PairTable, Reading, TokenTable
+from helpers.vocabulary.survey import HEAD_KINDS
+from helpers.weights import FactoredMatrix, Weights
+from helpers.widgets.parameter_session import ParameterSession, Place
+from helpers.widgets.parameter_views import ParameterMap, ScoreBars
+from helpers.widgets.views import StatusLine
 
-BAR_COUNT = 12  # items shown at either end
-NEURON_COUNT = 15  # neurons that a search lists
-PARAMETERS = {  # label of the control -> name of the parameter
+PARAMETERS = {  # label of the control -> kind of the parameter
+    "neuron: value (W_out)": "W_out",
     "neuron: key (W_in)": "W_in",
     "neuron: gate (W_gate)": "W_gate",
-    "neuron: value (W_out)": "W_out",
     "head: pairs of W_OV": "W_OV",
     "head: pairs of W_QK": "W_QK",
     "subhead: column of W_Q": "W_Q",
     "subhead: column of W_K": "W_K",
     "subhead: column of W_V": "W_V",
     "subhead: row of W_O": "W_O",
+    "bias of the feed-forward layer (b_out)": "b_out",
+    "bias of attention (b_O)": "b_O",
 }
-LABELS = {parameter: label for label, parameter in PARAMETERS.items()}
+LABELS = {kind: label for label, kind in PARAMETERS.items()}
+WORDS = {  # whether it is a head -> what it is read as, what a random one is called, and what its score is
+    False: ("items", "vector", "inner product with the embedding of the item"),
+    True: ("pairs", "head", "left embedding times this matrix times right embedding"),
+}
 
 
 class ParameterBrowser(widgets.VBox):
-    """Choose a parameter and see the items with the highest and the lowest scores; search neurons by word.
+    """A map of all parameters of a kind; open one to see the items with its highest and lowest scores.
 
-    Bars are shares of the longest bar. The mark on each shows the score of a random vector, or a random head, of the
-    same size at that rank. The next cell can use ``selected``, the chosen parameter, and ``table``, its items. The
-    embeddings and the index that searches use are built once per reading; after an edit of the weights, make another
-    browser.
+    The shade of a cell is the first p-value of its reading, or its coherence if there is a sibling to judge it. The
+    next cell can use ``selected``, the parameter that is open, and ``table``, its items. The map is computed while it
+    is in sight, piece by piece, and can be stopped; embeddings, maps and the index of searches are computed once per
+    reading. After an edit of the weights, make another browser.
 
     Args:
         weights: the model; with layer norms folded in, its parameters are easier to read.
         reading: how vectors are read; controls set words_only and clean.
-        seed: of the random control.
+        seed: of the random controls.
+        sibling: another model with the same vocabulary, such as one trained from other initial weights.
     """
 
-    def __init__(self, weights: Weights, reading: Reading | None = None, seed: int = 0):
+    def __init__(self, weights: Weights, reading: Reading | None = None, seed: int = 0, sibling: Weights | None = None):
         super().__init__()
-        self._weights, self._reading, self._seed = weights, reading or Reading(), seed
-        self._space = cache(lambda reading, side: embedding_space(weights, reading, side))
-        self._neurons = cache(lambda kind, reading: NeuronIndex.build(weights, self._space(reading, KINDS[kind]), kind))
-        self._control = cache(self._score_control)
-        self._search_parameter = "W_out"  # the kind of the neurons that the search lists
+        self.session, self._reading = ParameterSession(weights, sibling, seed), reading or Reading()
+        self._is_opening = False  # while several controls change at once
         self._create_parameter_controls()
         self._create_search_controls()
-        self.highest = ProbabilityBars(label="items with the highest scores")
-        self.lowest = ProbabilityBars(label="items with the lowest scores")
-        self.status = StatusLine()
+        self.map, self.highest, self.lowest, self.status = ParameterMap(), ScoreBars(), ScoreBars(sign=-1), StatusLine()
+        self.map.observe(self._open_cell, "selected")
+        self.map.on_msg(self._advance_map)
         self._place_controls()
-        self._update()
+        self._change_kind()
 
     def _create_parameter_controls(self) -> None:
-        narrow, wide, start = {"width": "200px"}, {"width": "280px"}, LABELS["W_out"]
-        kinds = (*self._weights.kinds, "W_OV", "W_QK")
-        options = [label for label, parameter in PARAMETERS.items() if parameter in kinds]
-        self.kind = widgets.Dropdown(options=options, value=start, description="what", layout=wide)
-        self.layer = widgets.BoundedIntText(0, 0, self._weights.n_layers - 1, description="layer", layout=narrow)
-        self.index = widgets.BoundedIntText(0, 0, self._weights.d_mlp - 1, description="neuron", layout=narrow)
+        options = [label for label, kind in PARAMETERS.items() if kind in self.session.kinds]
+        self.kind = widgets.Dropdown(options=options, description="what")
+        self.layer, self.index, self.offset = (
+            _create_number(name) for name in ("layer", "index", "offset (0 or more)")
+        )
+        _show_range(self.layer, "layer", self.session.weights.n_layers)
+        self.measure = widgets.Dropdown(description="shade of the map")
         self.words_only = widgets.Checkbox(self._reading.words_only, description="beginnings of words only")
         self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings")
-        self.words_only.indent = self.clean.indent = False
-        self.kind.observe(self._update_index_range, "value")
-        for control in (self.layer, self.index, self.words_only, self.clean):
+        for box in (self.words_only, self.clean):
+            box.indent, box.layout.width = False, "auto"
+        for box in (self.kind, self.measure):
+            box.style.description_width = "initial"
+            box.layout.width = "auto"
+        self.kind.observe(self._change_kind, "value")
+        for control in (self.layer, self.index, self.offset, self.words_only, self.clean):
             control.observe(self._update, "value")
+        for control in (self.measure, self.words_only, self.clean):
+            control.observe(self._update_map, "value")
 
     def _create_search_controls(self) -> None:
-        self.word = widgets.Text(description="promotes", placeholder="a word, then Enter", continuous_update=False)
-        self.word.layout = {"width": "240px"}
-        self.search_results = widgets.Select(description="neurons", layout={"width": "420px", "height": "110px"})
+        self.word = widgets.Text(placeholder="a word, then Enter", continuous_update=False)
+        self.word.description, self.word.style.description_width = "neurons for the word", "initial"
+        self.search_results = widgets.Select(layout={"width": "420px", "height": "110px"})
+        self.search_results.description, self.search_results.style.description_width = "results", "initial"
+        self._list_results([])
         self.word.observe(lambda _: self.search(), "value")
         self.search_results.observe(self._show_search_result, "value")
 
     def _place_controls(self) -> None:
-        sides = {"highest": self.highest, "lowest": self.lowest}
-        columns = [widgets.VBox([widgets.HTML(f"<b>{title}</b>"), bars]) for title, bars in sides.items()]
+        bars = widgets.HBox([self.highest, self.lowest], layout={"grid_gap": "32px"})
+        self.layout.grid_gap = "8px"
         self.children = [
-            widgets.HBox([self.kind, self.layer, self.index]),
-            widgets.HBox([self.words_only, self.clean]),
-            widgets.HBox(columns, layout={"grid_gap": "32px"}),
+            widgets.HBox([self.kind, self.layer, self.index, self.offset]),
+            widgets.HBox([self.words_only, self.clean, self.measure]),
+            self.map,
+            bars,
             widgets.HBox([self.word, self.search_results]),
             self.status,
         ]
         self.add_class("tm-browser")
 
     @property
-    def selected(self) -> Tensor | FactoredMatrix:
-        """The chosen parameter: a vector (d_model,) or the matrix of a head."""
-        parameter, layer, index = PARAMETERS[self.kind.value], self.layer.value, self.index.value
-        if parameter in ("W_OV", "W_QK"):
-            return getattr(self._weights, parameter)(layer, index)
-        return self._weights.vectors(parameter, layer)[index].detach()
-
-    @property
-    def table(self) -> TokenTable | PairTable:
-        """The items of the chosen parameter, the highest score first."""
-        return self._read(self.selected)
+    def place(self) -> Place:
+        """Where the parameter is that the controls name."""
+        offset = self.offset.value if self._kind == "W_QK" else 0
+        return Place(self._kind, self.layer.value, self.index.value, offset)
 
     @property
     def reading(self) -> Reading:
         """How vectors are read at the present values of the controls."""
         return replace(self._reading, words_only=self.words_only.value, clean=self.clean.value)
 
-    def search(self) -> None:
-        """List the neurons whose values promote the word most; beside a key or gate, those whose keys it activates."""
-        self.search_results.options = []
-        if self.word.value.strip() and self.status.run(self._search_neurons):
-            self._update()
-
-    def _search_neurons(self) -> None:
-        parameter = PARAMETERS[self.kind.value]
-        parameter = parameter if parameter in NEURON_KINDS else "W_out"
-        table = self._neurons(parameter, self.reading).search(self.word.value.strip(), NEURON_COUNT)
-        self._search_parameter = parameter
-        self.search_results.options = [
-            (f"layer {row.layer}, neuron {row.neuron}: {row.z:.2f} standard deviations", (row.layer, row.neuron))
-            for row in table.itertuples()
-        ]
-        self.search_results.index = None
-
-    def _show_search_result(self, change: Any) -> None:
-        if change.new is not None:
-            self.kind.value = LABELS[self._search_parameter]
-            self.layer.value, self.index.value = change.new
-
-    def _update_index_range(self, _: Any = None) -> None:
-        """Set the range of the index to that of the chosen kind of parameter."""
-        weights, index, parameter = self._weights, self.index.value, PARAMETERS[self.kind.value]
-        count = len(weights.vectors(parameter, 0)) if parameter in KINDS else weights.n_heads
-        self.index.description, self.index.max = self.kind.value.split(":")[0], count - 1
-        if self.index.value == index:  # otherwise its change has updated the bars
-            self._update()
-
-    def _update(self, _: Any = None) -> None:
-        """Show the parameter that the controls name."""
-        if self.status.run(self._update_bars):
-            index = f"{self.index.description} {self.index.value}"
-            self.status.show(f"{self.kind.value}, layer {self.layer.value}, {index}")
-
-    def _update_bars(self) -> None:
-        parameter = self.selected
-        factors = (parameter.left, parameter.right) if isinstance(parameter, FactoredMatrix) else (parameter,)
-        unit_control = self._control(tuple(factor.shape for factor in factors), self._sides, self.reading)
-        control = (unit_control * parameter.norm()).tolist()
-        for bars, signed in ((self.highest, parameter), (self.lowest, -parameter)):
-            table = self._read(signed)
-            scores = table.scores.tolist()
-            longest = max(scores[0], control[0], 1e-30)
-            with bars.hold_sync():
-                bars.names = _name_items(table)
-                bars.values = [max(score, 0.0) / longest for score in scores]
-                bars.reference = [max(score, 0.0) / longest for score in control]
-
-    def _read(self, parameter: Tensor | FactoredMatrix) -> TokenTable | PairTable:
-        spaces = [self._space(self.reading, side) for side in self._sides]
-        if isinstance(parameter, FactoredMatrix):
-            return spaces[0].top_pairs(parameter, BAR_COUNT, spaces[1])
-        return spaces[0].top_tokens(parameter, BAR_COUNT)
+    @property
+    def selected(self) -> Tensor | FactoredMatrix:
+        """The parameter that is open: a vector (d_model,) or the matrix of a head."""
+        return self.session.get(self.place)
 
     @property
-    def _sides(self) -> tuple[Side, ...]:
-        """The sides of the residual stream by which the chosen parameter is read."""
-        kinds = {"W_OV": ("W_V", "W_O"), "W_QK": ("W_Q", "W_K")}
-        parameter = PARAMETERS[self.kind.value]
-        return tuple(KINDS[kind] for kind in kinds.get(parameter, (parameter,)))
+    def table(self) -> TokenTable | PairTable:
+        """The items of that parameter, the highest score first."""
+        return self.session.read(self.place, self.reading).highest
 
-    def _score_control(self, shapes: tuple[torch.Size, ...], _: tuple[Side, ...], __: Reading) -> Tensor:
-        """Score a random vector, or a head with random factors, at the present reading; divide by its norm."""
-        generator = torch.Generator().manual_seed(self._seed)
-        factors = [torch.randn(shape, generator=generator) for shape in shapes]
-        random = factors[0] if len(factors) == 1 else FactoredMatrix(factors[0], factors[1])
-        return self._read(random).scores / random.norm()
+    def show_parameter(self, kind: str, layer: int, index: int) -> None:
+        """Open a parameter by its place in the model, such as ``show_parameter("W_out", 3, 507)``."""
+        if kind not in self.session.kinds:
+            raise ValueError(f"kind={kind!r}: must be one of {', '.join(self.session.kinds)}")
+        self._is_opening = True
+        self.layer.value, self.index.value, is_same_kind = layer, index, self._kind == kind
+        self._is_opening = False
+        self.kind.value = LABELS[kind]
+        if is_same_kind:
+            self._update()
+
+    def search(self) -> None:
+        """List the neurons that promote the word most; beside a key or gate, those whose key or gate it activates."""
+        self._list_results([])
+        word = self.word.value.strip()
+        if word and self.status.run(self._search_neurons):
+            self._update()
+        elif word:
+            similar = self.session.list_similar(word, self._kind, self.reading)
+            self._list_results([(f"search for {name!r}", name) for name in similar])
+
+    def _search_neurons(self) -> None:
+        table = self.session.search(self.word.value.strip(), self._kind, self.reading)
+        kind = self.session.searched_kind(self._kind)
+        self._list_results(
+            (f"layer {row.layer}, neuron {row.neuron}: {row.z:.2f} standard deviations", (kind, row.layer, row.neuron))
+            for row in table.itertuples()
+        )
+
+    def _list_results(self, options: Any) -> None:
+        self.search_results.options = list(options)
+        self.search_results.index = None
+        self.search_results.layout.display = None if self.search_results.options else "none"
+
+    def _show_search_result(self, change: Any) -> None:
+        if isinstance(change.new, tuple):
+            self.show_parameter(*change.new)
+        elif change.new is not None:
+            self.word.value = change.new
+
+    @property
+    def _kind(self) -> str:
+        return PARAMETERS[self.kind.value]
+
+    def _change_kind(self, _: Any = None) -> None:
+        """Set the controls to the ranges of the chosen kind, show its map and its parameter of the same index."""
+        count, measures = self.session.count(self._kind), self.session.measures(self._kind)
+        self._is_opening = True
+        _show_range(self.index, self.session.noun(self._kind), count)
+        self.index.value = min(max(self.index.value, 0), count - 1)
+        self.offset.layout.display = None if self._kind == "W_QK" and self.session.has_offsets else "none"
+        if self.measure.options != measures:
+            self.measure.options, self.measure.index = measures, 0 if measures else None
+        self.measure.layout.display = None if len(measures) > 1 else "none"
+        self._is_opening = False
+        self._update()
+        self._update_map()
+
+    def _open_cell(self, change: Any) -> None:
+        layer, index = change.new
+        if (layer, index) != (self.layer.value, self.index.value):
+            self.show_parameter(self._kind, layer, index)
+
+    def _advance_map(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Compute the next piece of the map, unless the page asks for one that it has."""
+        if message.get("done") == self.map.done and not self.map.is_stopped:
+            survey = self._survey
+            self.map.is_stopped = not self.status.run(survey.advance, "cannot compute the map: ")
+            self.map.show(survey, self.measure.value, self.session.noun(self._kind))
+
+    @property
+    def _survey(self) -> Any:
+        return self.session.survey(self._kind, self.measure.value, self.reading)
+
+    def _update_map(self, _: Any = None) -> None:
+        """Show what is computed of the map of the chosen kind, measure and reading."""
+        if self._is_opening:
+            return
+        if not self.measure.options:
+            self.map.cells, self.map.pieces = b"", 0
+            return
+        self.map.is_stopped = not self.status.run(self._show_map, "cannot compute the map: ")
+
+    def _show_map(self) -> None:
+        self.map.show(self._survey, self.measure.value, self.session.noun(self._kind))
+
+    def _update(self, _: Any = None) -> None:
+        """Show the parameter that the controls name, or an error in its place."""
+        if self._is_opening:
+            return
+        if self.status.run(self._show_bars):
+            self.map.selected = [self.layer.value, self.index.value]
+        else:
+            self.highest.names, self.lowest.names = [], []
+
+    def _show_bars(self) -> None:
+        read, noun = self.session.read(self.place, self.reading), self.session.noun(self._kind)
+        items, part, product = WORDS[self._kind in HEAD_KINDS]
+        unit = f"score: {product}; norm of this {noun}: {float(read.parameter.norm()):.2f}"
+        self.highest.unit, self.highest.control_name = unit, f"the same rank for a random {part} of the same norm"
+        both = {1: read.highest, -1: read.lowest}
+        longest = max(*(float(table.scores[0]) for table in both.values()), float(read.control[0]), 1e-30)
+        for bars, (sign, table) in zip((self.highest, self.lowest), both.items(), strict=True):
+            with bars.hold_sync():
+                bars.title = f"{items} with the {'highest' if sign > 0 else 'lowest'} scores"
+                bars.names, bars.scores = _name_items(table), (sign * table.scores).tolist()
+                bars.control, bars.longest = (sign * read.control).tolist(), longest
+        bias = "" if read.bias is None else f"; its bias is {read.bias:.2f}"
+        self.status.show(f"{self.kind.value}, layer {self.layer.value}, {noun} {self.index.value}{bias}")
+
+
+def _create_number(name: str) -> widgets.IntText:
+    number = widgets.IntText(0, description=name, layout={"width": "auto"})
+    number.style.description_width = "initial"
+    return number
+
+
+def _show_range(number: widgets.IntText, name: str, count: int) -> None:
+    number.description = f"{name} (0 to {count - 1})"
 
 
 def _name_items(table: TokenTable | PairTable) -> list[str]:

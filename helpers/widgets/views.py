@@ -76,14 +76,6 @@ class Plane(View, files="plane"):
     drifts = traitlets.List(traitlets.Float()).tag(sync=True)  # of the naive and of the corrected walk
 
 
-class Picture(View, files="picture"):
-    """A PNG picture with its description; nothing where it is empty. It knows whether the page is dark."""
-
-    value = traitlets.Bytes(b"").tag(sync=True)  # PNG
-    alt = traitlets.Unicode("").tag(sync=True)  # what is seen in it, for readers who cannot see it
-    is_dark = traitlets.Bool(False).tag(sync=True)  # set by the page
-
-
 class StatusLine(View, files="status_line"):
     """Two lines of text that screen readers speak, under a bar that runs while the kernel computes.
 

@@ -1,5 +1,6 @@
 """The parameter browser as its controls drive it; the browser tests use a mouse."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,52 +19,109 @@ def browser(w):
     return ParameterBrowser(w)
 
 
+def ask(browser):
+    """Ask for the next piece of the map, as the page does."""
+    browser._advance_map(None, {"done": browser.map.done}, [])
+
+
 def test_it_shows_the_neuron_that_the_controls_name(browser, w):
     browser.layer.value, browser.index.value = 3, 507
     table = top_tokens(w, w.W_out(3)[507], 12)
-    assert browser.highest.names == table.tokens
+    assert browser.highest.names == browser.table.tokens == table.tokens
     assert browser.lowest.names == top_tokens(w, -w.W_out(3)[507], 12).tokens
-    assert max(browser.highest.values + browser.highest.reference) == pytest.approx(1.0)
-    ratio = browser.highest.values[3] / browser.highest.values[0]
-    assert ratio == pytest.approx(float(table.scores[3] / table.scores[0]))
+    assert browser.highest.scores == pytest.approx(table.scores.tolist())
+    assert max(browser.lowest.scores) < 0 and max(browser.lowest.control) < 0
+    assert browser.highest.longest == browser.lowest.longest == pytest.approx(float(table.scores[0]))
     assert torch.equal(browser.selected, w.W_out(3)[507])
+    assert browser.status.value == "neuron: value (W_out), layer 3, neuron 507"
+    assert browser.map.selected == [3, 507]
     browser.kind.value = "neuron: key (W_in)"
     assert browser.highest.names == top_tokens(w, w.W_in(3)[:, 507], 12, side="in").tokens
+    assert browser.status.value.endswith(f"neuron 507; its bias is {float(w.b_in(3)[507]):.2f}")
 
 
 def test_heads_show_pairs_and_the_index_is_kept_in_range(browser, w):
     browser.layer.value, browser.index.value = 3, 507
     browser.kind.value = "head: pairs of W_OV"
-    assert (browser.index.value, browser.index.max, browser.index.description) == (5, 5, "head")
+    assert (browser.index.value, browser.index.description) == (5, "head (0 to 5)")
     pairs = top_pairs(w, w.W_OV(3, 5), 12)
     assert browser.highest.names[0] == f"{pairs.lefts[0]} → {pairs.rights[0]}"
     assert isinstance(browser.selected, FactoredMatrix)
     assert browser.table.lefts == pairs.lefts
     browser.kind.value = "subhead: row of W_O"
-    assert browser.index.max == 191
+    assert browser.index.description == "subhead (0 to 191)"
     assert torch.equal(browser.selected, w.vectors("W_O", 3)[5])
 
 
-def test_the_random_control_has_the_norm_of_the_parameter(browser, w):
-    neuron = w.W_out(0)[0]
-    random = torch.randn(w.d_model, generator=torch.Generator().manual_seed(0))
-    control = top_tokens(w, random * neuron.norm() / random.norm(), 12).scores
-    longest = max(control[0], top_tokens(w, neuron, 12).scores[0])
-    assert browser.highest.reference == pytest.approx((control / longest).tolist(), rel=1e-4)
+def test_a_number_out_of_range_is_refused_in_words_and_nothing_stale_is_shown(browser):
+    assert browser.layer.description == "layer (0 to 3)"
+    browser.layer.value = 9
+    assert browser.status.is_error and "layer=9: must be between 0 and 3" in browser.status.value
+    assert browser.highest.names == browser.lowest.names == []
+    browser.layer.value = 2
+    assert not browser.status.is_error and len(browser.highest.names) == 12
 
 
-def test_the_random_control_is_a_head_whose_sides_differ(browser):
-    browser.kind.value = "head: pairs of W_QK"
-    spread = browser.highest.reference[0] / browser.highest.reference[-1]
-    assert 1 < spread < 1.5
-    assert len(set(browser.highest.reference)) == 12
+def test_the_map_is_computed_piece_by_piece_when_the_page_asks(browser):
+    assert (browser.map.done, browser.map.pieces, len(browser.map.cells)) == (0, 4, 4 * 768)
+    assert set(browser.map.cells) == {0}
+    ask(browser)
+    cells = np.frombuffer(browser.map.cells, np.uint8).reshape(4, 768)
+    assert browser.map.done == 1 and cells[0].all() and not cells[1:].any()
+    p = browser.session.survey("W_out", "p-value", Reading()).values[0]
+    shown = 10 ** (browser.map.high * (cells[0].astype(float) - 1) / 254)
+    assert shown == pytest.approx(p.numpy(), rel=0.02), "the cells tell the p-values"
+    browser._advance_map(None, {"done": 0}, [])
+    assert browser.map.done == 1, "a second view of the browser asks for the same piece in vain"
+    browser.map.is_stopped = True
+    ask(browser)
+    assert browser.map.done == 1
+    browser.kind.value = "neuron: key (W_in)"
+    assert (browser.map.done, browser.map.is_stopped) == (0, False)
+    browser.kind.value = "neuron: value (W_out)"
+    assert browser.map.done == 1, "what was computed stays"
+
+
+def test_an_interrupted_map_stops_and_keeps_what_it_has(browser, monkeypatch):
+    ask(browser)
+    survey = browser.session.survey("W_out", "p-value", Reading())
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(survey, "measure", interrupt)
+    ask(browser)
+    assert browser.map.is_stopped and browser.map.done == 1
+    assert "interrupted" in browser.status.value
+
+
+def test_a_cell_of_the_map_opens_its_parameter(browser, w):
+    browser.map.selected = [2, 40]
+    assert (browser.layer.value, browser.index.value) == (2, 40)
+    assert browser.highest.names == top_tokens(w, w.W_out(2)[40], 12).tokens
+    browser.show_parameter("W_OV", 1, 4)
+    assert browser.kind.value == "head: pairs of W_OV"
+    assert browser.map.selected == [1, 4]
+    with pytest.raises(ValueError, match="kind='W_gate': must be one of W_in, W_out"):
+        browser.show_parameter("W_gate", 0, 0)
+
+
+def test_a_sibling_lets_the_map_show_coherence(w):
+    browser = ParameterBrowser(w, sibling=load_weights("gpt2-reviews-b", fold=True))
+    browser.measure.value = "coherence"
+    ask(browser)
+    survey = browser.session.survey("W_out", "coherence", Reading())
+    assert browser.map.quantity == "coherence" and not browser.map.is_logarithm
+    assert browser.map.bar == survey.bar and browser.map.high >= float(survey.values[0].max())
+    assert len(browser.map.cells) == 4 * 768
+    browser.kind.value = "bias of attention (b_O)"
+    assert (browser.map.cells, browser.map.pieces) == (b"", 0)
 
 
 def test_a_search_over_all_layers_leads_to_the_neuron(browser, w):
     browser.word.value = "funny"
     first = search_neurons(w, "funny", 1).iloc[0]
     assert len(browser.search_results.options) == 15
-    assert browser.search_results.options[0][1] == (first.layer, first.neuron)
     browser.kind.value = "head: pairs of W_OV"
     browser.search_results.index = 0
     assert browser.kind.value == "neuron: value (W_out)"
@@ -76,19 +134,31 @@ def test_beside_a_key_it_searches_keys(browser, w):
     browser.kind.value = "neuron: key (W_in)"
     browser.word.value = "funny"
     first = search_neurons(w, "funny", 1, kind="W_in").iloc[0]
-    assert browser.search_results.options[0][1] == (first.layer, first.neuron)
+    assert browser.search_results.options[0][1] == ("W_in", first.layer, first.neuron)
     browser.search_results.index = 0
     assert browser.kind.value == "neuron: key (W_in)"
 
 
-def test_filters_are_controls_and_errors_are_shown(browser, w):
+def test_an_unknown_word_gets_similar_ones_to_search_for(browser):
+    browser.word.value = "vunny"
+    assert "is none of the" in browser.status.value and browser.status.is_error
+    assert browser.search_results.options[0] == ("search for 'funny'", "funny")
+    browser.search_results.index = 0
+    assert browser.word.value == "funny"
+    assert len(browser.search_results.options) == 15 and not browser.status.is_error
+    browser.word.value = ""
+    assert browser.search_results.options == ()
+
+
+def test_filters_are_controls(browser, w):
     browser.words_only.value = False
     assert not browser.reading.words_only
     assert browser.highest.names == top_tokens(w, w.W_out(0)[0], 12, Reading(words_only=False)).tokens
-    browser.word.value = "qwertz"
-    assert "is none of the" in browser.status.value
-    assert browser.status.is_error
-    assert browser.search_results.options == ()
-    browser.word.value = ""
-    browser.index.value = 1
-    assert not browser.status.is_error
+    assert browser.map.done == 0
+
+
+def test_messages_are_small(browser):
+    for _ in range(4):
+        ask(browser)
+    assert len(browser.map.cells) == 3072
+    assert len(str(browser.highest.get_state()).encode()) - len(browser.highest._css) - len(browser.highest._esm) < 3000
