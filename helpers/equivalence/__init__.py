@@ -16,7 +16,7 @@ from helpers.equivalence.released import (
     released_simexp_steps,
 )
 from helpers.equivalence.settings import PRINTED, ReleasedSettings, WalkSettings, create_generator
-from helpers.equivalence.simec import simec, simec_steps, simexp, simexp_steps
+from helpers.equivalence.simec import random_steps, simec, simec_steps, simexp, simexp_steps
 from helpers.equivalence.walk_class import walk_class, walk_class_steps
 from helpers.equivalence.walk_state import Step, collect_path, path_of_steps
 
@@ -33,6 +33,7 @@ __all__ = [
     "leave_class",
     "leave_class_steps",
     "path_of_steps",
+    "random_steps",
     "released_simec",
     "released_simec_steps",
     "released_simexp",

@@ -46,6 +46,12 @@ def random_visible_eigenvector(metric: PullbackMetric, generator: torch.Generato
     return random_sign(generator) * metric.eigenvectors[index].to(metric.base_point.dtype)
 
 
+def random_unit_vector(metric: PullbackMetric, generator: torch.Generator) -> Tensor:
+    """Draw a random unit vector of the whole space, which has both a visible part and a part in the kernel."""
+    direction = random_like(metric.base_point, generator)
+    return direction / direction.norm()
+
+
 def random_sign(generator: torch.Generator) -> int:
     """Draw 1 or -1."""
     return 2 * int(torch.randint(2, (), generator=generator)) - 1
@@ -80,6 +86,14 @@ def simexp_steps(
 ) -> Iterator[Step]:
     """Yield the points of a SiMExp walk as they are made; see ``simexp``."""
     move = partial(_printed_move, random_visible_eigenvector, settings, generator)
+    return uncorrected_steps(move, f, x, steps, bounds)
+
+
+def random_steps(
+    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: WalkSettings, generator: torch.Generator
+) -> Iterator[Step]:
+    """Yield the points of a control: random directions, with steps as long as the printed rule makes SiMEC's there."""
+    move = partial(_printed_move, random_unit_vector, settings, generator)
     return uncorrected_steps(move, f, x, steps, bounds)
 
 

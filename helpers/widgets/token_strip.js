@@ -1,96 +1,56 @@
-// A sentence of toggle buttons, one a token, on grounds as dark as they matter.
-const FONT = 14; // pixels
+// A sentence of tokens to choose, on grounds as dark as they matter.
+import { buildOnce, make, makeChoosable } from "./dom.js";
+import { changeChoice } from "./patch_grid.js";
 
-function render({ model, el }) {
-  const strip = document.createElement("div");
-  strip.className = "tm-token-strip";
-  strip.setAttribute("role", "group");
-  el.append(strip);
-  let cells = [];
+const TOKEN_FONT = 14; // pixels
 
-  const show = () => {
-    const tokens = model.get("tokens"), fixed = new Set(model.get("fixed"));
-    if (cells.length !== tokens.length) build(tokens, fixed);
-    const changed = model.get("changed"), shades = model.get("shades"), selected = new Set(model.get("selected"));
-    cells.forEach((cell, index) => {
-      const shade = shades[index] ?? 0;
-      cell.textContent = tokens[index];
-      cell.classList.toggle("tm-changed", Boolean(changed[index]));
-      cell.title = changed[index] ? `now reads ${tokens[index]}` : tokens[index]; // a long word may be cut
-      fit(cell);
-      cell.style.setProperty("--tm-share", `${Math.round(100 * shade)}%`);
-      if (!cell.disabled) cell.setAttribute("aria-pressed", String(selected.has(index)));
+// state: {tokens, changed: indices, importance: shares or null, movable: indices, selected: indices, label, isFixed}
+// event: tm-choose, with {parts, isLast}
+export function drawTokenStrip(element, state) {
+  const { tokens, movable, isFixed } = state;
+  element.tmState = state;
+  const key = `${tokens.length} ${movable} ${isFixed}`;
+  const content = buildOnce(element, key, () => buildTokenStrip(element, tokens.length, new Set(movable), isFixed));
+  content.strip.setAttribute("aria-label", state.label ?? "tokens of the sentence");
+  const changed = new Set(state.changed ?? []), selected = new Set(state.selected ?? []);
+  content.cells.forEach((cell, index) => {
+    if (cell.textContent !== tokens[index]) cell.textContent = tokens[index];
+    cell.classList.toggle("tm-changed", changed.has(index));
+    cell.title = changed.has(index) ? `now reads ${tokens[index]}` : "";
+    cell.style.setProperty("--tm-share", `${Math.round(100 * (state.importance?.[index] ?? 0))}%`);
+    if (!isFixed && !cell.disabled) cell.setAttribute("aria-pressed", String(selected.has(index)));
+    fitToken(cell);
+  });
+  content.strip.classList.toggle("tm-some", selected.size > 0);
+}
+
+// A longer word is set smaller in the place of the one before it, so that nothing moves while one steps.
+function fitToken(cell) {
+  cell.style.fontSize = "";
+  if (!cell.isConnected || !cell.style.width) return;
+  const share = cell.clientWidth / cell.scrollWidth;
+  if (share < 1) cell.style.fontSize = `${Math.max(9, Math.floor(TOKEN_FONT * share))}px`;
+}
+
+function buildTokenStrip(element, count, movable, isFixed) {
+  const cells = Array.from({ length: count }, (_, index) => {
+    if (isFixed) return make("span", { class: "tm-token" });
+    return make("button", { type: "button", class: "tm-token", disabled: !movable.has(index) });
+  });
+  const strip = make("div", { class: "tm-token-strip", role: "group" }, ...cells);
+  element.append(strip);
+  if (!isFixed) {
+    makeChoosable(strip, cells, {
+      columns: 1,
+      isChosen: (index) => (element.tmState.selected ?? []).includes(index),
+      choose: (index, on, isLast) => changeChoice(element, index, on, isLast),
     });
-  };
-
-  // a longer word is set smaller in the place of the one before it, so that nothing moves while one steps
-  const fit = (cell) => {
-    cell.style.fontSize = "";
-    if (!cell.isConnected || !cell.style.width) return;
-    const share = cell.clientWidth / cell.scrollWidth;
-    if (share < 1) cell.style.fontSize = `${Math.max(9, Math.floor(FONT * share))}px`;
-  };
+  }
   const sizeObserver = new ResizeObserver(() => {
     if (!strip.offsetWidth) return; // not in the page yet
     for (const cell of cells) cell.style.width = `${Math.ceil(cell.getBoundingClientRect().width)}px`;
     sizeObserver.disconnect();
   });
-
-  const build = (tokens, fixed) => {
-    cells = tokens.map((token, index) => {
-      const cell = document.createElement("button");
-      cell.type = "button";
-      cell.disabled = fixed.has(index);
-      cell.dataset.lmSuppressShortcuts = "true"; // Notebook 7 would take the arrow keys
-      cell.tabIndex = -1;
-      cell.addEventListener("click", () => toggle(index));
-      cell.addEventListener("keydown", (event) => move(event, index));
-      return cell;
-    });
-    const first = cells.find((cell) => !cell.disabled);
-    if (first) first.tabIndex = 0;
-    strip.replaceChildren(...cells);
-    sizeObserver.observe(strip);
-  };
-
-  const toggle = (index) => {
-    const selected = new Set(model.get("selected"));
-    if (!selected.delete(index)) selected.add(index);
-    model.set("selected", [...selected].sort((a, b) => a - b));
-    model.save_changes();
-    focus(cells[index]);
-  };
-
-  const focus = (cell) => {
-    cells.forEach((other) => (other.tabIndex = other === cell ? 0 : -1));
-    cell.focus({ preventScroll: true });
-  };
-
-  const move = (event, index) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    let next = index + step;
-    while (cells[next]?.disabled) next += step;
-    if (cells[next]) focus(cells[next]);
-    event.preventDefault();
-    event.stopPropagation();
-  };
-
-  const showLabel = () => strip.setAttribute("aria-label", model.get("label"));
-  const listeners = {
-    "change:tokens": show,
-    "change:changed": show,
-    "change:shades": show,
-    "change:selected": show,
-    "change:label": showLabel,
-  };
-  for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
-  showLabel();
-  show();
-  return () => {
-    sizeObserver.disconnect();
-    for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
-  };
+  sizeObserver.observe(strip);
+  return { strip, cells };
 }
-
-export default { render };

@@ -1,57 +1,55 @@
-"""Views that ipywidgets lacks: patches and tokens to click, a plane with walks, bars, and a status line.
+"""Views that ipywidgets lacks: what every view is made of, bars, and a status line.
 
 Scripts and styles are files of this package; nothing is fetched from a network address.
 """
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets
-from PIL import Image
 
 from helpers.widgets.theme import THEME
 
 FOLDER = Path(__file__).parent
 
 
+def join_scripts(names: list[str]) -> str:
+    """Join modules of this folder into one, in this order, because a widget has one script.
+
+    Their imports of each other, one line each, fall away; a page without a kernel can import the files themselves.
+    Only the last one keeps its default export.
+    """
+    scripts = [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    *library, last = [re.sub(r"^import .*\n", "", script, flags=re.MULTILINE) for script in scripts]
+    library = [script.split("\n// -- what follows ties")[0] for script in library]
+    text = "\n".join([*library, last])
+    return re.sub(r"^export (?=function|const)", "", text, flags=re.MULTILINE)
+
+
 class View(anywidget.AnyWidget):
-    """A view whose script and style are the files of this package with the given name, after the theme of all views."""
+    """A view whose script and style are files of this package, after the theme of all views.
+
+    Scripts that the last one imports are named before it; see ``join_scripts``.
+    """
 
     label = traitlets.Unicode("").tag(sync=True)  # the name of the view for screen readers
 
     def __init_subclass__(cls, files: str = "", **options: Any) -> None:
         if files:  # anywidget makes subclasses too, which inherit theirs
-            cls._esm, cls._css = FOLDER / f"{files}.js", THEME + (FOLDER / f"{files}.css").read_text()
+            names = files.split()
+            styles = (FOLDER / f"{name}.css" for name in names)
+            cls._esm = join_scripts(names)
+            cls._css = THEME + "".join(style.read_text(encoding="utf-8") for style in styles if style.is_file())
         super().__init_subclass__(**options)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.add_class("tm-view")
-
-
-class PatchGrid(View, files="patch_grid"):
-    """An image under a grid of patches; a click, or arrow keys and space, choose patches."""
-
-    picture = traitlets.Bytes(b"").tag(sync=True)  # PNG
-    rows = traitlets.Int(1).tag(sync=True)
-    columns = traitlets.Int(1).tag(sync=True)
-    selected = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of the chosen patches, row by row
-
-
-class TokenStrip(View, files="token_strip"):
-    """A sentence of tokens; a click, or arrow keys and space, choose tokens."""
-
-    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    changed = traitlets.List(traitlets.Bool()).tag(sync=True)  # per token: does it differ from the start's?
-    shades = traitlets.List(traitlets.Float()).tag(sync=True)  # per token: how dark its background is, 0 to 1
-    fixed = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of tokens that cannot be chosen
-    selected = traitlets.List(traitlets.Int()).tag(sync=True)  # indices of the chosen tokens
 
 
 class ProbabilityBars(View, files="probability_bars"):
@@ -62,18 +60,6 @@ class ProbabilityBars(View, files="probability_bars"):
     values = traitlets.List(traitlets.Float()).tag(sync=True)  # between 0 and 1 where they have bars
     reference = traitlets.List(traitlets.Float()).tag(sync=True)  # values at the start, or a control
     has_bars = traitlets.Bool(True).tag(sync=True)  # False for values that are no shares: numbers, with the start's
-
-
-class Plane(View, files="plane"):
-    """A plane with level curves and two walks over it; a click, or arrow keys and Enter, choose the start."""
-
-    span = traitlets.Float(2.0).tag(sync=True)  # the plane is shown from -span to span
-    contours: traitlets.List[Any] = traitlets.List().tag(sync=True)  # level curves, each a list of [x, y]
-    level: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the level curves through the start
-    start = traitlets.List(traitlets.Float()).tag(sync=True)  # [x, y], set by the reader or by the program
-    naive: traitlets.List[Any] = traitlets.List().tag(sync=True)  # the points [x, y] of the naive walk
-    corrected: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    drifts = traitlets.List(traitlets.Float()).tag(sync=True)  # of the naive and of the corrected walk
 
 
 class StatusLine(View, files="status_line"):
@@ -110,11 +96,3 @@ class StatusLine(View, files="status_line"):
         finally:
             self.busy = False
         return True
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Return an image (H, W) or (3, H, W) with values in [0, 1] as PNG bytes."""
-    pixels = (np.asarray(image) * 255).round().astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels if pixels.ndim == 2 else pixels.transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -1,0 +1,24 @@
+"""Walks made by hand, step by step, without any widget: a script, a notebook or a web page can drive them.
+
+A session starts from an input of a model, ``ImageInput`` or ``SentenceInput``. Each point of it has a *frame*: a small
+dictionary of plain numbers and texts that says what is seen there. Frames can be stored as JSON and shown by any front
+end; the widgets of ``helpers.widgets`` are one.
+"""
+
+from helpers.sessions.directions import Directions
+from helpers.sessions.inputs import ImageInput, SentenceInput
+from helpers.sessions.plane import PlaneSession
+from helpers.sessions.race import Race
+from helpers.sessions.walk import ALGORITHMS, STEP_LENGTHS, WalkChoices, WalkSession
+
+__all__ = [
+    "ALGORITHMS",
+    "STEP_LENGTHS",
+    "Directions",
+    "ImageInput",
+    "PlaneSession",
+    "Race",
+    "SentenceInput",
+    "WalkChoices",
+    "WalkSession",
+]

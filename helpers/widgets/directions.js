@@ -1,0 +1,137 @@
+// An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
+import { buildOnce, make, writeNumber } from "./dom.js";
+import { drawBars, drawPoint } from "./walker.js";
+
+// Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
+// its answers: setup, pulled (the frame after a move), status {text, isError}, busy, answered.
+export function createDirections(root, send) {
+  const state = {
+    setup: null, pulled: null, status: {}, busy: false, sent: 0, answered: 0,
+    index: 0, length: 0, asked: "0 0", asProbabilities: true, gone: false,
+  };
+  root.classList.add("tm-directions", "tm-whole");
+  root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the sliders
+  const parts = buildDirections(root);
+  parts.logarithms.addEventListener("change", () => {
+    state.asProbabilities = !parts.logarithms.checked;
+    draw();
+  });
+  // Only one request is on its way; where the slider has moved on meanwhile, the next one follows the answer.
+  const ask = () => {
+    const wanted = `${state.index} ${state.length}`;
+    if (state.sent > state.answered || state.asked === wanted) return;
+    state.asked = wanted;
+    state.sent += 1;
+    send({ do: "pull", index: state.index, length: state.length, id: state.sent });
+  };
+  const pull = (index, length) => {
+    Object.assign(state, { index, length });
+    draw();
+    ask();
+  };
+  const update = (change) => {
+    Object.assign(state, change);
+    draw();
+    ask();
+  };
+  const draw = () => drawDirections(parts, state, pull);
+  return { update, state };
+}
+
+function buildDirections(root) {
+  const logarithms = make("input", { type: "checkbox" });
+  const parts = {
+    logarithms, stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
+    before: make("div", { class: "tm-view-box" }), after: make("div", { class: "tm-view-box" }),
+    bars: make("div", { class: "tm-bars-box" }), verdict: make("div", { class: "tm-verdict", role: "status" }),
+    alarm: make("div", { role: "alert", class: "tm-alarm" }), lengths: make("p", { class: "tm-caption" }),
+    switch: make("label", { class: "tm-field" }, logarithms, make("span", {}, "logarithms of the probabilities")),
+  };
+  const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
+  const output = make("div", { class: "tm-output-box" }, make("div", { class: "tm-caption" }, "what the model says of the moved input; marks: of the input"), parts.verdict, parts.bars, parts.switch);
+  parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
+  root.append(parts.stage, parts.lengths, parts.list, parts.alarm);
+  return parts;
+}
+
+function drawDirections(parts, state, pull) {
+  const { setup, pulled, index, length, status, gone } = state;
+  parts.alarm.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : status.isError ? status.text : "";
+  if (!setup) return;
+  const frame = pulled ?? setup.start;
+  drawPoint(parts.before, setup, setup.start, { isFixed: true, label: "the input" });
+  drawPoint(parts.after, setup, frame, { isFixed: true, label: "the moved input" });
+  drawBars(parts.bars, setup, frame, setup.start, { asProbabilities: state.asProbabilities });
+  parts.switch.hidden = !setup.is_logarithmic;
+  parts.lengths.textContent =
+    `Each slider moves the input along one direction, by up to ${writeNumber(setup.length)} either way; ` +
+    `the input's norm is ${writeNumber(setup.norm)}.`;
+  drawVerdict(parts.verdict, setup, frame);
+  const rows = buildOnce(parts.list, JSON.stringify(setup.directions.map(({ name }) => name)), () =>
+    setup.directions.map((direction, i) => buildDirection(parts.list, setup, direction, (share) => pull(i, share * setup.length))),
+  );
+  rows.forEach(({ slider, told }, i) => {
+    const share = i === index ? length / setup.length : 0;
+    if (Number(slider.value) !== share) slider.value = String(share);
+    const isShown = i === frame.direction && frame.length !== 0;
+    told.textContent = isShown
+      ? `moved by ${writeNumber(frame.length, 2)}: outputs change by up to ${writeNumber(frame.drift, 2)} ${setup.unit}`
+      : "not moved";
+    slider.setAttribute("aria-valuetext", told.textContent);
+  });
+}
+
+function drawVerdict(element, setup, frame) {
+  const best = (values) => values.indexOf(Math.max(...values));
+  const [now, before] = [best(frame.outputs), best(setup.start.outputs)];
+  element.classList.toggle("tm-flipped", now !== before);
+  if (!setup.is_logarithmic) {
+    element.textContent = "";
+    return;
+  }
+  const share = Math.exp(frame.outputs[now]).toFixed(3);
+  element.textContent = `prediction: ${setup.names[now]} (${share})` + (now !== before ? `, it was ${setup.names[before]}` : "");
+}
+
+function buildDirection(list, setup, direction, pull) {
+  const slider = make("input", { type: "range", min: "-1", max: "1", step: "0.05", value: "0", "aria-label": direction.name });
+  slider.addEventListener("input", () => pull(Number(slider.value)));
+  const sight = direction.picture
+    ? make("img", { src: direction.picture, alt: `${direction.name} as an image`, class: "tm-thumbnail" })
+    : make("span", { class: "tm-words" }, describeWords(direction));
+  const isNull = direction.eigenvalue === 0;
+  const told = make("span", { class: "tm-told" }, "not moved");
+  const title = make("span", { class: "tm-direction-name" }, make("b", {}, direction.name),
+    make("span", { class: "tm-caption" }, `eigenvalue ${writeNumber(direction.eigenvalue)}`));
+  list.append(make("div", { role: "listitem", class: `tm-direction${isNull ? " tm-null" : ""}` }, sight, title, slider, told));
+  return { slider, told };
+}
+
+function describeWords({ token, ahead, behind }) {
+  return `moves “${token}” most\n→ towards ${ahead.join(", ")}\n← towards ${behind.join(", ")}`;
+}
+
+// -- what follows ties the explorer to the model of a notebook's widget
+
+function render({ model, el }) {
+  const name = Math.random().toString(36).slice(2);
+  const explorer = createDirections(el, (command) => model.send({ ...command, view: name }));
+  const read = () => {
+    const change = { setup: model.get("setup"), status: model.get("status"), busy: model.get("busy") };
+    const { view, id } = model.get("answered");
+    if (view === name) change.answered = id;
+    if (model.get("pulled").outputs) change.pulled = model.get("pulled");
+    explorer.update(change);
+  };
+  const showAlive = () => setTimeout(() => explorer.update({ gone: el.classList.contains("jupyter-widgets-disconnected") }));
+  const traits = ["setup", "status", "busy", "answered", "pulled"];
+  for (const trait of traits) model.on(`change:${trait}`, read);
+  model.on("comm_live_update", showAlive);
+  read();
+  return () => {
+    for (const trait of traits) model.off(`change:${trait}`, read);
+    model.off("comm_live_update", showAlive);
+  };
+}
+
+export default { render };

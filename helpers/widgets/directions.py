@@ -1,0 +1,77 @@
+"""Widgets with sliders that move an input along visible directions and along null directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import traitlets
+
+from helpers.adapters import ImageAdapter, TextAdapter
+from helpers.adapters.text import Text
+from helpers.sessions import Directions, ImageInput, SentenceInput
+from helpers.widgets.views import View
+from helpers.widgets.walkers import SCRIPTS
+
+
+class DirectionView(View, files=f"{SCRIPTS} directions"):
+    """Sliders along single directions of an input, all of equal length; see ``Directions``.
+
+    Args:
+        session: the directions.
+    """
+
+    setup = traitlets.Dict().tag(sync=True)  # the input and its directions
+    pulled = traitlets.Dict().tag(sync=True)  # the frame after the last move
+    status = traitlets.Dict().tag(sync=True)  # the last message
+    busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
+    answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
+
+    def __init__(self, session: Directions):
+        super().__init__()
+        self.session = session
+        self.setup = session.describe()
+        self.on_msg(self._receive)
+
+    def pull(self, index: int, length: float) -> None:
+        """Move the input along the direction of this number, by a length with its sign."""
+        self.pulled = self.session.pull(index, length)
+
+    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Carry out a move of a slider."""
+        status = {"text": "", "isError": False}
+        with self.hold_sync():
+            try:
+                self.pull(message["index"], message["length"])
+            except Exception as error:  # a callback would lose it
+                status = {"text": f"cannot move: {error}", "isError": True}
+            self.status, self.answered = status, {"view": message["view"], "id": message["id"]}
+
+
+class ImageDirections(DirectionView):
+    """Sliders that move an image along directions that the model sees, and along directions of the kernel.
+
+    Args:
+        adapter: an ``ImageAdapter``, in embedding space or in pixels.
+        raw: the image.
+        targets: other images, by name; for each there is a null direction towards it.
+        seed: of the random null directions.
+    """
+
+    def __init__(self, adapter: ImageAdapter, raw: Any, targets: Mapping[str, Any] | None = None, seed: int = 0):
+        start = ImageInput(adapter, raw, targets)
+        super().__init__(Directions(start, tuple(start.target_names), seed))
+
+
+class SentenceDirections(DirectionView):
+    """Sliders that move a sentence along directions that the model sees, and along directions of the kernel.
+
+    Args:
+        adapter: a ``TextAdapter``.
+        raw: the sentence.
+        towards: words; for each there is a null direction that moves every token towards it.
+        seed: of the random null directions.
+    """
+
+    def __init__(self, adapter: TextAdapter, raw: Text, towards: Sequence[str] = (), seed: int = 0):
+        super().__init__(Directions(SentenceInput(adapter, raw), tuple(towards), seed))

@@ -1,0 +1,97 @@
+// Small helpers to build a page; each takes an element or makes one, and nothing here knows of notebooks.
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const SVG_NAMESPACE = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg").namespaceURI;
+
+export function addSvg(parent, name, attributes = {}, text = "") {
+  const element = document.createElementNS(SVG_NAMESPACE, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+// Build the content of an element once for each key; later calls with the same key return what was built.
+export function buildOnce(element, key, build) {
+  if (element.tmKey !== key) {
+    element.tmKey = key;
+    element.replaceChildren();
+    element.tmContent = build();
+  }
+  return element.tmContent;
+}
+
+export function tell(element, name, detail) {
+  element.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
+}
+
+// The CSS variable with the colour of an algorithm.
+export function algorithmColour(name) {
+  return `var(--tm-algorithm-${name.toLowerCase().replaceAll("_", "-")})`;
+}
+
+export function writeNumber(value, digits = 3) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
+}
+
+// Let a group of cells be chosen: by click, by painting with the pointer, or by arrow keys and space.
+// The first click chooses what is clicked; where none is chosen, all may move.
+export function makeChoosable(group, cells, { columns, isChosen, choose }) {
+  let painting = null;
+  const enabled = (cell) => cell && !cell.disabled;
+  const focus = (cell) => {
+    cells.forEach((other) => (other.tabIndex = other === cell ? 0 : -1));
+    cell.focus({ preventScroll: true });
+  };
+  const paint = (cell) => {
+    const index = cells.indexOf(cell);
+    if (enabled(cell) && isChosen(index) !== painting.on) choose(index, painting.on, false);
+  };
+  group.addEventListener("pointerdown", (event) => {
+    const cell = event.target.closest("button");
+    if (!cells.includes(cell) || !enabled(cell) || event.button) return;
+    painting = { on: !isChosen(cells.indexOf(cell)) };
+    paint(cell);
+    focus(cell);
+    group.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  group.addEventListener("pointermove", (event) => {
+    if (!painting) return;
+    const cell = document.elementFromPoint(event.clientX, event.clientY)?.closest("button");
+    if (cells.includes(cell)) paint(cell);
+  });
+  const end = () => {
+    if (painting) choose(null, null, true);
+    painting = null;
+  };
+  group.addEventListener("pointerup", end);
+  group.addEventListener("pointercancel", end);
+  group.addEventListener("click", (event) => {
+    const index = cells.indexOf(event.target.closest("button"));
+    if (index < 0 || event.detail) return; // a click of a pointer was seen above
+    choose(index, !isChosen(index), true);
+  });
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+    if (!step) return;
+    let next = cells.indexOf(event.target) + step;
+    while (cells[next]?.disabled) next += step;
+    if (cells[next]) focus(cells[next]);
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  const first = cells.find(enabled);
+  cells.forEach((cell) => (cell.tabIndex = cell === first ? 0 : -1));
+}

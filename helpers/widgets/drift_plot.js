@@ -1,0 +1,73 @@
+// Drift over travel on a logarithmic axis, one line per walk, with the tolerance that the corrected walk holds.
+import { addSvg, algorithmColour, buildOnce, make } from "./dom.js";
+
+const PLOT = { height: 190, left: 54, right: 84, top: 10, bottom: 34 }; // pixels
+const PLOT_DASHES = { corrected: "", SiMEC: "7 3", SiMExp: "2 3", random: "9 3 2 3", naive: "7 3" };
+
+// state: {lines: [{name, points: [[travel, drift], ...], shown: how many of them}], tolerance, unit}
+export function drawDriftPlot(element, state) {
+  element.tmState = state;
+  const sheet = buildOnce(element, "plot", () => {
+    const box = make("div", { class: "tm-drift-plot", role: "img" });
+    element.append(box);
+    const observer = new ResizeObserver(() => element.tmState && paintDriftPlot(box, element.tmState));
+    observer.observe(box);
+    return box;
+  });
+  paintDriftPlot(sheet, state);
+}
+
+function paintDriftPlot(box, { lines, tolerance, unit }) {
+  const width = Math.min(760, box.clientWidth), height = PLOT.height;
+  if (!width) return; // not in the page yet
+  const drifts = lines.flatMap(({ points }) => points.map(([, drift]) => drift)).filter((drift) => drift > 0);
+  const low = Math.floor(Math.log10(Math.min(tolerance ?? 1, ...drifts, 1))) - 0.3;
+  const high = Math.max(1, Math.ceil(Math.log10(Math.max(...drifts, 1))));
+  const far = Math.max(0, ...lines.map(({ points }) => points.at(-1)?.[0] ?? 0)) || 1;
+  const toX = (travel) => PLOT.left + (travel / far) * (width - PLOT.left - PLOT.right);
+  const toY = (drift) => {
+    const share = (Math.log10(Math.max(drift, 1e-300)) - low) / (high - low);
+    return height - PLOT.bottom - Math.max(0, share) * (height - PLOT.top - PLOT.bottom);
+  };
+  box.replaceChildren();
+  const sheet = addSvg(box, "svg", { width, height, "aria-hidden": "true" });
+  const step = Math.max(1, Math.ceil((high - low) / 6));
+  for (let power = high; power >= low; power -= step) {
+    const y = toY(10 ** power), label = power >= 0 && power < 3 ? String(10 ** power) : `1e${power}`;
+    addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: y, y2: y, class: "tm-grid" });
+    addSvg(sheet, "text", { x: PLOT.left - 6, y: y + 4, "text-anchor": "end" }, label);
+  }
+  const base = height - PLOT.bottom, middle = (PLOT.left + width - PLOT.right) / 2;
+  addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: base, y2: base, class: "tm-axis" });
+  for (const share of [0, 0.5, 1]) {
+    const text = share ? String(Number((share * far).toPrecision(2))) : "0";
+    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, text);
+  }
+  addSvg(sheet, "text", { x: middle, y: height - 4, "text-anchor": "middle" }, "distance travelled");
+  addSvg(sheet, "text", { x: 11, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${height / 2})` }, `drift, ${unit}`);
+  if (tolerance) {
+    const y = toY(tolerance);
+    addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: y, y2: y, class: "tm-tolerance" });
+    addSvg(sheet, "text", { x: width - PLOT.right, y: y - 4, "text-anchor": "end", class: "tm-quiet" }, "tolerance");
+  }
+  const ends = [];
+  for (const { name, points, shown } of lines) {
+    const spots = points.filter(([, drift]) => drift > 0), seen = spots.filter((spot) => points.indexOf(spot) < shown);
+    const trace = (list) => (list.length ? `M${list.map(([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("L")}` : "");
+    const style = `stroke: ${algorithmColour(name)}`;
+    addSvg(sheet, "path", { d: trace(spots), class: "tm-later", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
+    addSvg(sheet, "path", { d: trace(seen), class: "tm-line", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
+    const end = seen.at(-1);
+    if (!end) continue;
+    addSvg(sheet, "circle", { cx: toX(end[0]), cy: toY(end[1]), r: 4, style: `fill: ${algorithmColour(name)}` });
+    ends.push({ name, y: toY(end[1]) });
+  }
+  ends.sort((a, b) => a.y - b.y);
+  ends.forEach((end, i) => {
+    end.y = Math.max(end.y, i ? ends[i - 1].y + 13 : 0); // names do not cover each other
+    const style = `fill: ${algorithmColour(end.name)}`;
+    addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name", style }, end.name);
+  });
+  const told = lines.map(({ name, points, shown }) => `${name} ${points[Math.max(0, shown - 1)]?.[1] ?? 0}`).join(", ");
+  box.setAttribute("aria-label", `drift over distance travelled, in ${unit}: ${told}`);
+}

@@ -1,0 +1,348 @@
+// A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
+import { algorithmColour, buildOnce, make, writeNumber } from "./dom.js";
+import { drawPatchGrid } from "./patch_grid.js";
+import { drawTokenStrip } from "./token_strip.js";
+import { drawOutputBars } from "./output_bars.js";
+import { drawDriftPlot } from "./drift_plot.js";
+import { drawPlane } from "./plane.js";
+
+const PLAY_INTERVAL = 300; // milliseconds from one step on the screen to the next request
+const MANY_STEPS = 20; // of the button that makes many
+const SILENCE = 1500; // milliseconds without an answer after which the walker says that the kernel is busy
+const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
+const LANE_TEXTS = {
+  corrected: "in the kernel, brought back after each step",
+  SiMEC: "a random null direction",
+  SiMExp: "a random visible direction",
+  random: "a random direction, the control",
+};
+
+// Create a walker in an element. `send` takes a command {do, ...}; `update` of what is returned takes its answers:
+// setup, ground (of the plane), frames with their first index, place {count, selected}, choices, status {text, isError}, busy, answered.
+export function createWalker(root, send) {
+  const state = {
+    setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
+    sent: 0, answered: 0, left: 0, asProbabilities: false, gone: false,
+  };
+  root.classList.add("tm-walker", "tm-whole");
+  root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the controls
+  const parts = buildWalker(root);
+  let silence = null, timer = null;
+
+  const ask = (command) => {
+    state.sent += 1;
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      if (!state.busy && state.sent > state.answered) parts.receipt.textContent = "sent; the kernel is busy with another cell";
+    }, SILENCE);
+    send({ ...command, id: state.sent });
+    draw();
+  };
+  const pause = () => {
+    clearTimeout(timer);
+    state.left = 0;
+  };
+  const show = (index) => {
+    state.shown = Math.min(Math.max(0, index), state.place.count - 1);
+    ask({ do: "select", index: state.shown });
+  };
+  const play = (steps) => {
+    state.left = steps;
+    ask({ do: "step" });
+  };
+  const actions = {
+    back: () => show(state.shown - 1),
+    step: () => ask({ do: "step" }),
+    play: () => (state.left ? (pause(), draw()) : play(Infinity)),
+    many: () => play(MANY_STEPS),
+    restart: () => (pause(), ask({ do: "restart" })),
+    all: () => ask({ do: "choose", parts: [] }),
+  };
+  for (const [name, action] of Object.entries(actions)) parts[name].addEventListener("click", action);
+  parts.slider.addEventListener("input", () => (pause(), show(Number(parts.slider.value))));
+  parts.probabilities.addEventListener("change", () => {
+    state.asProbabilities = parts.probabilities.checked;
+    draw();
+  });
+  for (const name of ["algorithm", "step_length", "function", "target"]) {
+    parts[name].addEventListener("change", () => ask({ do: "choose", [name]: parts[name].value }));
+  }
+  parts.watch.addEventListener("change", () => parts.watch.value && ask({ do: "watch", name: parts.watch.value }));
+  parts.tolerance.addEventListener("change", () => ask({ do: "choose", tolerance: Number(parts.tolerance.value) }));
+  for (const button of parts.modes.children) {
+    button.addEventListener("click", () => (pause(), ask({ do: "show", mode: button.value })));
+  }
+  root.addEventListener("tm-choose", ({ detail }) => {
+    state.choices = { ...state.choices, parts: detail.parts };
+    if (detail.isLast) ask({ do: "choose", parts: detail.parts });
+    else draw();
+  });
+  root.addEventListener("tm-start", ({ detail }) => (pause(), ask({ do: "choose", start: detail.start })));
+
+  const goOn = () => {
+    clearTimeout(timer);
+    if (state.status.isError || state.status.isEnd) state.left = 0;
+    if (!state.left || state.sent > state.answered) return;
+    state.left -= 1;
+    if (state.left) timer = setTimeout(() => state.left && ask({ do: "step" }), PLAY_INTERVAL);
+  };
+  const update = (change) => {
+    const { frames, from, ...rest } = change;
+    if (rest.setup && rest.setup !== state.setup) state.frames = [];
+    Object.assign(state, rest);
+    if (frames) frames.forEach((frame, i) => (state.frames[from + i] = frame));
+    state.frames.length = Math.min(state.frames.length, state.place.count);
+    if (state.sent <= state.answered) state.shown = state.place.selected;
+    state.shown = Math.min(state.shown, Math.max(0, state.place.count - 1));
+    draw();
+    const missing = [...Array(state.place.count).keys()].find((index) => !state.frames[index]);
+    if (missing !== undefined && state.asked !== `${missing} ${state.place.count}`) {
+      state.asked = `${missing} ${state.place.count}`;
+      send({ do: "frames", from: missing });
+    } else if (missing === undefined) state.asked = null;
+    if ("answered" in rest) goOn();
+  };
+  const draw = () => drawWalker(parts, state);
+  return { update, state, stop: () => (pause(), clearTimeout(silence)) };
+}
+
+function buildWalker(root) {
+  const button = (text, title) => make("button", { type: "button", class: "tm-button", title }, text);
+  const choice = (text, control) => make("label", { class: "tm-field" }, make("span", {}, text), control);
+  const parts = {
+    back: button("back", "go to the previous point"),
+    step: button("step", "make a step, or go to the next point"),
+    play: button("play", "make steps until you press pause"),
+    many: button(`${MANY_STEPS} steps`, `make ${MANY_STEPS} steps; pause stops them`),
+    restart: button("restart", "go back to the start and discard all other points"),
+    all: button("all", "let all parts move"),
+    slider: make("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "point shown" }),
+    algorithm: make("select"), step_length: make("select"), function: make("select"), target: make("select"),
+    tolerance: make("select"), watch: make("input", { type: "text", size: 14, placeholder: "name of a class" }),
+    probabilities: make("input", { type: "checkbox" }),
+    modes: make("div", { class: "tm-modes", role: "group", "aria-label": "what is shown" }),
+    stage: make("div", { class: "tm-stage" }), plot: make("div", { class: "tm-plot" }),
+    progress: make("progress", { max: MANY_STEPS, value: 0, "aria-label": "steps made" }),
+    receipt: make("span", { class: "tm-receipt", "aria-hidden": "true" }),
+    busy: make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing", hidden: true }),
+    note: make("div", { role: "status" }), alarm: make("div", { role: "alert" }),
+  };
+  for (const [value, text] of [["walk", "one walk"], ["race", "race of all walks"]]) {
+    parts.modes.append(make("button", { type: "button", class: "tm-button", value }, text));
+  }
+  parts.fields = {
+    function: choice("function", parts.function), algorithm: choice("walk", parts.algorithm),
+    step_length: choice("step length", parts.step_length), target: choice("towards", parts.target),
+    tolerance: choice("tolerance", parts.tolerance), watch: choice("show also", parts.watch),
+    probabilities: make("label", { class: "tm-field" }, parts.probabilities, make("span", {}, "probabilities, not their logarithms")),
+  };
+  parts.status = make("div", { class: "tm-status" }, parts.busy, parts.note, parts.alarm, parts.receipt);
+  root.append(
+    parts.modes, parts.stage, parts.plot,
+    make("div", { class: "tm-row" }, parts.back, parts.step, parts.play, parts.many, parts.slider, parts.progress),
+    make("div", { class: "tm-row" }, ...Object.values(parts.fields), parts.all, parts.restart),
+    parts.status,
+  );
+  return parts;
+}
+
+function setOptions(select, options, value) {
+  const key = JSON.stringify(options);
+  if (select.tmKey !== key) {
+    select.tmKey = key;
+    select.replaceChildren(...options.map(([own, text]) => make("option", { value: String(own) }, text)));
+  }
+  if (document.activeElement !== select || select.value !== String(value)) select.value = String(value);
+}
+
+function drawWalker(parts, state) {
+  const { setup, frames, shown, choices, place } = state;
+  const waits = state.sent > state.answered;
+  if (!waits) parts.receipt.textContent = "";
+  else if (!parts.receipt.textContent) parts.receipt.textContent = "sent";
+  if (state.busy) parts.receipt.textContent = "computing";
+  parts.busy.hidden = !waits && !state.busy;
+  parts.status.setAttribute("aria-busy", String(waits || state.busy));
+  if (!setup) return;
+  const isPlane = setup.kind === "plane", isRace = Boolean(setup.lanes);
+  parts.modes.hidden = isPlane;
+  for (const button of parts.modes.children) {
+    button.setAttribute("aria-pressed", String((button.value === "race") === isRace));
+  }
+  const named = (list) => (list ?? []).map((name) => [name, name]);
+  setOptions(parts.algorithm, named(setup.algorithms), choices.algorithm);
+  setOptions(parts.step_length, named(setup.step_lengths), choices.step_length);
+  setOptions(parts.function, named(setup.functions), choices.function);
+  setOptions(parts.target, [["", "no target"], ...named(setup.target_names)], choices.target ?? "");
+  const tolerances = [...new Set([...TOLERANCES, choices.tolerance ?? 1e-4])].sort((a, b) => a - b);
+  setOptions(parts.tolerance, tolerances.map((value) => [value, writeNumber(value, 2)]), choices.tolerance);
+  parts.fields.function.hidden = !isPlane;
+  parts.fields.algorithm.hidden = isPlane || isRace;
+  parts.fields.tolerance.hidden = isPlane;
+  parts.fields.target.hidden = !setup.target_names?.length;
+  parts.fields.watch.hidden = isPlane || setup.class_count <= setup.names.length;
+  parts.fields.probabilities.hidden = !setup.is_logarithmic;
+  parts.all.hidden = isPlane;
+  parts.all.textContent = `all ${setup.part_kind ?? ""}`;
+  parts.all.disabled = !choices.parts?.length;
+  parts.slider.max = String(Math.max(0, place.count - 1));
+  parts.slider.disabled = place.count < 2;
+  if (document.activeElement !== parts.slider || Number(parts.slider.value) !== shown) parts.slider.value = String(shown);
+  parts.slider.setAttribute("aria-valuetext", `point ${shown} of ${place.count - 1}`);
+  parts.play.textContent = state.left ? "pause" : "play";
+  parts.progress.hidden = !state.left || state.left === Infinity;
+  parts.progress.value = MANY_STEPS - state.left;
+  const frame = frames[shown];
+  if (!frame || !frames[0]) return;
+  if (isPlane) drawPlaneStage(parts, state);
+  else if (isRace) drawRaceStage(parts, state);
+  else drawWalkStage(parts, state);
+  drawStatus(parts, state);
+}
+
+function drawWalkStage(parts, { setup, frames, shown, choices, asProbabilities }) {
+  const { view, bars } = buildOnce(parts.stage, `walk ${setup.kind}`, () => {
+    const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
+    parts.stage.append(view, bars);
+    return { view, bars };
+  });
+  const frame = frames[shown];
+  drawPoint(view, setup, frame, { selected: choices.parts, importance: frame.importance });
+  drawBars(bars, setup, frame, frames[0], { asProbabilities });
+  const points = frames.map(({ travel, drift }) => [travel, drift]);
+  const runs = splitByAlgorithm(frames, shown, points);
+  drawDriftPlot(parts.plot, { lines: runs, tolerance: choices.tolerance, unit: setup.unit });
+}
+
+// A walk that changes its algorithm is drawn as one line per run, each in its colour.
+function splitByAlgorithm(frames, shown, points) {
+  const runs = [];
+  for (let i = 1; i < frames.length; i++) {
+    if (!frames[i]) break;
+    const name = frames[i].algorithm;
+    if (runs.at(-1)?.name !== name) runs.push({ name, points: [points[i - 1]], shown: i - 1 <= shown ? 1 : 0 });
+    runs.at(-1).points.push(points[i]);
+    if (i <= shown) runs.at(-1).shown += 1;
+  }
+  return runs;
+}
+
+function drawRaceStage(parts, { setup, frames, shown, choices, asProbabilities }) {
+  const lanes = buildOnce(parts.stage, `race ${setup.kind}`, () => {
+    const built = {};
+    for (const name of setup.lanes) {
+      const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
+      const told = make("div", { class: "tm-lane-drift" });
+      const title = make("div", { class: "tm-lane-name", style: `--tm-colour: ${algorithmColour(name)}` }, name);
+      const lane = make("section", { class: `tm-lane tm-lane-${setup.kind}`, "aria-label": name }, title,
+        make("div", { class: "tm-caption" }, LANE_TEXTS[name] ?? ""), view, told, bars);
+      parts.stage.append(lane);
+      built[name] = { view, bars, told };
+    }
+    return built;
+  });
+  for (const name of setup.lanes) {
+    const frame = frames[shown].lanes[name], { view, bars, told } = lanes[name];
+    drawPoint(view, setup, frame, { isFixed: true });
+    drawBars(bars, setup, frame, frames[0].lanes[name], { asProbabilities, isSmall: setup.names.length > 3 });
+    told.textContent = `drift ${writeNumber(frame.drift, 2)} ${setup.unit}`;
+    told.title = frame.ended ?? "";
+    if (frame.ended) told.textContent += `; stopped: ${frame.ended}`;
+  }
+  const lines = setup.lanes.map((name) => ({
+    name,
+    points: frames.filter(Boolean).map(({ lanes }) => [lanes[name].travel, lanes[name].drift]),
+    shown: shown + 1,
+  }));
+  drawDriftPlot(parts.plot, { lines, tolerance: choices.tolerance, unit: setup.unit });
+}
+
+function drawPlaneStage(parts, { ground, frames, shown, choices }) {
+  const { view } = buildOnce(parts.stage, "plane", () => {
+    const view = make("div", { class: "tm-plane-box" });
+    parts.stage.append(view);
+    return { view };
+  });
+  const seen = frames.slice(0, shown + 1), walks = {};
+  for (const name of ["naive", "corrected"]) walks[name] = seen.filter(Boolean).map((frame) => frame[name]);
+  const label = `plane under ${choices.function}; arrow keys move the cross, Enter starts there`;
+  drawPlane(view, { ...ground, start: frames[0].corrected, walks, label });
+  const lines = ["naive", "corrected"].map((name) => ({
+    name, points: frames.filter(Boolean).map(({ travel, drifts }) => [travel, drifts[name]]), shown: shown + 1,
+  }));
+  drawDriftPlot(parts.plot, { lines, tolerance: null, unit: "of the output" });
+}
+
+export function drawPoint(view, setup, frame, options) {
+  if (setup.kind === "image") drawPatchGrid(view, { ...setup, ...frame, ...options });
+  else drawTokenStrip(view, { ...setup, ...frame, ...options });
+}
+
+export function drawBars(bars, setup, frame, first, options) {
+  const names = [...setup.names, ...(setup.watched ?? [])], isLogarithmic = setup.is_logarithmic;
+  const state = { names, isLogarithmic, ...options };
+  const kind = options.asProbabilities || !isLogarithmic ? setup.quantity : `log-${setup.quantity}`;
+  drawOutputBars(bars, { ...state, values: readOutputs(frame), start: readOutputs(first), label: `${kind} of each output` });
+}
+
+function readOutputs({ outputs, watched }) {
+  return [...outputs, ...(watched ?? [])];
+}
+
+function drawStatus(parts, { setup, frames, shown, place, status, gone }) {
+  const frame = frames[shown], lines = [`point ${shown} of ${place.count - 1}`];
+  if (setup.kind === "plane") {
+    lines[0] += `: each has travelled ${writeNumber(frame.travel)}`;
+    lines.push(`drift: naive ${writeNumber(frame.drifts.naive, 2)}, corrected ${writeNumber(frame.drifts.corrected, 2)}`);
+  } else if (!setup.lanes) {
+    const name = setup.kind === "image" ? "the image" : "the sentence";
+    lines[0] += `: travelled ${writeNumber(frame.travel)}, ${name}'s norm is ${writeNumber(setup.norm)}`;
+    lines.push(`drift ${writeNumber(frame.drift, 2)} ${setup.unit}, ${setup.variation} ${writeNumber(frame.variation, 2)}`);
+  }
+  if (status.text && !status.isError) lines.push(status.text);
+  parts.note.textContent = lines.join("\n");
+  parts.alarm.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : status.isError ? status.text : "";
+}
+
+// -- what follows ties the walker to the model of a notebook's widget
+
+function render({ model, el }) {
+  const name = Math.random().toString(36).slice(2);
+  const walker = createWalker(el, (command) => model.send({ ...command, view: name }));
+  const names = { setup: "setup", place: "place", choices: "choices", status: "status", busy: "busy" };
+  const read = (all) => {
+    const change = {};
+    for (const [trait, key] of Object.entries(names)) change[key] = model.get(trait);
+    const { view, id } = model.get("answered");
+    if (view === name) change.answered = id;
+    change.ground = { span: model.get("span"), contours: model.get("contours"), level: model.get("level") };
+    const { index, ...frame } = model.get("frame");
+    if (index !== undefined) Object.assign(change, { frames: [frame], from: index });
+    walker.update(change);
+  };
+  let planned = false;
+  const plan = () => {
+    if (planned) return;
+    planned = true;
+    queueMicrotask(() => ((planned = false), read()));
+  };
+  const receive = (message) => message.frames && walker.update({ frames: message.frames, from: message.from });
+  const showAlive = () => setTimeout(() => {
+    const gone = el.classList.contains("jupyter-widgets-disconnected");
+    for (const part of el.children) part.toggleAttribute("inert", gone && !part.classList.contains("tm-status"));
+    walker.update({ gone });
+  });
+  const traits = [...Object.keys(names), "answered", "frame", "span", "contours", "level"];
+  for (const trait of traits) model.on(`change:${trait}`, plan);
+  model.on("msg:custom", receive);
+  model.on("comm_live_update", showAlive);
+  read();
+  return () => {
+    walker.stop();
+    for (const trait of traits) model.off(`change:${trait}`, plan);
+    model.off("msg:custom", receive);
+    model.off("comm_live_update", showAlive);
+  };
+}
+
+export default { render };
