@@ -40,7 +40,7 @@ class ModelInput(ABC):
 
     kind = part_kind = ""
 
-    def __init__(self, adapter: Adapter, raw: Any, kind: type[Adapter]):
+    def __init__(self, adapter: Adapter, raw: Any, kind: type):
         if not isinstance(adapter, kind):
             raise ValueError(f"adapter: is {type(adapter).__name__}, wanted {kind.__name__}")
         self.adapter: Any = adapter

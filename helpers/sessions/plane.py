@@ -80,7 +80,8 @@ class PlaneSession(Session):
         for name, options in (("function", list(self.functions)), ("step_length", list(PLANE_STEPS))):
             if getattr(chosen, name) not in options:
                 raise ValueError(f"{name}={getattr(chosen, name)!r}: wanted one of {', '.join(options)}")
-        self._begin(replace(chosen, start=tuple(map(float, chosen.start))))
+        x, y = map(float, chosen.start)
+        self._begin(replace(chosen, start=(x, y)))
 
     def _begin(self, choices: PlaneChoices) -> None:
         """Restart both walks with new choices; an error leaves the old ones."""

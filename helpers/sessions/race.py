@@ -16,8 +16,9 @@ MOST_STEPS = 8  # of the corrected walk in one step of the race
 class Race:
     """Walk from an input with every algorithm at once: corrected, SiMEC, SiMExp, and random directions as a control.
 
-    All steps are about equally long; where corrected steps are shorter, the corrected walk makes several. Arguments, methods and attributes are those of ``WalkSession``. A frame holds a
-    frame of each lane; where an algorithm cannot go on, its frame says why it ``ended``, and the others go on.
+    All steps are about equally long; where corrected steps are shorter, the corrected walk makes several. Arguments,
+    methods and attributes are those of ``WalkSession``. A frame holds a frame of each lane; where an algorithm cannot
+    go on, its frame says why it ``ended``, and the others go on.
 
     Attributes:
         lanes: the session of each algorithm, by name.
@@ -63,10 +64,11 @@ class Race:
         """Show one more class; see ``WalkSession.watch``."""
         for lane in self.lanes.values():
             lane.watch(name)
-        self.frames = [
-            {"lanes": {n: frame["lanes"][n] | {"watched": self.lanes[n].frames[i]["watched"]} for n, i in places.items()}}
-            for frame, places in zip(self.frames, self._places, strict=True)
-        ]
+        for number, places in enumerate(self._places):
+            lanes = self.frames[number]["lanes"]
+            seen = {lane: self.lanes[lane].frames[index]["watched"] for lane, index in places.items()}
+            self.frames[number] = {"lanes": {lane: lanes[lane] | {"watched": seen[lane]} for lane in lanes}}
+        self.frames = list(self.frames)
 
     def step(self) -> Frame:
         """Let every lane make a step; if one of them raises an error, none has moved."""

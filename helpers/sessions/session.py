@@ -88,9 +88,10 @@ class Session(ABC):
         complete, steps = walk[1]
         last, step = self._points[self.selected], next(steps)
         if step.stopped_because:
-            passes = {"forward_passes": step.forward_passes, "backward_passes": step.backward_passes}
-            repeated = replace(last, step=replace(last.step, **passes))
-            self._points = [*self._points[: self.selected], repeated, *following]
+            forward, backward = step.forward_passes, step.backward_passes  # with those of the last attempt
+            repeated = replace(last.step, forward_passes=forward, backward_passes=backward)
+            later = self._points[self.selected + 1 :]
+            self._points = [*self._points[: self.selected], replace(last, step=repeated), *later]
             self.stopped_because = step.stopped_because
             return last.frame
         self._points = [*self._points[: self.selected + 1], self._create_point(complete(step))]

@@ -34,7 +34,8 @@ function buildPatchGrid(element, rows, columns, isFixed) {
     grid.append(row);
   }
   const spots = Array.from({ length: rows * columns }, () => make("span"));
-  const map = make("div", { class: "tm-heat", style: `--tm-columns: ${columns}` }, ...spots);
+  const map = make("div", { class: "tm-heat" }, ...spots);
+  map.style.setProperty("--tm-columns", columns);
   const heat = make("div", { class: "tm-heat-box", role: "img", "aria-label": "importance of each patch" }, map);
   heat.append(make("span", { class: "tm-caption" }, "importance of each patch"));
   element.append(grid, heat);

@@ -48,10 +48,10 @@ function buildPlane(element, span) {
   const contours = addSvg(map, "path", { class: "tm-contours" }), curve = addSvg(map, "path", { class: "tm-level" });
   const lines = {}, dots = {}, ends = {};
   for (const walk of PLANE_WALKS) {
-    const colour = { style: `--tm-colour: ${algorithmColour(walk)}` };
-    lines[walk] = addSvg(map, "path", { class: `tm-line tm-${walk}`, ...colour });
-    dots[walk] = addSvg(map, "path", { class: `tm-dots tm-${walk}`, ...colour });
-    ends[walk] = addSvg(map, "rect", { width: 9, height: 9, class: `tm-end tm-${walk}`, ...colour });
+    lines[walk] = addSvg(map, "path", { class: `tm-line tm-${walk}` });
+    dots[walk] = addSvg(map, "path", { class: `tm-dots tm-${walk}` });
+    ends[walk] = addSvg(map, "rect", { width: 9, height: 9, class: `tm-end tm-${walk}` });
+    for (const mark of [lines, dots, ends]) mark[walk].style.setProperty("--tm-colour", algorithmColour(walk));
   }
   const dot = addSvg(map, "circle", { r: 5, class: "tm-start" }), cross = addSvg(map, "path", { class: "tm-cross" });
   for (const share of [-1, -0.5, 0, 0.5, 1]) {

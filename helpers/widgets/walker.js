@@ -233,7 +233,8 @@ function drawRaceStage(parts, { setup, frames, shown, choices, asProbabilities }
     for (const name of setup.lanes) {
       const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
       const told = make("div", { class: "tm-lane-drift" });
-      const title = make("div", { class: "tm-lane-name", style: `--tm-colour: ${algorithmColour(name)}` }, name);
+      const title = make("div", { class: "tm-lane-name" }, name);
+      title.style.setProperty("--tm-colour", algorithmColour(name));
       const lane = make("section", { class: `tm-lane tm-lane-${setup.kind}`, "aria-label": name }, title,
         make("div", { class: "tm-caption" }, LANE_TEXTS[name] ?? ""), view, told, bars);
       parts.stage.append(lane);
