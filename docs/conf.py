@@ -8,15 +8,15 @@ import importlib
 import importlib.resources
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from types import FunctionType
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs"))
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
 from launch import REPOSITORY  # noqa: E402
+from live import write_front_page  # noqa: E402
 
 project = "Transformer Manifolds"
 author = "The Transformer Manifolds authors"
@@ -140,13 +140,13 @@ def widget_pictures() -> dict[str, str]:
     return {name: f"![{alt}](../data/pictures/{picture}.png)" for alt, picture, name in shown}
 
 
-def add_front_door(app, exception: Exception | None) -> None:
-    """Let the site's folder open on the README's page."""
+def add_front_page(app, exception: Exception | None) -> None:
+    """Let the site's folder open on the page with the live model."""
     if exception is None:
-        shutil.copyfile(app.outdir / "README.html", app.outdir / "index.html")
+        write_front_page(Path(app.outdir))
 
 
 def setup(app) -> None:
     """Connect all this to Sphinx."""
     app.connect("source-read", prepare_source)
-    app.connect("build-finished", add_front_door)
+    app.connect("build-finished", add_front_page)

@@ -5,13 +5,70 @@ they need of the bundled models is written here as JavaScript, because a page op
 """
 
 import base64
+import html
 import json
+import re
+import shutil
 from pathlib import Path
+from string import Template
 
 import numpy as np
+from matplotlib.colors import to_hex
 from safetensors.numpy import load_file
 
+from helpers.datasets import load_digits
+from helpers.figures.style import ALGORITHM_COLOURS, CONTROL_COLOUR
+
 ROOT = Path(__file__).resolve().parents[1]
+MODEL = "vit-digits"
+DIGITS = [0, 1, 2, 17, 4, 5, 6, 7, 14, 9]  # held-out digits 0 to 9; the 3 and the 8 are those of notebook 02
+COLOURS = {
+    "simec": ALGORITHM_COLOURS["SiMEC"],
+    "simexp": ALGORITHM_COLOURS["SiMExp"],
+    "corrected": ALGORITHM_COLOURS["corrected"],
+    "control": CONTROL_COLOUR,
+}
+ROW = re.compile(r"\| \[\w+\.ipynb]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+) \| !\[(.+?)]\((.+?)\) \|")
+
+
+def write_front_page(site: Path) -> None:
+    """Write the front page of a built site and all that it loads, beside the pages that Sphinx wrote."""
+    folder = site / "_static" / "live"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (ROOT / "docs" / "live").glob("*.[jc]s*"):
+        shutil.copyfile(path, folder / path.name)
+    (folder / f"{MODEL}.js").write_text(model_script(MODEL))
+    (folder / "digits.js").write_text(digits_script())
+    colours = " ".join(f"--{name}: {to_hex(colour)};" for name, colour in COLOURS.items())
+    page = Template((ROOT / "docs" / "live" / "page.html").read_text())
+    (site / "index.html").write_text(page.substitute(colours=colours, cards=write_cards(folder)))
+
+
+def write_cards(folder: Path) -> str:
+    """Write a card per notebook from the README's table, and copy their pictures to a folder."""
+    cards = []
+    for name, question, minutes, alt, picture in ROW.findall((ROOT / "README.md").read_text()):
+        source = ROOT / picture
+        shutil.copyfile(source, folder / source.name)
+        emphasised = re.sub(r"[*](.+?)[*]", r"<em>\1</em>", html.escape(question))
+        cards.append(
+            f'<li><img src="_static/live/{source.name}" alt="{html.escape(alt)}" loading="lazy" width="400" height="150">'
+            f'<div><h3><a href="notebooks/{name}.html">{html.escape(read_title(name))}</a></h3>'
+            f'<p>{emphasised}</p><p class="minutes">{minutes} minutes</p></div></li>'
+        )
+    return "\n".join(cards)
+
+
+def read_title(name: str) -> str:
+    """Read a notebook's title."""
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+    return re.search(r"^# (.+)$", "".join(cells[0]["source"]), re.MULTILINE)[1]
+
+
+def digits_script() -> str:
+    """Write ten digits as a script that sets ``liveDigits``: 28 x 28 bytes each, in base64."""
+    images = load_digits("test").images[DIGITS]
+    return f"const liveDigits = {json.dumps(encode((255 * images).round().astype(np.uint8)))};\n"
 
 
 def model_script(name: str) -> str:

@@ -211,6 +211,7 @@ function createWalks(model) {
     const longest = longestStep * Math.max(norm(point) || 1, firstDistance);
     let length = Math.min(longest, FIRST_STEP * (norm(point) || 1));
     let basis, rows, fresh; // of the image's tangent space; the Jacobian in it; whether it is exact here
+    let before = null; // the residual at the present point
     yield { point, outputs: held, size: 0, travel: 0, drift: 0 };
 
     function residualAt(image) {
@@ -219,7 +220,10 @@ function createWalks(model) {
       return { outputs, values, error: largestChange(outputs, held) };
     }
     function takeJacobian(image) {
-      if (!basis) basis = gramEigen(jacobian(image)).vectors;
+      if (!basis) {
+        basis = gramEigen(jacobian(image)).vectors;
+        before = residualAt(point).values;
+      }
       rows = basis.length ? model.pullBack(image, Float64Array.from(basis.flatMap((row) => [...row]))) : new Float64Array();
       fresh = true;
     }
@@ -255,9 +259,9 @@ function createWalks(model) {
       const move = timesRows(solveGram(gramEigen(rows, free), values), rows);
       return move.map((value, i) => -value * free[i]);
     }
-    function moveBack(predicted, before, size) {
+    function moveBack(predicted, size) {
       let image = predicted, residual = residualAt(image), contraction = 0, mayRefresh = !fresh;
-      update(subtract(image, point), subtract(residual.values, before.values));
+      update(subtract(image, point), subtract(residual.values, before));
       for (let count = 1; residual.error > tolerance; count++) {
         const next = clamp(addTimes(image, 1, correction(image, residual.values)));
         if (!(norm(subtract(next, predicted)) <= PREDICTION * size)) throw new StepRefused();
@@ -277,7 +281,7 @@ function createWalks(model) {
     }
     function tryStep(direction, left) {
       const size = Math.min(length, direction.limit, left);
-      const trial = moveBack(clamp(addTimes(point, size, direction.unit)), residualAt(point), size);
+      const trial = moveBack(clamp(addTimes(point, size, direction.unit)), size);
       const closer = !target || norm(subtract(target, trial.image)) < norm(subtract(target, point));
       if (!closer) throw new StepRefused();
       const factor = Math.min(GROWTH, NOMINAL_CONTRACTION / Math.max(trial.contraction, 1e-9));
@@ -300,7 +304,7 @@ function createWalks(model) {
         const { image, residual, contraction } = tryStep(direction, travel - travelled);
         const move = subtract(image, point), size = norm(move);
         if (size === 0) return "the box stops the step";
-        [point, tangent, travelled] = [image, move, travelled + size];
+        [point, tangent, travelled, before] = [image, move, travelled + size, residual.values];
         if (contraction > SLOW) rows = null;
         fresh = false;
         yield { point, outputs: residual.outputs, size, travel: travelled, drift: residual.error };
