@@ -69,18 +69,18 @@ html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-of
 mathjax_path = "tex-svg.js"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
-html_theme_options = {
-    "home_page_in_toc": True,
-    "navbar_persistent": [],
-    "repository_url": REPOSITORY,
-    "repository_branch": "main",
-    "use_repository_button": True,
-    "launch_buttons": {
-        "notebook_interface": "jupyterlab",
-        "binderhub_url": "https://mybinder.org",
-        "colab_url": "https://colab.research.google.com",
-    },
-}
+html_theme_options = {"home_page_in_toc": True, "navbar_persistent": [], "logo": {"link": "index.html"}}
+if REPOSITORY:  # buttons that need the public address, see docs/launch.py
+    html_theme_options |= {
+        "repository_url": REPOSITORY,
+        "repository_branch": "main",
+        "use_repository_button": True,
+        "launch_buttons": {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        },
+    }
 
 WIDGET = "Run this cell to get the widget"  # how the text that notebooks.execute stores in a widget's place begins
 NOTE = "*This is a widget: it moves where the notebook runs. Its still picture follows below.*"

@@ -1,14 +1,48 @@
-"""Write the README's links that open the notebooks in Binder and Colab: ``python docs/launch.py``.
+"""Write the links that need the project's public address, and check the links that leave the project.
 
-Both services read the public repository, whose address stands in one place, ``repository-code`` in CITATION.cff.
+``python docs/launch.py https://github.com/someone/name`` writes the address into CITATION.cff, and the links that open
+the notebooks in Binder and Colab into README.md; until then there are none. Without an address the command writes the
+README's links again from the address in CITATION.cff. ``python docs/launch.py --check`` asks for every link of the
+documents and notebooks that leaves the project, and lists those that do not answer.
 """
 
+from __future__ import annotations
+
+import json
 import re
+import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-REPOSITORY = re.search(r"^repository-code: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1]
+ENTRY = re.compile(r"^repository-code: (\S+)\n", re.MULTILINE)  # the one place that holds the address
+ADDRESS = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+")  # of a repository: host, owner and name
+LICENCE = re.compile(r"^license: .*\n", re.MULTILINE)  # the line of CITATION.cff after which the address is written
+LINK = re.compile(r"https?://[^\s)\]>\"'`}|]+")
 BEGIN, END = "<!-- written by docs/launch.py -->", "<!-- end -->"
+TIMEOUT = 20  # seconds to wait for an answer
+
+
+def read_address(citation: str) -> str | None:
+    """Read the public address from the text of CITATION.cff; None where it is not known yet."""
+    entry = ENTRY.search(citation)
+    return entry[1] if entry else None
+
+
+REPOSITORY = read_address((ROOT / "CITATION.cff").read_text())
+
+
+def write_address(citation: str, address: str) -> str:
+    """Return the text of CITATION.cff with an address.
+
+    Raises:
+        ValueError: the address is not that of a repository.
+    """
+    address = address.rstrip("/").removesuffix(".git")
+    if not ADDRESS.fullmatch(address):
+        raise ValueError(f"address={address!r}: wanted one of a repository, such as https://github.com/someone/name")
+    return LICENCE.sub(lambda line: f"{line[0]}repository-code: {address}\n", ENTRY.sub("", citation), count=1)
 
 
 def badges(notebook: str, repository: str) -> str:
@@ -23,8 +57,10 @@ def badges(notebook: str, repository: str) -> str:
     )
 
 
-def section(repository: str = REPOSITORY) -> str:
-    """Give what stands between the two marks in the README."""
+def section(repository: str | None) -> str:
+    """Give what stands between the two marks in the README: nothing where Colab and Binder cannot read the project."""
+    if repository is None or not repository.startswith("https://github.com/"):
+        return f"{BEGIN}\n{END}"
     rows = [badges(path.name, repository) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     folder = repository.split("/")[-1]
     first_cell = f"```\n!git clone --depth 1 {repository}\n%pip install --quiet --editable ./{folder}\n```"
@@ -35,11 +71,62 @@ def section(repository: str = REPOSITORY) -> str:
     )  # fmt: skip
 
 
-def with_section(readme: str) -> str:
+def with_section(readme: str, repository: str | None) -> str:
     """Put the section in its place in the README's text."""
-    return re.sub(f"{BEGIN}.*{END}", lambda _: section(), readme, flags=re.DOTALL)
+    return re.sub(f"{BEGIN}.*{END}", lambda _: section(repository), readme, flags=re.DOTALL)
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Yield the documents of the project, and the text of its notebooks, by their paths."""
+    for pattern in ("*.md", "CITATION.cff", "docs/*.md", "docs/*/*.md", "docs/live/page.html", "data/README.md"):
+        for path in sorted(ROOT.glob(pattern)):
+            yield path, path.read_text()
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        yield path, "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def external_links() -> dict[str, list[str]]:
+    """Collect the links that leave the project: address -> the files that have it."""
+    links: dict[str, list[str]] = {}
+    for path, text in texts():
+        for link in sorted({link.rstrip(".,;:*") for link in LINK.findall(text)}):
+            links.setdefault(link, []).append(path.relative_to(ROOT).as_posix())
+    return links
+
+
+def find_problem(link: str) -> str | None:
+    """Ask for a link; return what is wrong with the answer, or None."""
+    request = urllib.request.Request(link, headers={"User-Agent": "Mozilla/5.0 (link check)"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return None if answer.status == 200 else f"status {answer.status}"
+    except (OSError, ValueError) as error:  # what urllib raises for links that cannot be opened
+        return str(error)
+
+
+def check_links() -> int:
+    """Ask for every external link, print those that do not answer, and return how many they are."""
+    links = external_links()
+    problems = {link: problem for link in links if (problem := find_problem(link))}
+    for link, problem in problems.items():
+        print(f"{link}: {problem} (in {', '.join(links[link])})")
+    print(f"{len(links)} external links, {len(problems)} do not answer")
+    return len(problems)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the links, or check them; see the text at the top of this file."""
+    if arguments == ["--check"]:
+        return min(1, check_links())
+    citation, readme = ROOT / "CITATION.cff", ROOT / "README.md"
+    if arguments:
+        citation.write_text(write_address(citation.read_text(), arguments[0]))
+    address = read_address(citation.read_text())
+    readme.write_text(with_section(readme.read_text(), address))
+    print(f"public address: {address or 'not known yet'}")
+    return 0
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(with_section(path.read_text()))
+    sys.exit(main(sys.argv[1:]))

@@ -52,7 +52,8 @@ def write_cards(folder: Path) -> str:
         shutil.copyfile(source, folder / source.name)
         emphasised = re.sub(r"[*](.+?)[*]", r"<em>\1</em>", html.escape(question))
         cards.append(
-            f'<li><img src="_static/live/{source.name}" alt="{html.escape(alt)}" loading="lazy" width="400" height="150">'
+            f'<li><img src="_static/live/{source.name}" alt="{html.escape(alt)}" loading="lazy"'
+            ' width="400" height="150">'
             f'<div><h3><a href="notebooks/{name}.html">{html.escape(read_title(name))}</a></h3>'
             f'<p>{emphasised}</p><p class="minutes">{minutes} minutes</p></div></li>'
         )
