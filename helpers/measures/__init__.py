@@ -2,6 +2,18 @@
 
 from helpers.measures.areas import area_under_curve, mean_area
 from helpers.measures.choices import compare_choices
+from helpers.measures.class_space import (
+    ClassTrace,
+    class_identifiability,
+    class_value_agreement,
+    compare_class_space,
+    compare_readings,
+    key_value_agreement,
+    map_classes,
+    measure_class_space,
+    read_classes,
+    trace_classes,
+)
 from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
     N_ACTIVE,
@@ -35,14 +47,19 @@ from helpers.measures.walks import (
 __all__ = [
     "DATA_SETS",
     "N_ACTIVE",
+    "ClassTrace",
     "LayerRanks",
     "Realignment",
     "VolumeComparison",
     "area_under_curve",
+    "class_identifiability",
+    "class_value_agreement",
     "compare_active_parameters",
     "compare_choices",
+    "compare_class_space",
     "compare_inner_products",
     "compare_partners",
+    "compare_readings",
     "compare_volumes",
     "compare_with_control",
     "compare_with_published",
@@ -50,11 +67,14 @@ __all__ = [
     "first_change",
     "jaccard",
     "keep_largest",
+    "key_value_agreement",
     "list_related_partners",
     "load_published",
     "log_volumes",
+    "map_classes",
     "mean_area",
     "mean_interval",
+    "measure_class_space",
     "measure_realignment",
     "prediction_changes",
     "prediction_distance",
@@ -62,8 +82,10 @@ __all__ = [
     "rank_by_layer",
     "rank_correlation",
     "ranking_changes",
+    "read_classes",
     "tabulate_differences",
     "tabulate_means",
     "top_item_recall",
     "top_items",
+    "trace_classes",
 ]

@@ -14,6 +14,7 @@ from helpers.resources.models import (
     load_model,
     load_pretrained,
     load_tokenizer,
+    make_random_model,
     resolve,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "load_model",
     "load_pretrained",
     "load_tokenizer",
+    "make_random_model",
     "resolve",
     "token_names",
 ]

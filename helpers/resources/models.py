@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import transformers
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from helpers.resources.checkpoints import (
@@ -250,6 +251,23 @@ def _without_reports() -> Iterator[None]:
         yield
     finally:
         transformers_logging.set_verbosity(verbosity)
+
+
+def make_random_model(name: str | Path, folder: str | Path, seed: int) -> str:
+    """Write a model with the configuration of another and random weights: a control without training.
+
+    The weights are those with which the library would begin its training. Load it by the folder that is returned.
+
+    Raises:
+        ModelNotFoundError: as in ``load_pretrained``.
+    """
+    config = load_pretrained(AutoConfig, name)
+    reader = AutoImageProcessor if hasattr(config, "image_size") else AutoTokenizer
+    with LOADING, _hidden_progress_bars(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        getattr(transformers, config.architectures[0])(config).float().save_pretrained(folder)
+    load_pretrained(reader, name).save_pretrained(folder)
+    return str(folder)
 
 
 def load_tokenizer(name: str | Path) -> Any:
