@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sklearn.datasets
+import torch
 from PIL import Image
 
 from helpers.geometry.arguments import check_whole
@@ -23,6 +24,7 @@ from helpers.resources import data_folder
 __all__ = [
     "DatasetNotFoundError",
     "LabelledImages",
+    "draw_sentences",
     "load_cifar10",
     "load_digits",
     "load_mnist",
@@ -100,19 +102,32 @@ def read_table(name: str, split: str) -> pd.DataFrame:
         ) from error
 
 
-def read_sentences(kind: str) -> pd.DataFrame:
-    """Read the sentences that were written for this project.
+def read_sentences(kind: str, every: int = 1) -> pd.DataFrame:
+    """Read the sentences that were written for this project, or every second, third and so on of them.
 
     Those of kind "review" have the columns text and label (1 positive, 0 negative), those of kind "occupation" the
     columns text (with one [MASK]) and occupation.
 
     Raises:
-        ValueError: the kind is unknown.
+        ValueError: the kind is unknown, or fewer than two sentences would be read.
     """
     table = pd.read_csv(SENTENCES)
     if kind not in set(table["kind"]):
         raise ValueError(f"kind={kind!r}: must be one of {sorted(set(table['kind']))}")
-    return table[table["kind"] == kind].dropna(axis=1).drop(columns="kind").reset_index(drop=True)
+    chosen = table[table["kind"] == kind].dropna(axis=1).drop(columns="kind")
+    check_whole("every", every, 1, len(chosen) - 1)
+    return chosen[::every].reset_index(drop=True)
+
+
+def draw_sentences(kind: str, count: int, generator: torch.Generator) -> list[str]:
+    """Draw some of the sentences that were written for this project, each once at most.
+
+    Raises:
+        ValueError: the kind is unknown, or has fewer sentences.
+    """
+    texts = read_sentences(kind)["text"].tolist()
+    check_whole("count", count, 1, len(texts))
+    return [texts[i] for i in torch.randperm(len(texts), generator=generator)[:count].tolist()]
 
 
 def load_winobias() -> pd.DataFrame:

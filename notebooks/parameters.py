@@ -26,7 +26,7 @@ ASSIGNMENT = re.compile(r"^# try (\w+) = (.+)$")  # a line of its own, which a r
 RANGE = re.compile(r"^(\d+) to (\d+)$")
 
 
-def _assignments(notebook: NotebookNode) -> dict[str, ast.expr]:
+def read_parameters(notebook: NotebookNode) -> dict[str, ast.expr]:
     """Return the parameters of a notebook, each with the expression that it is set to."""
     statements = [s for s in ast.parse(_parameter_cell(notebook).source).body if isinstance(s, ast.Assign)]
     return {name.id: s.value for s in statements for name in ast.walk(s.targets[0]) if isinstance(name, ast.Name)}
@@ -49,7 +49,7 @@ def read_menu(notebook: NotebookNode) -> dict[str, list[Any]]:
             raise ValueError(
                 f"menu {line!r}: must be 'name = value  # try others' or '# try name = value', on one line"
             )
-    present = {name: ast.literal_eval(_assignments(notebook)[name]) for name in menu}
+    present = {name: ast.literal_eval(read_parameters(notebook)[name]) for name in menu}
     return {name: [value for value in values if value != present[name]] for name, values in menu.items()}
 
 
@@ -68,7 +68,7 @@ def set_parameters(notebook: NotebookNode, values: dict[str, Any]) -> NotebookNo
     Raises:
         ValueError: the notebook has no such parameter.
     """
-    known = _assignments(notebook)
+    known = read_parameters(notebook)
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"values={values}: {unknown} are no parameters of the notebook, which has {sorted(known)}")
     changed = copy.deepcopy(notebook)

@@ -5,10 +5,12 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from helpers.datasets import (
     DatasetNotFoundError,
+    draw_sentences,
     load_cifar10,
     load_digits,
     load_mnist,
@@ -124,3 +126,16 @@ def test_an_image_that_is_not_there_is_named():
     for number in (364, -1, 1.5, "3"):
         with pytest.raises(ValueError, match=r"number=.*: must be a whole number between 0 and 363"):
             digits.image(number)
+
+
+def test_some_sentences_are_read_or_drawn():
+    reviews = read_sentences("review")
+    assert read_sentences("review", every=8)["text"].tolist() == reviews["text"].tolist()[::8]
+    drawn = draw_sentences("review", 30, torch.Generator().manual_seed(1))
+    assert len(set(drawn)) == 30 and set(drawn) <= set(reviews["text"])
+    for every in (0, 200, 2.5):
+        with pytest.raises(ValueError, match=r"every=.*: must be a whole number between 1 and 199"):
+            read_sentences("review", every)
+    for count in (0, 201, "3"):
+        with pytest.raises(ValueError, match=r"count=.*: must be a whole number between 1 and 200"):
+            draw_sentences("review", count, torch.Generator())
