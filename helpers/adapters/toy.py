@@ -81,9 +81,12 @@ class ToyAdapter(Adapter):
             ValueError: not exactly two finite numbers.
         """
         self._check_layer(layer)
-        pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
+        try:
+            pair = torch.as_tensor(raw, dtype=torch.float64).flatten()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"raw={raw!r}: must be two finite numbers") from error
         if len(pair) != 2:
-            raise ValueError(f"raw: has {len(pair)} numbers, a point of the plane has 2")
+            raise ValueError(f"raw={raw!r}: must be two finite numbers, not {len(pair)}")
         check_finite(pair, "raw")
         return pair.unsqueeze(1)
 

@@ -1,7 +1,7 @@
 """Notebooks survive being touched: with other values of their menus, no cell fails and no figure is empty.
 
-By default each notebook runs once, with several values changed and with shorter walks. ``make tweaks`` runs each notebook often enough for
-every value of every menu, in changing combinations; it takes about an hour on two cores.
+By default each notebook runs once, with several values changed and with shorter walks. ``make tweaks`` runs each
+notebook often enough for every value of every menu, in changing combinations; it takes about an hour on two cores.
 """
 
 import base64
