@@ -17,7 +17,9 @@ import subprocess
 import symtable
 import sys
 import time
+import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,6 +66,8 @@ PIXELS = """async (image) => {
   pen.drawImage(image, 0, 0);
   return Array.from(pen.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
+# Voilà's own page asks for a style sheet of icons, whatever it shows. Here it gets an empty one from this machine.
+VOILA_ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free"
 KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
     r"Could not restore the debugger state"  # JupyterLab asks a kernel that is just being restarted
     r"|reading 'schema'"  # Notebook 7's shortcuts are told of settings that it has not loaded yet
@@ -87,9 +91,7 @@ def lab(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     folder = tmp_path_factory.mktemp("lab")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     token = secrets.token_hex(8)
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {f"JUPYTERLAB_{name}_DIR": str(folder / name) for name in ("SETTINGS", "WORKSPACES")}
@@ -104,23 +106,45 @@ def lab(tmp_path_factory):
         "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
-    with (folder / "lab.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *flags], env={**os.environ, **own}, stdout=log, stderr=log
-        )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{address}/api?token={token}", timeout=1)
-            break
-        except OSError:
+    with serve([sys.executable, "-m", "jupyterlab", *flags], f"{address}/api?token={token}", folder, own):
+        yield Lab(address, token, folder)
+
+
+def find_free_port() -> int:
+    """Find a port of this machine that no server listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serve(command, address, folder, environment):
+    """Run a server in a block, which begins once an address of it answers."""
+    log = folder / "server.log"
+    with log.open("w") as written:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **environment}, stdout=written, stderr=written
+        )
+    try:
+        while not answers(address):
+            assert process.poll() is None, f"the server has stopped: {log.read_text()[-2000:]}"
             time.sleep(0.25)
-    else:
-        process.kill()
-        pytest.fail(f"JupyterLab did not start: {(folder / 'lab.log').read_text()[-2000:]}")
-    yield Lab(address, token, folder)
-    process.terminate()
-    process.wait(timeout=20)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def answers(address) -> bool:
+    """Say whether a server answers at an address, be it with an error."""
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +165,7 @@ def page(chromium):
     """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console."""
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(60_000)
+    page.route(f"{VOILA_ICONS}**", lambda route: route.fulfill(body="", content_type="text/css"))
     foreign, errors = [], []
     for event in ("request", "websocket"):
         page.on(event, lambda asked: foreign.append(asked.url) if is_foreign(asked.url) else None)
@@ -253,7 +278,7 @@ def names_in(source) -> tuple[set[str], set[str]]:
 def is_foreign(url: str) -> bool:
     """Say whether a request leaves this machine."""
     parts = urlsplit(url)
-    return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1"
+    return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1" and not url.startswith(VOILA_ICONS)
 
 
 class Hand:

@@ -111,7 +111,7 @@ def test_03_the_sentence_walker(open_shipped_notebook, hand):
 
 def test_05_the_parameter_browser(open_shipped_notebook, hand, report, take_picture):
     hand = hand(open_shipped_notebook("05"), kind=".tm-browser")
-    names = lambda side: hand.widget.locator(".tm-bars").nth(side).locator(".tm-name").all_inner_texts()  # noqa: E731
+    names = lambda side: hand.widget.locator(".tm-scores").nth(side).locator(".tm-name").all_inner_texts()  # noqa: E731
     read = "from helpers.vocabulary import top_tokens; print(*top_tokens(w, {}, 12).tokens)"
     hand.wait_for_text("neuron: value (W_out), layer 3, neuron")
     take_picture(hand, "parameter_browser")
@@ -121,29 +121,30 @@ def test_05_the_parameter_browser(open_shipped_notebook, hand, report, take_pict
     waits = []
     for layer, neuron in [(layer, neuron) for layer in range(3) for neuron in range(3)]:
         began = time.perf_counter()
-        for control, value in (("layer", layer), ("neuron", neuron)):
+        for control, value in (("layer (0 to 3)", layer), ("neuron (0 to 767)", neuron)):
             box = hand.widget.get_by_label(control, exact=True)
             box.fill(str(value))
             box.press("Enter")
-        hand.wait_for_text(f"layer {layer}, neuron {neuron}")
+        hand.wait_for_text(f"neuron: value (W_out), layer {layer}, neuron {neuron}")
         waits.append(time.perf_counter() - began)
     report("parameter browser, another neuron to screen", statistics.median(waits), 0.5)
     shown = names(0)
-    hand.widget.get_by_label("promotes").fill("funny")
-    hand.widget.get_by_label("promotes").press("Enter")
-    first = hand.widget.get_by_label("neurons").locator("option").first
+    hand.widget.get_by_label("neurons for the word").fill("funny")
+    hand.widget.get_by_label("neurons for the word").press("Enter")
+    first = hand.widget.get_by_label("results").locator("option").first
     first.wait_for()
     assert names(0) == shown, "a search alone shows nothing else"
     place = re.match(r"layer (\d+), neuron (\d+):", first.inner_text().replace("\xa0", " "))
-    hand.widget.get_by_label("neurons").select_option(index=0)
+    hand.widget.get_by_label("results").select_option(index=0)
     hand.wait_for_text(f"neuron: value (W_out), layer {place[1]}, neuron {place[2]}")
     assert "funny" in names(0)
     hand.choose("what", "head: pairs of W_OV")
     hand.wait_for_text("head: pairs of W_OV, layer")
     assert all(" → " in name for name in names(0))
-    hand.widget.get_by_label("promotes").fill("qwertz")
-    hand.widget.get_by_label("promotes").press("Enter")
+    hand.widget.get_by_label("neurons for the word").fill("vunny")
+    hand.widget.get_by_label("neurons for the word").press("Enter")
     hand.wait_for_text("is none of the")
+    hand.widget.get_by_label("results").locator("option").filter(has_text="'funny'").wait_for()
     hand.choose("what", "neuron: key (W_in)")
     hand.wait_for_text("neuron: key (W_in), layer")
     assert " → " not in names(0)[0]

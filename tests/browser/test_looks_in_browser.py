@@ -1,0 +1,131 @@
+"""Every widget in Notebook 7 and in Voilà, at three widths, light and dark: all of it fits, can be read and be used.
+
+Pictures of what was seen are kept in ``runs/widgets``, a folder that git ignores. Axe is a checker of accessibility.
+"""
+
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PIXELS, find_free_port, serve
+
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+
+FOLDER = Path(__file__).parents[2] / "runs" / "widgets"
+WIDTHS = (390, 800, 1600)
+THEMES = {"dark": 17, "light": 255}  # theme -> red of the background of a figure
+SMALL = """
+import ipywidgets
+import matplotlib.pyplot as plt
+from helpers.adapters.toy import paraboloid, waves
+from helpers.vocabulary import Reading, top_tokens
+from helpers.weights import load_weights
+from helpers.widgets import FigureExplorer, ParameterBrowser, PlaneWalker
+
+def draw(text):
+    figure, ax = plt.subplots(figsize=(4, 2))
+    ax.bar(list(text), range(len(text)))
+    ax.set_title(text)
+    return figure
+
+plane = PlaneWalker({"waves": waves, "paraboloid": paraboloid})
+weights = load_weights("gpt2-reviews", fold=True)
+first = top_tokens(weights, weights.W_out(0)[0], 1, Reading(words_only=False)).ids
+weights.item_names[first] = "<img src=x onerror='window.broken = 1'>"  # it would run, were it read as HTML
+browser = ParameterBrowser(weights)
+explorer = FigureExplorer(draw, text=ipywidgets.Text("manifold", continuous_update=False))
+"""
+LARGE = """
+from helpers.adapters import BertAdapter, ViTAdapter
+from helpers.datasets import load_digits
+from helpers.widgets import ClassWalker, SentenceWalker
+image = ClassWalker(ViTAdapter.load("vit-digits").in_pixels(), load_digits("test").images[17])
+sentence = SentenceWalker(BertAdapter.load("bert-sentiment"), "The story is slow, but the two leads are a delight.")
+"""
+CUT = """root => {
+  const edge = root.parentElement.getBoundingClientRect().right + 1;
+  return [root, ...root.querySelectorAll('*')]
+    .filter((part) => part.checkVisibility() && getComputedStyle(part).position !== 'absolute')
+    .filter((part) => !part.closest('.noUi-base') && part.getBoundingClientRect().right > edge)
+    .slice(0, 5).map((part) => part.outerHTML.slice(0, 120));
+}"""
+SERIOUS = """async (root) => (await axe.run(root, { resultTypes: ['violations'] })).violations
+  .filter((found) => ['serious', 'critical'].includes(found.impact))
+  .map((found) => [found.id, ...found.nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`)])"""
+
+
+def use_widgets(page):
+    """Step, open a neuron by the keyboard and a word's neuron by the mouse, and draw another figure."""
+    walker, browser, explorer = (page.locator(f".tm-{name}").first for name in ("walker", "browser", "figure-explorer"))
+    walker.get_by_role("button", name="step", exact=True).click()
+    walker.get_by_text("point 1 of 1").wait_for()
+    browser.locator("progress").wait_for(state="hidden")  # the map is complete
+    field = browser.get_by_role("application")
+    for key in ("PageDown", "ArrowRight", "ArrowRight", "Enter"):
+        field.press(key)
+    browser.get_by_text("neuron: value (W_out), layer 1, neuron 2").wait_for()
+    browser.get_by_label("layer (0 to 3)").fill("7")
+    browser.get_by_label("layer (0 to 3)").press("Enter")
+    browser.get_by_role("alert").filter(has_text="layer=7: must be between 0 and 3").wait_for()
+    for label in ("layer (0 to 3)", "neuron (0 to 767)"):
+        browser.get_by_label(label).fill("0")
+        browser.get_by_label(label).press("Enter")
+    browser.get_by_label("beginnings of words only").click()
+    browser.get_by_text("<img src=x onerror='window.broken = 1'>").wait_for()
+    browser.get_by_label("beginnings of words only").click()
+    explorer.get_by_label("text").fill("kernel")
+    explorer.get_by_label("text").press("Enter")
+    expect(explorer.locator("img")).to_have_attribute("alt", re.compile("^Figure. kernel. Drawn for text = kernel"))
+    assert page.evaluate("() => window.broken") is None, "a token is text, never HTML"
+
+
+def change_theme(page, theme):
+    """Change the theme and wait until the figure, which the kernel draws, has followed."""
+    name = f"JupyterLab {theme.title()}"
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+    seen = f"async (image) => (await ({PIXELS})(image))[0] === {THEMES[theme]}"
+    page.wait_for_function(seen, arg=page.locator(".tm-figure-explorer img").element_handle())
+
+
+def test_every_widget_fits_and_can_be_read_at_every_width_in_either_theme(open_notebook):
+    script = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python").AXE_SCRIPT
+    names = ("plane", "browser", "explorer", "image", "sentence")
+    page = open_notebook(SMALL + LARGE, *names, app="notebooks")
+    use_widgets(page)
+    page.evaluate(script)
+    outputs = page.locator(
+        ".jp-OutputArea-output > .jupyter-widgets, .jp-OutputArea-output > .lm-Widget > .jupyter-widgets"
+    )
+    widgets = {name: outputs.nth(index) for index, name in enumerate(names)}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    cut, serious = {}, {}
+    for theme in THEMES:
+        change_theme(page, theme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 2600})
+            for name, widget in widgets.items():
+                widget.scroll_into_view_if_needed()
+                widget.screenshot(path=FOLDER / f"{name}_{width}_{theme}.png")
+                cut[name, width, theme] = widget.evaluate(CUT)
+        serious |= {(name, theme): widget.evaluate(SERIOUS) for name, widget in widgets.items()}
+    assert {at: parts for at, parts in cut.items() if parts} == {}
+    assert {at: found for at, found in serious.items() if found} == {}
+
+
+@pytest.mark.skipif(find_spec("voila") is None, reason="needs Voilà: pip install voila")
+def test_voila_runs_them_too(page, tmp_path):
+    cells = [nbformat.v4.new_code_cell(source) for source in (SMALL, "plane", "browser", "explorer")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "test.ipynb")
+    port, own = find_free_port(), {"IPYTHONDIR": "ipython", "JUPYTER_CONFIG_DIR": "config", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "voila", "test.ipynb", "--no-browser", f"--port={port}", "--theme=dark"]
+    command += ["--VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension"]  # it wants all of Notebook
+    with serve(command, f"http://127.0.0.1:{port}/static/none", tmp_path, own):
+        page.goto(f"http://127.0.0.1:{port}")
+        use_widgets(page)
+        assert page.locator(".tm-figure-explorer img").evaluate(PIXELS)[0] == THEMES["dark"]
+        page.goto("about:blank")  # before the server ends, or the page would complain
