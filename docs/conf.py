@@ -69,7 +69,7 @@ html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-of
 mathjax_path = "tex-svg.js"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
-html_theme_options = {"home_page_in_toc": True, "navbar_persistent": [], "logo": {"link": "index.html"}}
+html_theme_options = {"home_page_in_toc": True, "navbar_persistent": []}
 if REPOSITORY:  # buttons that need the public address, see docs/launch.py
     html_theme_options |= {
         "repository_url": REPOSITORY,
@@ -146,7 +146,13 @@ def add_front_page(app, exception: Exception | None) -> None:
         write_front_page(Path(app.outdir))
 
 
+def link_front_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Let the title of each page lead to the front page."""
+    context["theme_logo_link"] = context["pathto"]("index.html", 1)
+
+
 def setup(app) -> None:
     """Connect all this to Sphinx."""
     app.connect("source-read", prepare_source)
+    app.connect("html-page-context", link_front_page)
     app.connect("build-finished", add_front_page)

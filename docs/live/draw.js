@@ -77,6 +77,7 @@ function createPlot(element, { xLabel, formatX = String }) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("height", HEIGHT);
   svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "Drift; nothing is walked yet.");
   element.append(svg);
   const make = (kind, attributes, text) => {
     const part = document.createElementNS(SVG, kind);

@@ -181,7 +181,7 @@
         label: `Drift over travel: ${["corrected", "SiMEC", "SiMExp", "random control"].map((name, i) => `${name} ${formatDrift(walks[i].shown.drift)}`).join(", ")} nats.`,
         series: walks.map(({ steps, shown }, i) => ({
           colour: colours[i], dash: dashes[i],
-          points: steps.filter((step) => step.travel <= shown.travel).map((step) => [step.travel / size, step.drift]),
+          points: steps.filter((step) => step.travel <= shown.travel).map((step) => [Math.min(1, step.travel / size), step.drift]),
         })).reverse(),
       });
       const left = walks.map(({ steps }) => steps.find((step) => argmax(step.outputs) !== argmax(held)));
@@ -190,7 +190,8 @@
         ? `${say(0, "The corrected walk")} within ${formatDrift(Math.max(...walks[0].steps.map((step) => step.drift)))} nats; ` +
           `${say(1, "SiMEC")} and drifts to ${formatDrift(walks[1].steps.at(-1).drift)}; ${say(2, "SiMExp")}; ${say(3, "the random control")}. ` +
           `Steps: ${walks.map(({ steps }) => steps.length - 1).join(", ")}.`
-        : `travel ${(at / size).toFixed(2)} of the start's norm; all four start at the same image`;
+        : `travel ${(at / size).toFixed(2)} of the start's norm. The corrected walk and the control go straight on; SiMEC and ` +
+          "SiMExp draw a new direction at each step, which undoes much of their way.";
     }
     const player = createPlayer(view, "Race", begin, show);
     for (const control of [tolerance, eta]) control.addEventListener("change", player.run);

@@ -278,7 +278,8 @@ def names_in(source) -> tuple[set[str], set[str]]:
 def is_foreign(url: str) -> bool:
     """Say whether a request leaves this machine."""
     parts = urlsplit(url)
-    return parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1" and not url.startswith(VOILA_ICONS)
+    is_own = parts.hostname == "127.0.0.1" or url.startswith(VOILA_ICONS)
+    return parts.scheme not in ("data", "blob", "file") and not is_own
 
 
 class Hand:
