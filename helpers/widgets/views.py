@@ -1,4 +1,4 @@
-"""Views that ipywidgets lacks: what every view is made of, bars, and a status line.
+"""Views that ipywidgets lacks: what every view is made of, and a status line.
 
 Scripts and styles are files of this package; nothing is fetched from a network address.
 """
@@ -50,16 +50,6 @@ class View(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.add_class("tm-view")
-
-
-class ProbabilityBars(View, files="probability_bars"):
-    """Bars for probabilities or other shares, each with a mark at a reference value; or numbers without bars."""
-
-    label = traitlets.Unicode("probabilities").tag(sync=True)
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # one per bar
-    values = traitlets.List(traitlets.Float()).tag(sync=True)  # between 0 and 1 where they have bars
-    reference = traitlets.List(traitlets.Float()).tag(sync=True)  # values at the start, or a control
-    has_bars = traitlets.Bool(True).tag(sync=True)  # False for values that are no shares: numbers, with the start's
 
 
 class StatusLine(View, files="status_line"):

@@ -126,7 +126,7 @@ def test_every_control_has_a_name(page, address):
             """(all) => all.map((each) => each.ariaLabel || each.labels?.[0]?.textContent || each.textContent.trim()
               || each.getAttribute('aria-label') || each.closest('button')?.ariaLabel || each.outerHTML)"""
         )
-        assert len(names) > 40 and not [name for name in names if name.startswith('<')]
+        assert len(names) > 40 and not [name for name in names if name.startswith("<")]
 
 
 def test_the_theme_is_the_one_that_the_other_pages_remember(page, address):
