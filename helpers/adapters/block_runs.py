@@ -6,8 +6,9 @@ model works as before. Each thread has its own, so runs in many threads do not a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +83,7 @@ class BlockRunner:
 
     def __init__(self, model: Any, blocks: str = "", entry: str = "", from_embeddings: bool = False, repeats: str = ""):
         self.model = model
+        self._removed: tuple[tuple[int, int], ...] = ()
         modules = model.get_submodule(blocks) if blocks else _largest_list(model)
         self.n_layers: int = getattr(model.config, repeats) if repeats else len(modules)
         self._first_block_layer = NO_LAYER if entry or from_embeddings else 0
@@ -94,6 +96,12 @@ class BlockRunner:
             model.get_input_embeddings().register_forward_hook(self._leave_embeddings, prepend=True)
         if (head := model.get_output_embeddings()) is not None:
             head.register_forward_pre_hook(self._enter_head, prepend=True)
+
+    def without_head(self, block: int, head: int) -> BlockRunner:
+        """Return a runner of the same model in whose runs an attention head writes nothing."""
+        runner = copy.copy(self)
+        runner._removed = (*self._removed, (block, head))
+        return runner
 
     def skip(self, module: Module, output: Tensor) -> None:
         """Let a module before layer 0 return this output, without computing, in runs that replace a state."""
@@ -122,7 +130,7 @@ class BlockRunner:
     def head_output(self, inputs: Inputs, layer: int, state: State, head: int) -> Float[Tensor, "rows d_head"]:
         """Return the output of an attention head of the block that the replaced state enters."""
         try:
-            with _HeadOutput(head):
+            with _HeadOutput(None, head):
                 self.output(inputs, layer, state)
         except _StateKnown as end:
             return end.state
@@ -133,15 +141,19 @@ class BlockRunner:
             raise ValueError("model: is in training mode, where dropout makes outputs random; call model.eval()")
         token = _CURRENT.set(run)
         try:
-            with _DoublePrecision() if self.model.dtype == torch.float64 else nullcontext():
+            with ExitStack() as modes:
+                if self.model.dtype == torch.float64:
+                    modes.enter_context(_DoublePrecision())
+                for removed in self._removed:
+                    modes.enter_context(_HeadRemoval(*removed))
                 return self.model(**inputs, return_dict=True)
         finally:
             _CURRENT.reset(token)
 
     def _current(self) -> _Run | None:
-        """Return the run in progress, if it is one of this runner's."""
+        """Return the run in progress, if it is one of this runner's model."""
         run = _CURRENT.get()
-        return run if run is not None and run.runner is self else None
+        return run if run is not None and run.runner.model is self.model else None
 
     def _enter_block(self, _module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         run = self._current()
@@ -181,34 +193,56 @@ class BlockRunner:
         return (run.pass_layer(self.n_layers + 1, hidden),)
 
 
-class _HeadOutput(TorchFunctionMode):
-    """End the run in progress with the output of an attention head, in the block that the replaced state enters.
+class _AttentionMode(TorchFunctionMode):
+    """Find the outputs of the attention heads of each block in the run in progress, and do something with them.
 
     In every family the heads' outputs, (batch, heads, rows, d_head), are the first product after that block's softmax,
     or one function of torch computes both.
 
     Args:
+        block: number of the block; None for the one that the replaced state enters.
         head: number of the attention head.
     """
 
-    def __init__(self, head: int):
+    def __init__(self, block: int | None, head: int):
         super().__init__()
-        self.head, self.has_weights = head, False
+        self.block, self.head, self.has_weights = block, head, False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result, run, name = func(*args, **(kwargs or {})), _CURRENT.get(), getattr(func, "__name__", "")
-        if run is None or run.blocks_entered != run.layer + 1:
+        if run is None or run.blocks_entered != 1 + (run.layer if self.block is None else self.block):
             return result
         is_product = self.has_weights and name in ("matmul", "__matmul__", "bmm")
         if is_product or name == "scaled_dot_product_attention":
+            self.has_weights = False
             outputs = result.unflatten(0, (1, -1)) if result.ndim == 3 else result
-            if len(outputs) > 1:
-                raise ValueError(f"head={self.head}: attention runs in {len(outputs)} windows; hold a hidden state")
             if not 0 <= self.head < outputs.shape[1]:
                 raise ValueError(f"head={self.head}: must be between 0 and {outputs.shape[1] - 1}")
-            raise _StateKnown(outputs[0, self.head])
+            return self.change(outputs).reshape(result.shape)
         self.has_weights |= name == "softmax"
         return result
+
+    def change(self, outputs: Float[Tensor, "batch heads rows d_head"]) -> Tensor:
+        """Return what the model goes on with."""
+        raise NotImplementedError
+
+
+class _HeadOutput(_AttentionMode):
+    """End the run in progress with the output of an attention head, in the block that the replaced state enters."""
+
+    def change(self, outputs: Float[Tensor, "batch heads rows d_head"]) -> Tensor:
+        """End the run."""
+        if len(outputs) > 1:
+            raise ValueError(f"head={self.head}: attention runs in {len(outputs)} windows; hold a hidden state")
+        raise _StateKnown(outputs[0, self.head])
+
+
+class _HeadRemoval(_AttentionMode):
+    """Let a head of a block write nothing, but for the bias that all heads share."""
+
+    def change(self, outputs: Float[Tensor, "batch heads rows d_head"]) -> Tensor:
+        """Set the output of the head to zero."""
+        return outputs.index_fill(1, torch.tensor(self.head, device=outputs.device), 0)
 
 
 class _DoublePrecision(TorchFunctionMode):

@@ -46,6 +46,18 @@ class ModelAdapter(Adapter):
         adapter.head = LOGITS
         return adapter
 
+    def without_head(self, block: int, head: int) -> Self:
+        """Return the same model in which an attention head of a block writes nothing; its parameters stay.
+
+        Raises:
+            ValueError: no such block; a head that the block does not have is named when the model runs.
+        """
+        if not 0 <= block < self.n_layers:
+            raise ValueError(f"block={block}: must be between 0 and {self.n_layers - 1}")
+        adapter = copy.copy(self)
+        adapter._runner = self._runner.without_head(block, head)
+        return adapter
+
     @abstractmethod
     def _inputs_like(self, point: Tensor, layer: int, raw: Any) -> Inputs:
         """Return the arguments of a forward pass whose state at a layer will be replaced by such a point."""

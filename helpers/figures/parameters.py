@@ -17,6 +17,7 @@ from helpers.figures.style import ALGORITHM_COLOURS, COLOURS, CONTROL_COLOUR, MA
 
 # Of the names on a map of tokens, as fractions of the map's size: 8-point letters on about 6 by 3 inches.
 NAME_HEIGHT, LETTER_WIDTH, GAP = 0.05, 0.012, 0.01
+MOST_LAYERS_WITH_NUMBERS = 8  # in maps of more layers, the cells are too low for numbers
 SPOTS = (  # offset in points and alignment of a name; its ends, in widths, and its lower end, in the map's heights
     ((3, 2), "left", 0, 1, -0.01),
     ((-3, 2), "right", -1, 0, -0.01),
@@ -151,20 +152,29 @@ def _count_overlaps(box: tuple[float, float, float, float], others: np.ndarray) 
 
 
 @styled
-def draw_heads(values: Tensor, controls: Tensor, quantity: str) -> Figure:
+def draw_heads(values: Tensor, controls: Tensor, quantity: str, marked: Tensor | None = None) -> Figure:
     """Draw one number per attention head (n_layers, n_heads) as a map, the last layer on top, beside controls (N,).
 
-    The controls are the numbers of random heads; the quantity says what the number is.
+    The controls are the numbers of random heads; the quantity says what the number is. Heads that are ``marked``, such
+    as those with a small corrected p-value, have a frame, and are filled among the dots.
     """
-    limit = float(values.abs().max())
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 0.9 + 0.35 * len(values)), width_ratios=[1.7, 1])
+    limit, few = float(values.abs().max()), len(values) <= MOST_LAYERS_WITH_NUMBERS
+    size = (7.2, 0.9 + (0.35 if few else 0.13) * len(values))
+    fig, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[1.7, 1])
     decimals = max(0, 1 - math.floor(math.log10(limit)))
     texts = [[f"{value:.{decimals}f}" for value in row] for row in values.flip(0).tolist()]
-    sns.heatmap(values.flip(0), ax=left, cmap="RdBu", vmin=-limit, vmax=limit, annot=texts, fmt="", cbar=False)
-    left.set(xlabel="head", ylabel="layer", yticklabels=range(len(values) - 1, -1, -1))
+    numbers = {"annot": texts if few else False, "fmt": "", "cbar": False}
+    sns.heatmap(values.flip(0), ax=left, cmap="RdBu", vmin=-limit, vmax=limit, **numbers)
+    every = list(range(0, len(values), 1 if few else 5))[::-1]
+    left.set(xlabel="head", ylabel="layer", yticks=[len(values) - 0.5 - i for i in every], yticklabels=every)
     left.tick_params(length=0)
-    for row, (points, colour) in enumerate([(values.flatten(), COLOURS[0]), (controls, CONTROL_COLOUR)]):
+    for layer, head in [] if marked is None else marked.nonzero().tolist():
+        corner = (head + 0.06, len(values) - 1 - layer + 0.06)
+        left.add_patch(plt.Rectangle(corner, 0.88, 0.88, fill=False, edgecolor=COLOURS[1], linewidth=1.8 if few else 1))
+    fills = [COLOURS[0]] * values.numel() if marked is None else [COLOURS[0] if m else "none" for m in marked.flatten()]
+    rows = [(values.flatten(), COLOURS[0], fills), (controls, CONTROL_COLOUR, None)]
+    for row, (points, colour, fill) in enumerate(rows):
         jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(points))
-        right.scatter(points, row + jitter, s=14, color=colour)
+        right.scatter(points, row + jitter, s=14, facecolors=fill or colour, edgecolors=[colour])
     right.set(yticks=[0, 1], yticklabels=["heads", "random"], xlabel=quantity, ylim=(1.5, -0.5))
     return fig

@@ -14,6 +14,13 @@ from helpers.measures.class_space import (
     read_classes,
     trace_classes,
 )
+from helpers.measures.heads import (
+    HeadScores,
+    score_copying,
+    score_induction,
+    score_previous_token,
+    score_relation,
+)
 from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
     N_ACTIVE,
@@ -48,6 +55,7 @@ __all__ = [
     "DATA_SETS",
     "N_ACTIVE",
     "ClassTrace",
+    "HeadScores",
     "LayerRanks",
     "Realignment",
     "VolumeComparison",
@@ -83,6 +91,10 @@ __all__ = [
     "rank_correlation",
     "ranking_changes",
     "read_classes",
+    "score_copying",
+    "score_induction",
+    "score_previous_token",
+    "score_relation",
     "tabulate_differences",
     "tabulate_means",
     "top_item_recall",

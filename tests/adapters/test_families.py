@@ -172,6 +172,16 @@ def test_a_heads_output_is_its_share_of_what_the_output_projection_reads(adapter
     f, *others = (adapter.head_map(point, head, [0, 1]) for head in range(2))
     assert f.point.equal(point) and f.head.held == "output of head 0 in block 0"
     outputs = torch.stack([g(g.start).unflatten(0, (2, -1)) for g in (f, *others)], 1).flatten(1)  # two rows, two heads
+    width = outputs.shape[1]
+    assert any(torch.allclose(rows, outputs, rtol=0, atol=1e-9) for rows in read_by_linear_maps(adapter, point, width))
+    without = torch.cat([torch.zeros_like(outputs[:, : width // 2]), outputs[:, width // 2 :]], 1)
+    removed = read_by_linear_maps(adapter.without_head(0, 0), point, width)
+    assert any(torch.allclose(rows, without, rtol=0, atol=1e-9) for rows in removed)
+    assert any(torch.allclose(rows, outputs, rtol=0, atol=1e-9) for rows in read_by_linear_maps(adapter, point, width))
+
+
+def read_by_linear_maps(adapter, point, width):
+    """Return the first two rows of what each linear map of a model reads, as far as a width."""
     inputs = []
     hooks = [
         module.register_forward_pre_hook(lambda _module, args: inputs.append(args[0]))
@@ -181,9 +191,19 @@ def test_a_heads_output_is_its_share_of_what_the_output_projection_reads(adapter
     adapter.whole_map(point)(point)
     for hook in hooks:
         hook.remove()
-    width = outputs.shape[1]
     rows = [values.reshape(-1, values.shape[-1])[:2, :width] for values in inputs if values.shape[-1] >= width]
-    assert any(len(row) == 2 and torch.allclose(row, outputs, rtol=0, atol=1e-9) for row in rows)
+    return [row for row in rows if len(row) == 2]
+
+
+def test_a_head_that_is_not_there_cannot_be_removed(tmp_path):
+    adapter = load(make_model("GPT2LMHeadModel", tmp_path), "GPT2LMHeadModel")
+    with pytest.raises(ValueError, match="block=9: must be between 0 and 1"):
+        adapter.without_head(9, 0)
+    point = adapter.encode(raw_inputs(adapter)[1])
+    with pytest.raises(ValueError, match="head=7: must be between 0 and"):
+        adapter.without_head(1, 7).predict(point)
+    twice = adapter.without_head(0, 0).without_head(1, 1)
+    assert not torch.allclose(twice.predict(point), adapter.without_head(0, 0).predict(point))
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])

@@ -137,6 +137,16 @@ def test_heads_are_a_map_with_the_last_layer_on_top_beside_their_controls():
     assert right.get_xlabel() == "agreement"
 
 
+def test_marked_heads_have_frames_and_filled_dots_and_many_layers_have_no_numbers():
+    marked = torch.zeros(12, 3, dtype=torch.bool)
+    marked[11, 2] = True
+    left, right = draw_heads(torch.linspace(-1, 1, 36).reshape(12, 3), torch.zeros(4), "copying", marked).axes
+    (frame,) = left.patches
+    assert (int(frame.get_x()), int(frame.get_y())) == (2, 0), "the last layer is on top"
+    assert not left.texts and [label.get_text() for label in left.get_yticklabels()] == ["10", "5", "0"]
+    assert [colour[3] > 0 for colour in right.collections[0].get_facecolors()] == marked.flatten().tolist()
+
+
 def test_a_curve_that_is_named_as_an_algorithm_has_its_colour():
     fig = draw_curves([1, 2], {"SiMExp": [1, 2], "noise": [2, 3]}, "step", "distance")
     first, second = fig.axes[0].lines
