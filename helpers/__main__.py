@@ -21,8 +21,8 @@ INSTALL = "run `make install`, or `pip install --constraint constraints.txt --ed
 REINSTALL = "clone the repository again, run `git checkout -- data/models`, or install the package again"
 MEMORY_GIB = 4  # no notebook needs more
 NOTEBOOKS_BY_MODEL = {
-    "vit-digits": "02, 09",
-    "vit-mnist": "02, 09",
+    "vit-digits": "02, 09, 10",
+    "vit-mnist": "02, 09, 10",
     "bert-sentiment": "03, 04, 08",
     "bert-reviews": "03, 04",
     "gpt2-reviews": "05, 06, 07, 08",

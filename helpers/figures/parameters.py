@@ -80,8 +80,8 @@ def draw_layers_beside_control(
         ax.errorbar(table["layer"], table["value"], yerr=ends, markersize=4, capsize=3, **solid)
         ax.plot(table["layer"], table["control"], markersize=4, **dotted)
         ax.set(xlabel="layer", xticks=table["layer"])
-    largest = max((table["value"] + table["high"] - table["difference"]).max() for table in tables.values())
-    axes[0].set(ylabel=quantity, ylim=(0, 1.05 * largest))
+    tops = (max((t["value"] + t["high"] - t["difference"]).max(), t["control"].max()) for t in tables.values())
+    axes[0].set(ylabel=quantity, ylim=(0, 1.05 * max(tops)))
     handles = [plt.Line2D([], [], label=measured, **solid), plt.Line2D([], [], label=control, **dotted)]
     fig.legend(handles=handles, loc="outside right center")
     return fig
