@@ -137,8 +137,8 @@ class ParameterSession:
         k = k if place.kind in HEAD_KINDS else min(k, len(spaces[0]))
         factors = (parameter.left, parameter.right) if isinstance(parameter, FactoredMatrix) else (parameter,)
         unit_control = self._control(tuple(factor.shape for factor in factors), place.kind, reading, k)
-        tables = (_read(spaces, signed, k) for signed in (parameter, -parameter))
-        return ReadParameter(parameter, *tables, unit_control * float(parameter.norm()), self._bias(place))
+        highest, lowest = (_read(spaces, signed, k) for signed in (parameter, -parameter))
+        return ReadParameter(parameter, highest, lowest, unit_control * float(parameter.norm()), self._bias(place))
 
     def search(self, word: str, kind: str, reading: Reading, k: int = 15) -> pd.DataFrame:
         """List the neurons that promote a word most; beside a key or gate, those whose keys or gates it activates."""
