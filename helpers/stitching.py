@@ -23,6 +23,7 @@ from tqdm import tqdm
 from transformers import GPT2ForSequenceClassification, GPT2Model
 from transformers.masking_utils import create_causal_mask
 
+from helpers.geometry.arguments import check_whole
 from helpers.resources import MEAN_POOLING, load_model
 from helpers.resources.display import table_html
 
@@ -244,9 +245,8 @@ def stitch(
 
     Source: arXiv 2209.02535, section 5.2.
     """
-    for name, count, most in (("keep", keep, len(base.h)), ("transplant", transplant, len(classifier.body.h))):
-        if not 0 <= count <= most:
-            raise ValueError(f"{name}={count}: must be between 0 and {most}")
+    check_whole("keep", keep, most=len(base.h))
+    check_whole("transplant", transplant, most=len(classifier.body.h))
     shape = (base.config.hidden_size, classifier.body.config.hidden_size)
     kernel = embedding_kernel(classifier, base) if kernel is None else kernel
     if tuple(kernel.shape) != shape:
@@ -327,8 +327,9 @@ def stitching_table(
     of the base's shuffled words per seed; they are the same for all numbers of layers.
 
     Raises:
-        ValueError: the labels are not 0 and 1, or the classifier has more than two classes.
+        ValueError: the labels are not 0 and 1, the classifier has more than two classes, or there is no seed.
     """
+    check_whole("number of seeds", len(seeds), least=1)
     given, classes = sorted(set(labels.tolist())), classifier.score.out_features
     if given != [0, 1] or classes != 2:
         raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
@@ -336,8 +337,7 @@ def stitching_table(
     kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
     kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in seeds]
     log_odds = torch.empty(len(kernels), len(base.h) + 1, len(classifier.body.h) + 1, len(labels))
-    donor_log_odds = torch.empty(len(labels))
-    lengths = tokens[1].sum(1)
+    donor_log_odds, lengths = torch.empty(len(labels)), tokens[1].sum(1)
     batches = lengths.argsort().split(BATCH)  # texts of similar length, each batch as wide as its longest text
     for rows in tqdm(batches, desc="stitching", unit=" batch", delay=2, leave=False):
         ids, mask = (part[rows, : lengths[rows].max()] for part in tokens)

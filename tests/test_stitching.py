@@ -196,9 +196,9 @@ def test_a_random_kernel_has_the_same_shape_and_norm_and_is_drawn_from_its_gener
 
 
 def test_impossible_stitches_are_refused(donor, base):
-    with pytest.raises(ValueError, match="keep=5: must be between 0 and 4"):
+    with pytest.raises(ValueError, match="keep=5: must be a whole number between 0 and 4"):
         stitch(donor, base, keep=5, transplant=0)
-    with pytest.raises(ValueError, match="transplant=-1: must be between 0 and 4"):
+    with pytest.raises(ValueError, match="transplant=-1: must be a whole number between 0 and 4"):
         stitch(donor, base, keep=0, transplant=-1)
     with pytest.raises(ValueError, match=r"kernel: has shape \(192, 128\), wanted \(128, 192\)"):
         stitch(donor, base, keep=0, transplant=0, kernel=embedding_kernel(donor, base).T)
@@ -238,6 +238,8 @@ def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, 
     assert "80 texts" in table._repr_html_() and "keep 4" in table._repr_html_()
     with pytest.raises(ValueError, match=r"labels: are \[1\] for a classifier of 2 classes"):
         stitching_table(donor, base, (ids[:3], mask[:3]), torch.ones(3, dtype=torch.long))
+    with pytest.raises(ValueError, match="number of seeds=0: must be a whole number of 1 or more"):
+        stitching_table(donor, base, (ids[few], mask[few]), labels[few], [])
 
 
 @torch.no_grad()
