@@ -139,7 +139,7 @@
       const changed = steps.find((step) => argmax(step.line.outputs) !== argmax(held));
       const end = steps[steps.length - 1];
       readout.textContent = done && at >= length
-        ? `After ${steps.length - 1} steps ${reason}. The image has come ${Math.round(100 * end.share)} % of the way to the ` +
+        ? `The walk ends after ${steps.length - 1} steps: ${reason}. The image has come ${Math.round(100 * end.share)} % of the way to the ` +
           `target, the prediction is still ${argmax(end.outputs)}, and no log-probability has changed by more than ` +
           `${formatDrift(Math.max(...steps.map((step) => step.drift)))} nats. ` +
           (changed ? `On the straight line the prediction changes at ${Math.round(100 * changed.share)} %. ` : "") +
