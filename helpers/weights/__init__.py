@@ -2,6 +2,7 @@
 
 from helpers.weights.base import RELATED_KINDS, Weights
 from helpers.weights.certificate import Certificate, certificate
+from helpers.weights.difference import WeightsDifference, difference, merge_lora
 from helpers.weights.factored import FactoredMatrix, Side
 from helpers.weights.families import FAMILIES
 from helpers.weights.layer import KINDS, LayerWeights
@@ -18,7 +19,10 @@ __all__ = [
     "Norm",
     "Side",
     "Weights",
+    "WeightsDifference",
     "certificate",
+    "difference",
     "load_weights",
+    "merge_lora",
     "name_weights",
 ]
