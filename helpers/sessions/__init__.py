@@ -2,11 +2,13 @@
 
 A session starts from an input of a model, ``ImageInput`` or ``SentenceInput``. Each point of it has a *frame*: a small
 dictionary of plain numbers and texts that says what is seen there. Frames can be stored as JSON and shown by any front
-end; the widgets of ``helpers.widgets`` are one.
+end; the widgets of ``helpers.widgets`` are one. ``ParameterSession`` does for a model's parameters what these do for
+its inputs.
 """
 
 from helpers.sessions.directions import Directions
 from helpers.sessions.inputs import ImageInput, SentenceInput
+from helpers.sessions.parameters import ParameterSession, Place, ReadParameter
 from helpers.sessions.plane import PlaneSession
 from helpers.sessions.race import Race
 from helpers.sessions.walk import ALGORITHMS, STEP_LENGTHS, WalkChoices, WalkSession
@@ -16,8 +18,11 @@ __all__ = [
     "STEP_LENGTHS",
     "Directions",
     "ImageInput",
+    "ParameterSession",
+    "Place",
     "PlaneSession",
     "Race",
+    "ReadParameter",
     "SentenceInput",
     "WalkChoices",
     "WalkSession",

@@ -8,10 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 from torch import Tensor
 
+from helpers.sessions.parameters import ParameterSession, Place
 from helpers.vocabulary import PairTable, Reading, TokenTable
 from helpers.vocabulary.survey import HEAD_KINDS
 from helpers.weights import FactoredMatrix, Weights
-from helpers.widgets.parameter_session import ParameterSession, Place
 from helpers.widgets.parameter_views import ParameterMap, ScoreBars
 from helpers.widgets.views import StatusLine
 

@@ -9,13 +9,13 @@ function render({ model, el }) {
   frame.innerHTML =
     '<div class="tm-heading"><div class="tm-where" role="status"></div>' +
     '<progress aria-label="share of the map that is computed"></progress><button type="button"></button></div>' +
-    '<div class="tm-scroll"><div class="tm-field" role="application" tabindex="0"><canvas aria-hidden="true"></canvas>' +
+    '<div class="tm-scroll"><div class="tm-cells" role="application" tabindex="0"><canvas aria-hidden="true"></canvas>' +
     '<div class="tm-shown"></div><div class="tm-cursor"></div></div></div>' +
     '<div class="tm-heading"><div class="tm-legend" role="img"><div class="tm-gradient"></div><div class="tm-bar-mark"></div></div>' +
     '<div class="tm-note"></div></div><span class="tm-probe"><span></span></span>';
   el.append(frame);
   const part = (selector) => frame.querySelector(selector);
-  const field = part(".tm-field"), canvas = part("canvas"), scroll = part(".tm-scroll"), probe = part(".tm-probe");
+  const field = part(".tm-cells"), canvas = part("canvas"), scroll = part(".tm-scroll"), probe = part(".tm-probe");
   const button = part("button"), progress = part("progress"), where = part(".tm-where"), legend = part(".tm-legend");
   for (const reached of [field, button]) reached.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from helpers.sessions.parameters import ParameterSession, Place
 from helpers.vocabulary import Reading, search_neurons, survey_coherence, survey_p_values, top_pairs, top_tokens
 from helpers.weights import FactoredMatrix, load_weights
-from helpers.widgets.parameter_session import ParameterSession, Place
 from tests.adapters.families import make_model
 from tests.weights.test_families import randomise
 
