@@ -300,10 +300,14 @@ class Hand:
         """Press the button of that name."""
         self.widget.get_by_role("button", name=name, exact=True).click()
 
-    def choose_none(self):
-        """Let no part move, and wait until that is shown: a click before would be overruled by the kernel's answer."""
-        self.widget.get_by_role("button", name=re.compile("^no ")).click()
-        self.widget.locator("[aria-selected=true], [aria-pressed=true]").first.wait_for(state="detached")
+    def part(self, name):
+        """Find the patch or the token of that name."""
+        return self.widget.locator(".tm-patch-grid, .tm-token-strip").get_by_label(name, exact=True)
+
+    def chosen(self) -> list[str]:
+        """Read the names of the chosen parts."""
+        chosen = self.widget.locator("[aria-selected=true], .tm-token[aria-pressed=true]")
+        return [part.get_attribute("aria-label") or part.inner_text() for part in chosen.all()]
 
     def choose(self, control, option):
         """Choose an option of a dropdown."""
@@ -316,7 +320,9 @@ class Hand:
     def wait_for_point(self, index):
         """Wait until the status line says that a point is shown."""
         line = self.widget.locator(".tm-status").element_handle()
-        seen = "([line, index]) => line.innerText.trim().startsWith(`point ${index} of `)"
+        seen = "([line, i]) => line.ariaBusy === 'false' && line.innerText.trim().startsWith(`point ${i} of `)"
+            """([line, index]) => line.ariaBusy === 'false' && line.innerText.trim().startsWith(`point ${index} of `)"""
+        )
         self.page.wait_for_function(seen, arg=[line, index])
 
     def wait_for_text(self, text):
@@ -337,20 +343,20 @@ class Hand:
 
     def drag_slider(self, share):
         """Drag the slider's handle to a share of its way, 0 to 1."""
-        track, handle = self.widget.locator(".noUi-base").bounding_box(), self.handle().bounding_box()
-        middle = track["y"] + track["height"] / 2
-        self.page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        track = self.handle().bounding_box()
+        middle, (first, last) = track["y"] + track["height"] / 2, (track["x"] + 9, track["x"] + track["width"] - 9)
+        self.page.mouse.move((first + last) / 2, middle)
         self.page.mouse.down()
-        self.page.mouse.move(track["x"] + share * track["width"], middle, steps=6)
+        self.page.mouse.move(first + share * (last - first), middle, steps=6)
         self.page.mouse.up()
 
     def pixels(self) -> list[int]:
         """Read the pixels of the widget's picture."""
-        return self.widget.locator("img").evaluate(PIXELS)
+        return self.widget.locator(".tm-patch-grid img").last.evaluate(PIXELS)
 
     def bars(self) -> list[float]:
         """Read the numbers beside the bars."""
-        return [float(text) for text in self.widget.locator(".tm-value").all_inner_texts()]
+        return [float(text.replace("−", "-")) for text in self.widget.locator(".tm-value").all_inner_texts()]
 
     def ask(self, code) -> str:
         """Run code in the kernel, as the notebook's next cell would, and return what it prints."""
@@ -359,22 +365,16 @@ class Hand:
     def wait_for_steps(self, count):
         """Wait until at least so many steps are made."""
         line = self.widget.locator(".tm-status").element_handle()
-        seen = r"([line, count]) => Number(line.innerText.match(/of (\d+):/)?.[1]) >= count"
+        seen = r"([line, count]) => Number(line.innerText.match(/^point \d+ of (\d+)/)?.[1]) >= count"
         self.page.wait_for_function(seen, arg=[line, count])
 
     def play_until(self, steps):
-        """Play until at least so many steps are made, then pause; wait until the page shows the last step.
-
-        The page sends the pause after, or together with, the last step that play requested. So once the kernel knows
-        of the pause, it has made all steps.
-        """
-        self.press("play or pause")
+        """Play until at least so many steps are made, then pause, and wait until all that was asked for is shown."""
+        self.press("play")
         self.wait_for_steps(steps)
-        self.press("play or pause")
-        while self.ask(f"print({self.name}.play.playing)") != "False":
-            self.page.wait_for_timeout(50)
-        self.wait_for_point(last := int(self.ask(f"print(len({self.name}.path))")))
-        self.wait_for_steps(last)
+        self.press("pause")
+        line = self.widget.locator(".tm-status").element_handle()
+        self.page.wait_for_function("line => line.ariaBusy === 'false'", arg=line)
 
     def median_of_steps(self, count=20) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
@@ -385,6 +385,18 @@ class Hand:
         """Measure the median time from a move of the slider by one to the point on the screen, in seconds."""
         handle, last = self.handle(), self.last()
         return self._median((lambda: handle.press("ArrowLeft"), last - i) for i in range(1, count + 1))
+
+    def median_of_pulls(self, slider, told, count) -> float:
+        """Measure the median time from a move of a direction's slider to what it tells on the screen, in seconds."""
+        waits = []
+        for _ in range(count):
+            before, began = told.inner_text(), time.perf_counter()
+            slider.press("ArrowLeft")
+            self.page.wait_for_function(
+                "([told, before]) => told.innerText !== before", arg=[told.element_handle(), before]
+            )
+            waits.append(time.perf_counter() - began)
+        return statistics.median(waits)
 
     def _median(self, acts) -> float:
         waits = []

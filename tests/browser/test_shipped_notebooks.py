@@ -1,5 +1,6 @@
 """Each notebook's own widget, used as its Play section asks for: opened, run, clicked, stepped, played."""
 
+import json
 import re
 import statistics
 import time
@@ -9,19 +10,18 @@ import pytest
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
 
 
-def steps_plays_and_slides(hand, first=0):
-    """Step, play, stop and slide, and check that the widget follows; return the number of steps."""
+def steps_plays_and_slides(hand):
+    """Step, play, pause and slide, and check that the widget follows; return the number of steps."""
     hand.press("step")
-    hand.wait_for_point(first + 1)
-    hand.play_until(first + 4)
+    hand.wait_for_point(1)
+    hand.play_until(4)
     last = hand.last()
-    assert hand.point() == last >= first + 4
+    assert hand.point() == last >= 4
     hand.drag_slider(0.0)
     hand.wait_for_point(0)
     assert hand.last() == last, "the slider drops nothing"
     hand.drag_slider(1.0)
     hand.wait_for_point(last)
-    hand.press("stop")
     hand.press("back")
     hand.wait_for_point(last - 1)
     return last
@@ -29,17 +29,18 @@ def steps_plays_and_slides(hand, first=0):
 
 def test_01_the_plane_walker(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("01"))
-    lines = [hand.widget.locator(f".tm-line.tm-{walk}") for walk in ("naive", "corrected")]
-    level = hand.widget.locator(".tm-level")
-    before = level.get_attribute("d")
-    hand.widget.locator(".tm-plane > svg").click(position={"x": 130, "y": 120})  # 30 are the margin
+    lines = [hand.widget.locator(f".tm-plane .tm-line.tm-{walk}") for walk in ("naive", "corrected")]
+    sheet = hand.widget.locator(".tm-plane > svg")
+    scale = sheet.bounding_box()["width"] / 370  # 30 of them are the margin
+    sheet.click(position={"x": 130 * scale, "y": 120 * scale})
+    wanted = [3 * (2 * 100 / 340 - 1), 3 * (1 - 2 * 120 / 340)]
     hand.page.wait_for_function(
-        "([curve, before]) => curve.getAttribute('d') !== before", arg=[level.element_handle(), before]
+        "([dot, x]) => Math.abs(dot.getAttribute('cx') - x) < 2",
+        arg=[hand.widget.locator(".tm-plane .tm-start").element_handle(), 100],
     )
-    x, y = map(float, hand.ask("print(*walker.view.start)").split())
-    assert (x, y) == pytest.approx((3 * (2 * 100 / 340 - 1), 3 * (1 - 2 * 120 / 340)), abs=0.02)
+    assert json.loads(hand.ask("print(walker.path.points[0].tolist())")) == pytest.approx(wanted, abs=0.03)
     last = steps_plays_and_slides(hand)
-    naive, corrected = hand.bars()
+    naive, corrected = map(float, re.search(r"naive (\S+), corrected (\S+)", hand.status()).groups())
     assert naive > 0.01 > 1e-9 > corrected
     assert lines[0].get_attribute("d") != lines[1].get_attribute("d")
     assert lines[1].get_attribute("d").count("L") == last - 1
@@ -57,25 +58,24 @@ def test_01_the_plane_walker(open_shipped_notebook, hand):
 def test_02_the_class_walker(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("02"))
     first, bars = hand.pixels(), hand.bars()
-    hand.choose_none()
     for column in (2, 3):
-        hand.widget.get_by_role("gridcell", name=f"patch row 3, column {column}", exact=True).click()
+        hand.part(f"patch row 3, column {column}").click()
     last = steps_plays_and_slides(hand)
     moved = [i // 4 for i, (old, new) in enumerate(zip(first, hand.pixels(), strict=True)) if old != new]
     rows, columns = {i // 28 for i in moved}, {i % 28 for i in moved}
     assert moved and rows <= set(range(12, 16)) and columns <= set(range(8, 16)), "the other patches stay"
-    assert hand.bars() == pytest.approx(bars, abs=0.001)
+    assert hand.bars() == pytest.approx(bars, abs=0.01)
     assert hand.ask("print(len(walker.path), walker.path.drift.max().item() <= 1e-4)") == f"{last} True"
     hand.drag_slider(0.0)
     hand.wait_for_point(0)
     assert hand.pixels() == first
     hand.choose("walk", "SiMExp")
-    hand.choose("step length", "long (eta 10)")
+    hand.choose("step length", "long")
     hand.press("all patches")
     for step in range(1, 9):
         hand.press("step")
         hand.wait_for_point(step)
-    assert hand.bars() != pytest.approx(bars, abs=0.01)
+    assert hand.bars() != pytest.approx(bars, abs=0.1)
     hand.ask("walker.path.save('walk.safetensors')")
     assert hand.ask("from helpers import ExplorationPath; print(len(ExplorationPath.load('walk.safetensors')))") == "8"
 
@@ -84,29 +84,26 @@ def test_03_the_sentence_walker(open_shipped_notebook, hand):
     hand = hand(open_shipped_notebook("03"))
     tokens = hand.widget.locator(".tm-token-strip button")
     first, bars = tokens.all_inner_texts(), hand.bars()
-    hand.choose_none()
-    word = hand.widget.get_by_role("button", name="story", exact=True)
+    word = tokens.get_by_text("story", exact=True)
     word.click()
-    assert word.get_attribute("aria-pressed") == "true"
+    assert hand.chosen() == ["story"]
     place = first.index("story")
     steps_plays_and_slides(hand)
     assert (
         hand.ask("print((walker.path.points[-1] - walker.path.points[0]).norm(dim=1).nonzero().flatten().tolist())")
         == f"[{place}]"
     )
-    assert hand.bars() == pytest.approx(bars, abs=0.002)
+    assert hand.bars() == pytest.approx(bars, abs=0.01)
     hand.choose("walk", "SiMExp")
-    hand.choose("step length", "long (eta 10)")
+    hand.choose("step length", "long")
     hand.press("all tokens")
-    hand.drag_slider(0.0)
-    hand.wait_for_point(0)
     hand.press("restart")
-    for step in range(1, 13):
+    for step in range(1, 7):
         hand.press("step")
         hand.wait_for_point(step)
     assert hand.bars() != pytest.approx(bars, abs=0.01)
     assert tokens.count() == len(first)
-    assert hand.last() == 12
+    assert hand.last() == 6
 
 
 def test_05_the_parameter_browser(open_shipped_notebook, hand, report, take_picture):
