@@ -105,8 +105,6 @@ class TextAdapter(ModelAdapter):
     ) -> Float[Tensor, "*batch tokens d_model"]:
         """Return the points of layer 0 for token ids, and for the segment of each token in a pair of texts."""
         rows = torch.as_tensor(ids, device=self.model.device)
-        if rows.numel() == 0:
-            raise ValueError("ids: hold no token; wanted one or more")
         flat = rows.reshape(-1, rows.shape[-1])
         states = self._runner.state(self._inputs(flat, segments), 0)
         return states.reshape(*rows.shape, states.shape[-1])

@@ -65,8 +65,7 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
   ends.sort((a, b) => a.y - b.y);
   ends.forEach((end, i) => {
     end.y = Math.max(end.y, i ? ends[i - 1].y + 13 : 0); // names do not cover each other
-    const style = `fill: ${algorithmColour(end.name)}`;
-    addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name", style }, end.name);
+    addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name" }, end.name);
   });
   const told = lines.map(({ name, points, shown }) => `${name} ${points[Math.max(0, shown - 1)]?.[1] ?? 0}`).join(", ");
   box.setAttribute("aria-label", `drift over distance travelled, in ${unit}: ${told}`);
