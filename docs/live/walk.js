@@ -12,7 +12,7 @@ function createWalks(model) {
   const n = model.pixels, k = model.classes;
   const RANK_TOLERANCE = 1e-5; // singular values up to this fraction of the largest count as zero
   const EXCHANGES = 20; // iterations after which a frozen coordinate stays frozen
-  const FIRST_STEP = 0.05; // fraction of the start's norm
+  const FIRST_STEP = 0.05; // fraction of the start's norm, which counts as 1 at least
   const GROWTH = 1.8; // largest ratio of one step's length to the last one's
   const NOMINAL_CONTRACTION = 0.3; // ratio of the first two residuals of a step that the control aims at
   const SLOW = 0.35; // contraction of a step above which a new Jacobian is taken after it
@@ -35,6 +35,10 @@ function createWalks(model) {
   const subtract = (a, b) => a.map((value, i) => value - b[i]);
   const addTimes = (a, factor, b) => a.map((value, i) => value + factor * b[i]);
   const largestChange = (a, b) => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
+  const readImage = (image) => {
+    if (image.some((value) => !(value >= 0 && value <= 1))) throw new Error("An image has a value outside 0 to 1.");
+    return Float64Array.from(image);
+  };
   const clamp = (image) => image.map((value) => Math.min(1, Math.max(0, value)));
   const rowsTimes = (rows, vector) => // rows (r x n) times a vector (n)
     Float64Array.from({ length: rows.length / n }, (_, i) => dot(rows, vector, i * n, 0, n));
@@ -130,7 +134,7 @@ function createWalks(model) {
 
   // -- walks without corrections
   function* uncorrected(nextMove, start, { steps = Infinity, travel = Infinity }) {
-    let point = Float64Array.from(start), outputs = model.outputs(point), travelled = 0;
+    let point = readImage(start), outputs = model.outputs(point), travelled = 0;
     const held = outputs;
     yield { point, outputs, size: 0, travel: 0, drift: 0 };
     for (let step = 0; step < steps; step++) {
@@ -205,11 +209,11 @@ function createWalks(model) {
   // Source: Allgower and Georg, Numerical Continuation Methods, 1990, chapters 6 and 7.
   function* corrected(start, { target, tolerance = 1e-4, longestStep = 0.5, travel = Infinity, seed = 0 } = {}) {
     if (!(tolerance > 0)) throw new Error(`The tolerance is ${tolerance}; it must be a positive number.`);
-    let point = Float64Array.from(start), travelled = 0, tangent = null;
+    let point = readImage(start), travelled = 0, tangent = null;
     const held = model.outputs(point), source = random(seed);
-    const firstDistance = target ? norm(subtract(target, point)) : 0;
-    const longest = longestStep * Math.max(norm(point) || 1, firstDistance);
-    let length = Math.min(longest, FIRST_STEP * (norm(point) || 1));
+    const firstDistance = target ? norm(subtract(readImage(target), point)) : 0;
+    const scale = Math.max(1, norm(point)), longest = longestStep * Math.max(scale, firstDistance);
+    let length = Math.min(longest, FIRST_STEP * scale);
     let basis, rows, fresh; // of the image's tangent space; the Jacobian in it; whether it is exact here
     let before = null; // the residual at the present point
     yield { point, outputs: held, size: 0, travel: 0, drift: 0 };

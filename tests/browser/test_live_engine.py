@@ -139,9 +139,9 @@ def test_the_published_walks_make_the_printed_steps(engine, exact, digits):
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-8])
-@pytest.mark.parametrize("kind", ["black", "white", "grey", "one pixel"])
+@pytest.mark.parametrize("kind", ["black", "white", "grey", "one pixel", "nearly black"])
 def test_odd_images_are_walked_like_others(kind, tolerance, engine):
-    start = np.full(784, {"black": 0.0, "white": 1.0, "grey": 0.5, "one pixel": 0.0}[kind])
+    start = np.full(784, {"white": 1.0, "grey": 0.5, "nearly black": 1e-12}.get(kind, 0.0))
     start[406] = 1.0 if kind == "one pixel" else start[406]
     walk = engine().evaluate(WALK, ["corrected", start.tolist(), {"travel": 0.5, "tolerance": tolerance}])
     assert walk["reason"] == "travel reached"
@@ -155,6 +155,9 @@ def test_walks_that_cannot_be_made_say_why(engine, digits):
     assert same["reason"] == "target reached" and len(same["steps"]) == 1
     with pytest.raises(Exception, match="tolerance is 0; it must be a positive number"):
         page.evaluate(WALK, ["corrected", start, {"tolerance": 0}])
+    for bad in (float("nan"), 1.5):
+        with pytest.raises(Exception, match="An image has a value outside 0 to 1"):
+            page.evaluate(WALK, ["corrected", [bad, *start[1:]], {}])
     with pytest.raises(Exception, match="image has 3 numbers; the model takes 784"):
         page.evaluate("() => model.outputs([1, 2, 3])")
 
