@@ -1,7 +1,7 @@
 """How the site is made of the notebooks and documents: ``make site``.
 
-Nothing is run: notebooks are shown with their stored outputs. Nothing is fetched from elsewhere when a page is read:
-MathJax comes with the site, and a widget's place is taken by its picture.
+Notebooks are not run, but shown with their stored outputs; only the gallery's short examples are run. Nothing is
+fetched from elsewhere when a page is read: MathJax comes with the site, and a widget's place is taken by its picture.
 """
 
 import importlib
@@ -15,6 +15,7 @@ from types import FunctionType
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
+from gallery import show_figures  # noqa: E402
 from launch import REPOSITORY  # noqa: E402
 from live import write_front_page  # noqa: E402
 
@@ -38,6 +39,7 @@ include_patterns = [
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
     "What we found out": ["docs/findings.md"],
+    "To use it for your own models": ["docs/gallery.md"],
     "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
     "Interface of the package": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/api").glob("*.md")),
     "Behind them": [
@@ -65,10 +67,15 @@ nb_render_image_options = {"alt": "Figure drawn by the code above it; the text b
 html_domain_indices = False
 html_use_index = False
 html_theme = "sphinx_book_theme"
-html_static_path = ["site.css", str(importlib.resources.files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js")]
+html_static_path = [
+    "site.css",
+    "copy.js",
+    str(importlib.resources.files("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"),
+]
 mathjax_path = "tex-svg.js"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
+html_js_files = ["copy.js"]
 html_theme_options = {"home_page_in_toc": True, "navbar_persistent": []}
 if REPOSITORY:  # buttons that need the public address, see docs/launch.py
     html_theme_options |= {
@@ -94,6 +101,8 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
             f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(paths) + "\n```\n"
             for caption, paths in CHAPTERS.items()
         )
+    if docname == "docs/gallery":
+        source[0] = show_figures(source[0], Path(app.doctreedir) / "gallery")
     if docname.startswith("docs/api/"):
         source[0] += describe_constants(docname.removeprefix("docs/api/"))
     if docname.startswith("notebooks/"):

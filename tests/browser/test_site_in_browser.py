@@ -69,3 +69,20 @@ def test_words_are_found_without_a_server_behind_the_search(page, address):
     page.goto(f"{address}/search.html?q=pullback")
     page.locator("#search-results li a").first.wait_for()
     assert page.locator("#search-results li a", has_text="What can a function not see").count() == 1
+
+
+def test_a_button_copies_the_code_beside_it(page, address):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}/docs/gallery.html")
+    block = page.locator("div.highlight").first
+    block.hover()
+    block.get_by_role("button", name="Copy").click()
+    block.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert copied.startswith("from helpers import walk_class") and copied.splitlines()[-1].startswith("figure = ")
+
+
+@pytest.mark.parametrize("name", ["walk_class", "PullbackMetric", "tabulate_means"])
+def test_the_search_finds_names_in_code(name, page, address):
+    page.goto(f"{address}/search.html?q={name}")
+    page.locator(f"#search-results a[href*='docs/api/'][href*='.{name}']").first.wait_for()

@@ -54,8 +54,7 @@ def test_every_notebook_and_document_has_a_page(site, pages):
 
 def test_links_lead_somewhere(site, pages):
     """Files are there, and so are the places in them; links that leave the site are plain links to https."""
-    count = 0
-    places = {path: {tag["id"] for tag in soup.find_all(id=True)} for path, soup in pages.items()}
+    count, places = 0, {path: {each["id"] for each in soup.find_all(id=True)} for path, soup in pages.items()}
     for path, soup in pages.items():
         for tag in soup.find_all(href=True) + soup.find_all(src=True):
             link = urlsplit(tag.get("href") or tag.get("src"))
@@ -138,6 +137,16 @@ def test_pictures_say_what_is_on_them(pages):
     for path, soup in pages.items():
         for tag in soup.article.find_all("img") if soup.article else []:
             assert len(tag.get("alt", "")) >= 20 and ".png" not in tag["alt"], f"{path.name}: {tag}"
+
+
+def test_the_gallery_shows_a_figure_for_each_of_its_short_examples(site, pages):
+    """The build has run them, and fails where one of them does."""
+    text = (ROOT / "docs" / "gallery.md").read_text()
+    examples, figures = re.findall(r"```python\n(.+?)```", text, re.DOTALL), re.findall("<!-- figure: (.+?) -->", text)
+    assert len(examples) == len(figures) == 5
+    assert all(len(re.findall(r"^.+$", code, re.MULTILINE)) < 15 for code in examples)
+    shown = pages[site / "docs" / "gallery.html"].article.find_all("img")
+    assert [tag["alt"] for tag in shown] == figures
 
 
 @by_name
