@@ -1,5 +1,5 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
-import { buildOnce, make, writeNumber } from "./dom.js";
+import { buildOnce, make, makeSlider, writeNumber } from "./dom.js";
 import { drawBars, drawPoint } from "./walker.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
@@ -94,7 +94,7 @@ function drawVerdict(element, setup, frame) {
 }
 
 function buildDirection(list, setup, direction, pull) {
-  const slider = make("input", { type: "range", min: "-1", max: "1", step: "0.05", value: "0", "aria-label": direction.name });
+  const slider = makeSlider({ min: "-1", max: "1", step: "0.05", value: "0", "aria-label": direction.name });
   slider.addEventListener("input", () => pull(Number(slider.value)));
   const sight = direction.picture
     ? make("img", { src: direction.picture, alt: `${direction.name} as an image`, class: "tm-thumbnail" })

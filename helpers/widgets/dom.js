@@ -45,6 +45,25 @@ export function writeNumber(value, digits = 3) {
   return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
 }
 
+// A slider that moves by its keys itself, because JupyterLab keeps a browser's own slider from doing so.
+export function makeSlider(attributes) {
+  const slider = make("input", { type: "range", ...attributes });
+  slider.addEventListener("keydown", (event) => {
+    const [least, most, step] = [slider.min, slider.max, slider.step || 1].map(Number), value = Number(slider.value);
+    const far = Math.max(step, (most - least) / 10);
+    const moved = {
+      ArrowLeft: value - step, ArrowDown: value - step, ArrowRight: value + step, ArrowUp: value + step,
+      PageDown: value - far, PageUp: value + far, Home: least, End: most,
+    }[event.key];
+    if (moved === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    slider.value = String(Number(moved.toFixed(6)));
+    if (Number(slider.value) !== value) slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  return slider;
+}
+
 // Let a group of cells be chosen: by click, by painting with the pointer, or by arrow keys and space.
 // The first click chooses what is clicked; where none is chosen, all may move.
 export function makeChoosable(group, cells, { columns, isChosen, choose }) {

@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { algorithmColour, buildOnce, make, writeNumber } from "./dom.js";
+import { algorithmColour, buildOnce, make, makeSlider, writeNumber } from "./dom.js";
 import { drawPatchGrid } from "./patch_grid.js";
 import { drawTokenStrip } from "./token_strip.js";
 import { drawOutputBars } from "./output_bars.js";
@@ -22,7 +22,7 @@ const LANE_TEXTS = {
 export function createWalker(root, send) {
   const state = {
     setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
-    sent: 0, answered: 0, left: 0, asProbabilities: false, gone: false,
+    sent: 0, answered: 0, left: 0, isPainting: false, asProbabilities: false, gone: false,
   };
   root.classList.add("tm-walker", "tm-whole");
   root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the controls
@@ -50,13 +50,18 @@ export function createWalker(root, send) {
     state.left = steps;
     ask({ do: "step" });
   };
+  // What is chosen shows at once; the kernel's own choices count again when it has answered all requests.
+  const choose = (choices) => {
+    state.choices = { ...state.choices, ...choices };
+    ask({ do: "choose", ...choices });
+  };
   const actions = {
     back: () => show(state.shown - 1),
     step: () => ask({ do: "step" }),
     play: () => (state.left ? (pause(), draw()) : play(Infinity)),
     many: () => play(MANY_STEPS),
     restart: () => (pause(), ask({ do: "restart" })),
-    all: () => ask({ do: "choose", parts: [] }),
+    all: () => choose({ parts: [] }),
   };
   for (const [name, action] of Object.entries(actions)) parts[name].addEventListener("click", action);
   parts.slider.addEventListener("input", () => (pause(), show(Number(parts.slider.value))));
@@ -65,14 +70,15 @@ export function createWalker(root, send) {
     draw();
   });
   for (const name of ["algorithm", "step_length", "function", "target"]) {
-    parts[name].addEventListener("change", () => ask({ do: "choose", [name]: parts[name].value }));
+    parts[name].addEventListener("change", () => choose({ [name]: parts[name].value }));
   }
   parts.watch.addEventListener("change", () => parts.watch.value && ask({ do: "watch", name: parts.watch.value }));
-  parts.tolerance.addEventListener("change", () => ask({ do: "choose", tolerance: Number(parts.tolerance.value) }));
+  parts.tolerance.addEventListener("change", () => choose({ tolerance: Number(parts.tolerance.value) }));
   for (const button of parts.modes.children) {
     button.addEventListener("click", () => (pause(), ask({ do: "show", mode: button.value })));
   }
   root.addEventListener("tm-choose", ({ detail }) => {
+    state.isPainting = !detail.isLast;
     state.choices = { ...state.choices, parts: detail.parts };
     if (detail.isLast) ask({ do: "choose", parts: detail.parts });
     else draw();
@@ -87,12 +93,15 @@ export function createWalker(root, send) {
     if (state.left) timer = setTimeout(() => state.left && ask({ do: "step" }), PLAY_INTERVAL);
   };
   const update = (change) => {
-    const { frames, from, ...rest } = change;
+    const { frames, from, choices, ...rest } = change;
     if (rest.setup && rest.setup !== state.setup) state.frames = [];
     Object.assign(state, rest);
     if (frames) frames.forEach((frame, i) => (state.frames[from + i] = frame));
     state.frames.length = Math.min(state.frames.length, state.place.count);
-    if (state.sent <= state.answered) state.shown = state.place.selected;
+    if (state.sent <= state.answered && !state.isPainting) {
+      state.shown = state.place.selected;
+      state.choices = choices ?? state.choices;
+    }
     state.shown = Math.min(state.shown, Math.max(0, state.place.count - 1));
     draw();
     const missing = [...Array(state.place.count).keys()].find((index) => !state.frames[index]);
@@ -116,7 +125,7 @@ function buildWalker(root) {
     many: button(`${MANY_STEPS} steps`, `make ${MANY_STEPS} steps; pause stops them`),
     restart: button("restart", "go back to the start and discard all other points"),
     all: button("all", "let all parts move"),
-    slider: make("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "point shown" }),
+    slider: makeSlider({ min: "0", max: "0", value: "0", "aria-label": "point shown" }),
     algorithm: make("select"), step_length: make("select"), function: make("select"), target: make("select"),
     tolerance: make("select"), watch: make("input", { type: "text", size: 14, placeholder: "name of a class" }),
     probabilities: make("input", { type: "checkbox" }),
@@ -191,7 +200,7 @@ function drawWalker(parts, state) {
   parts.slider.setAttribute("aria-valuetext", `point ${shown} of ${place.count - 1}`);
   parts.play.textContent = state.left ? "pause" : "play";
   parts.progress.hidden = !state.left || state.left === Infinity;
-  parts.progress.value = MANY_STEPS - state.left;
+  parts.progress.value = MANY_STEPS - Math.min(MANY_STEPS, state.left);
   const frame = frames[shown];
   if (!frame || !frames[0]) return;
   if (isPlane) drawPlaneStage(parts, state);

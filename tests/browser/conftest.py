@@ -321,8 +321,6 @@ class Hand:
         """Wait until the status line says that a point is shown."""
         line = self.widget.locator(".tm-status").element_handle()
         seen = "([line, i]) => line.ariaBusy === 'false' && line.innerText.trim().startsWith(`point ${i} of `)"
-            """([line, index]) => line.ariaBusy === 'false' && line.innerText.trim().startsWith(`point ${index} of `)"""
-        )
         self.page.wait_for_function(seen, arg=[line, index])
 
     def wait_for_text(self, text):

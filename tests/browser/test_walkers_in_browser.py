@@ -44,7 +44,7 @@ BOXES = """root => {
   const from = root.getBoundingClientRect();
   const parts = root.querySelectorAll(
     'button, select, input, .tm-outputs, .tm-plane, .tm-patch-grid, .tm-token-strip, .tm-drift-plot');
-  return [root, ...parts].map((part) => {
+  return [root, ...parts].filter((part) => part.checkVisibility()).map((part) => {
     const box = part.getBoundingClientRect();
     return [box.x - from.x, box.y - from.y, box.width, box.height].map((n) => Math.round(2 * n) / 2);
   });
@@ -218,7 +218,8 @@ def test_long_work_is_shown_and_the_kernels_interrupt_stops_it(open_notebook, ha
     bar.wait_for(state="hidden")
     walker.ask("pause = 600.0")
     walker.press("step")
-    bar.wait_for(state="visible")
+    walker.wait_for_text("computing")
+    assert bar.is_visible()
     walker.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
     walker.wait_for_text("interrupted; all earlier results are kept")
     bar.wait_for(state="hidden")
