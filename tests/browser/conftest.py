@@ -2,7 +2,7 @@
 
 What the widgets rely on is what every front end of ipywidgets has: the mime type of a widget's view, comms, and
 anywidget's ``render({model, el})``. They call nothing of JupyterLab's own; its CSS variables have a fallback. So they
-work where ipywidgets and anywidget do: JupyterLab and Notebook 7, both tested here, VS Code and Colab.
+work where ipywidgets and anywidget do: JupyterLab, Notebook 7 and Voilà, all tested here, VS Code and Colab.
 """
 
 import base64
