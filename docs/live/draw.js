@@ -1,5 +1,11 @@
 // What the page draws with: images, bars of log-probabilities, and a plot of drift on a logarithmic axis.
 
+const findOne = (selector, inside = document) => inside.querySelector(selector);
+const findAll = (selector, inside = document) => [...inside.querySelectorAll(selector)];
+const argmax = (values) => values.indexOf(Math.max(...values));
+const formatPrediction = (outputs) => `${argmax(outputs)} (${formatProbability(Math.max(...outputs))})`;
+const formatDrift = (drift) => (drift === 0 ? "0" : drift < 0.1 ? drift.toExponential(0) : drift.toPrecision(2));
+
 // Draw a grey image (values from 0 to 1, cut off beyond) on a canvas of its size.
 function drawImage(canvas, image) {
   paint(canvas, image, (value) => {
@@ -109,7 +115,8 @@ function createPlot(element, { xLabel, formatX = String }) {
       const value = from + (i / 4) * (to - from), anchor = ["start", "middle", "middle", "middle", "end"][i];
       svg.append(make("text", { class: "tick", x: x(value), y: HEIGHT - 20, "text-anchor": anchor }, formatX(value)));
     }
-    svg.append(make("text", { class: "tick", x: (LEFT + width - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, xLabel));
+    const centre = (LEFT + width - RIGHT) / 2;
+    svg.append(make("text", { class: "tick", x: centre, y: HEIGHT - 4, "text-anchor": "middle" }, xLabel));
     if (tolerance) {
       svg.append(make("line", { class: "tolerance", x1: LEFT, x2: width - RIGHT, y1: y(tolerance), y2: y(tolerance) }));
       svg.append(make("text", { class: "tick", x: width - RIGHT, y: y(tolerance) - 5, "text-anchor": "end" },
@@ -117,9 +124,11 @@ function createPlot(element, { xLabel, formatX = String }) {
     }
     for (const { colour, dash, points } of series) {
       const line = points.map(([value, drift]) => `${x(value).toFixed(1)},${y(drift).toFixed(1)}`).join(" ");
-      svg.append(make("polyline", { class: "curve", points: line, style: `stroke: var(${colour})`, "stroke-dasharray": dash ?? "none" }));
+      const style = `stroke: var(${colour}); stroke-dasharray: ${dash ?? "none"}`;
+      svg.append(make("polyline", { class: "curve", points: line, style }));
     }
-    if (at !== undefined) svg.append(make("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
+    if (at !== undefined)
+      svg.append(make("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
   }
   new ResizeObserver(([entry]) => {
     width = Math.floor(entry.contentRect.width);

@@ -4,8 +4,8 @@
 //   memory    the module's memory, of at least so many bytes; all matrices lie in it
 //   multiply  (c, a, b, m, n, k, aRow, aColumn, bRow, cRow, add): C = A B, or C += A B where add is 1
 //
-// C is m x n, A is m x k and B is k x n; m and n are multiples of 4. c, a, b are addresses, and the strides are in bytes
-// as well. A has a stride for each of its axes, so that it can be read transposed. The rows of B and C are contiguous.
+// C is m x n, A is m x k and B is k x n; m and n are multiples of 4. c, a, b are addresses; the strides are in bytes as
+// well. A has a stride for each of its axes, so that it can be read transposed. The rows of B and C are contiguous.
 //
 // C is computed in tiles of 4 x 4, whose 8 accumulators of two numbers each fit into the registers of a processor:
 //

@@ -228,7 +228,7 @@ function createWalks(model) {
         basis = gramEigen(jacobian(image)).vectors;
         before = residualAt(point).values;
       }
-      rows = basis.length ? model.pullBack(image, Float64Array.from(basis.flatMap((row) => [...row]))) : new Float64Array();
+      rows = model.pullBack(image, Float64Array.from(basis.flatMap((row) => [...row])));
       fresh = true;
     }
     function update(move, change) { // so that the move explains the change of the residual: Broyden's formula

@@ -72,7 +72,8 @@ function serve(scope) {
 
   // The straight line to the target, as a control: its point that is as near to the target as a step of the walk.
   function lineControl({ start, options: { target } }) {
-    const first = Float64Array.from(start), line = mix(Float64Array.from(target), -1, first), held = model.outputs(first);
+    const first = Float64Array.from(start), line = mix(Float64Array.from(target), -1, first);
+    const held = model.outputs(first);
     return (step) => {
       const share = 1 - norm(mix(step.point, -1, target)) / (norm(line) || 1);
       const point = mix(first, Math.max(0, share), line), outputs = model.outputs(point);

@@ -100,7 +100,7 @@ def test_all_can_be_done_by_keyboard(page, address):
     canvas.press("Space")
     assert canvas.evaluate(SUM) > before
     page.get_by_role("tab", name="Walk to a target").press("ArrowRight")
-    wait_for_readout(page, "Steps: ")
+    wait_for_readout(page, "The race ends")
     corrected, simec, simexp, control = drifts(page, "#view-race")
     assert corrected <= 1e-4 < simec and min(simexp, control) > 0.1
     page.get_by_role("tab", name="Race").press("ArrowRight")

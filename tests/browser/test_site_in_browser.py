@@ -23,12 +23,14 @@ MEASURE = """async () => {
     overflow: document.scrollingElement.scrollWidth - innerWidth,
     empty: pictures.filter((picture) => !picture.naturalWidth).length,
     raw: formulas.filter((each) => !each.querySelector('mjx-container svg')).length,
+    scrolled: [...document.querySelectorAll('div.highlight pre')]
+      .filter((each) => each.scrollWidth > each.clientWidth).length,
     wrong: document.querySelectorAll('mjx-merror, [data-mml-node="merror"]').length,
     cut: [...document.querySelectorAll('article :is(table, pre, img, svg, p)')].filter(cut)
       .map((each) => each.outerHTML.slice(0, 200)),
   };
 }"""
-WELL = {"overflow": 0, "empty": 0, "raw": 0, "wrong": 0, "cut": []}
+WELL = {"overflow": 0, "empty": 0, "raw": 0, "scrolled": 0, "wrong": 0, "cut": []}
 
 
 @pytest.fixture(scope="module")
