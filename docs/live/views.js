@@ -42,9 +42,9 @@ function createWalkView(live) {
     const first = argmax(steps[0].outputs), end = steps.at(-1), last = argmax(end.outputs);
     const changed = steps.find((step) => argmax(step.line.outputs) !== first);
     const drift = Math.max(...steps.map((step) => step.drift));
-    return `The walk ends after ${steps.length - 1} steps: ${reason}. The image has come ${percent(end.share)} of the ` +
-      `way to the target, the prediction is ${last === first ? "still" : "now"} ${last}, and no log-probability has ` +
-      `changed by more than ${formatDrift(drift)} nats. ` +
+    return `The walk ends after ${steps.length - 1} steps: ${reason}. The image has come ${percent(end.share)} of ` +
+      `the way to the target, the prediction is ${last === first ? "still" : "now"} ${last}, and no log-probability ` +
+      `has changed by more than ${formatDrift(drift)} nats. ` +
       (changed ? `On the straight line the prediction changes at ${percent(changed.share)}. ` : "") +
       `Computed in this page, at ${Math.round((steps.length - 1) / seconds)} steps per second.`;
   }
@@ -84,8 +84,8 @@ function createRaceView(live) {
       series: walks.map((walk, i) => ({ colour: colours[i], dash: dashes[i], points: curve(walk) })).reverse(),
     });
     return done ? describeEnd(walks, held, size) :
-      `travel ${(at / size).toFixed(2)} of the start's norm. The corrected walk and the control go straight on; SiMEC ` +
-      "and SiMExp draw a new direction at each step, which undoes much of their way.";
+      `travel ${(at / size).toFixed(2)} of the start's norm. The corrected walk and the control go straight on; ` +
+      "SiMEC and SiMExp draw a new direction at each step, which undoes much of their way.";
   }
   function describeEnd(walks, held, size) {
     const results = walks.map(({ steps }, i) => {
