@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +21,9 @@ from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.tables import PairTable, TokenTable
 from helpers.weights import FactoredMatrix, Side, Weights
+from helpers.weights.certificate import mlp_output
 
+CHUNK = 4096  # items at once, to bound the memory
 Rows = Float[Tensor, "items d_model"]
 Vector = Float[Tensor, " d_model"]
 Matrix = FactoredMatrix | Float[Tensor, "d_model d_model"]
@@ -165,6 +167,19 @@ def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "ou
     if inverts:
         rows = torch.linalg.pinv(rows).T
     return EmbeddingSpace(rows, ids, names, reading.describe(w, len(ids)), side)
+
+
+def embed_through_first_mlp(w: Weights, reading: Reading | None = None) -> EmbeddingSpace:
+    """Build the space that reads what upper layers read: each embedding, and what the first MLP writes where it enters.
+
+    Attention and positions are left out, and no text is run. Keys above the first layer are triggered by these vectors
+    far more than by the embeddings themselves. Errors as in ``embedding_space``.
+    """
+    reading = reading or Reading()
+    space = embedding_space(w, replace(reading, clean=False), "in")
+    rows = space.rows + torch.cat([mlp_output(w, 0, part) for part in space.rows.split(CHUNK)])
+    cleaned = clean_rows(rows, _log_frequency(w)[space.ids].to(rows)) if reading.clean else rows
+    return replace(space, rows=cleaned, note=f"{reading.describe(w, len(space))}; embeddings through the first MLP")
 
 
 def top_tokens(

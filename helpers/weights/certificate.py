@@ -64,7 +64,7 @@ def _compare_layer(w: Weights, model: ReferenceModel, layer: int, record: LayerR
     """Return the relative errors of one layer."""
     patterns = torch.stack([_attention_pattern(w, layer, head, record.states) for head in range(w.n_heads)])
     attention = _attention_output(w, layer, record.states, patterns)
-    mlp = _mlp_output(w, layer, record.mlp_input)
+    mlp = mlp_output(w, layer, record.mlp_input)
     errors = {
         "attention pattern": _relative_error(patterns, record.patterns),
         "attention output": _relative_error(attention, _centred(w, record.attention)),
@@ -135,7 +135,7 @@ def _attention_output(
     return _apply_post_norm(w, stored.attention_post_norm if stored.attention_norm else None, *written)
 
 
-def _mlp_output(w: Weights, layer: int, states: States) -> States:
+def mlp_output(w: Weights, layer: int, states: States) -> States:
     """Return what the feed-forward layer writes, from W_in, W_gate and W_out."""
     stored, written = w.layers[layer], []
     activation = ACT2FN[getattr(w.config, FAMILIES[w.config.model_type].activation)]

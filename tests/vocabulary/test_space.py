@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from helpers.adapters import GPT2Adapter
 from helpers.vocabulary import (
     EmbeddingSpace,
     Reading,
     clean_rows,
     copying_score,
+    embed_through_first_mlp,
     embedding_space,
     embedding_spaces,
     top_pairs,
@@ -193,3 +195,28 @@ def test_a_dense_matrix_is_read_as_w_ov_is(w):
     query = w.W_QK(3, 5)
     as_values = FactoredMatrix(query.left, query.right, ("in", "out"))
     assert top_pairs(w, query.to_dense(), 5).rights == top_pairs(w, as_values, 5).rights
+
+
+def test_embeddings_through_the_first_mlp_are_what_the_model_computes_and_read_keys_above_it():
+    """The state of one token after the first MLP, attention aside; and which words trigger the keys of layer 1."""
+    w, gpt2 = load_weights("gpt2-reviews", fold=True), GPT2Adapter.load("gpt2-reviews")
+    space = embed_through_first_mlp(w, Reading(clean=False))
+    row, block = space.find("actor"), gpt2.model.transformer.h[0]
+    embedding = gpt2.model.transformer.wte.weight[space.ids[row]]
+    state = embedding + block.mlp(block.ln_2(embedding))
+    assert torch.allclose(space.rows[row], state - state.mean(), atol=1e-4)
+    cleaned = embed_through_first_mlp(w)
+    assert torch.allclose(cleaned.rows.norm(dim=1), torch.ones(len(cleaned))) and "first MLP" in cleaned.note
+    read = gpt2.model.transformer.h[1].mlp.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0][0]))
+    states, text = [], "The actors in this film are good, but the story is very bad and the music is not much better."
+    gpt2.model(input_ids=torch.tensor([gpt2.token_ids(text)]))
+    read.remove()
+    words = [(i, cleaned.find(name)) for i, name in enumerate(gpt2.tokens(text)) if name in cleaned.names]
+    active = gpt2.model.transformer.h[1].mlp.c_fc(states[0])[[i for i, _ in words]]
+    rows = [row for _, row in words]
+    through, plain = (each.rows[rows] @ w.W_in(1) for each in (cleaned, embedding_space(w, side="in")))
+    agreements = [
+        torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(scores.T, active.T, strict=True)]).mean()
+        for scores in (through, plain)
+    ]
+    assert agreements[0] > 0.6 > 0.3 > abs(agreements[1])
