@@ -26,6 +26,8 @@ from transformers.masking_utils import create_causal_mask
 from helpers.geometry.arguments import check_whole
 from helpers.resources import MEAN_POOLING, load_model
 from helpers.resources.display import table_html
+from helpers.weights import FAMILIES
+from helpers.weights.reference import layer_states, list_layers, load_body
 
 __all__ = [
     "MeanStateClassifier",
@@ -51,7 +53,8 @@ Tokens = Int[Tensor, "texts tokens"]  # token ids, or their mask: 1 where there 
 States = Float[Tensor, "texts tokens width"]
 Logits = Float[Tensor, "texts labels"]
 Kernel = Float[Tensor, "d_b d_a"]  # maps states of model B to states of model A: x @ kernel
-Transfer = Callable[[States, Kernel, GPT2Model, GPT2Model], States]  # states, kernel, base and body of the classifier
+Base = Any  # the body of a causal model of any family
+Transfer = Callable[[States, Kernel, Base, GPT2Model], States]  # states, kernel, base and body of the classifier
 
 
 class MeanStateClassifier(torch.nn.Module):
@@ -82,7 +85,7 @@ class StitchedClassifier(torch.nn.Module):
     def __init__(
         self,
         classifier: MeanStateClassifier,
-        base: GPT2Model,
+        base: Base,
         keep: int,
         transplant: int,
         kernel: Kernel,
@@ -94,7 +97,7 @@ class StitchedClassifier(torch.nn.Module):
 
     def forward(self, ids: Tokens, mask: Tokens) -> Logits:
         """Map token ids and their mask to logits."""
-        return self.finish(hidden_states(self.base, ids, mask, self.keep)[-1], mask)
+        return self.finish(layer_states(self.base, input_ids=ids, attention_mask=mask)[self.keep], mask)
 
     def finish(self, states: States, mask: Tokens) -> Logits:
         """Map the states of the base after the layers that are kept to logits."""
@@ -104,17 +107,17 @@ class StitchedClassifier(torch.nn.Module):
         return self.classifier.classify(_run_layers(body, layers, inputs, mask)[-1], mask)
 
 
-def apply_kernel(states: States, kernel: Kernel, base: GPT2Model, body: GPT2Model) -> States:
+def apply_kernel(states: States, kernel: Kernel, base: Base, body: GPT2Model) -> States:
     """Map states of the base to inputs of the classifier's layers by the kernel alone."""
     return states @ kernel
 
 
-def apply_kernel_as_released(states: States, kernel: Kernel, base: GPT2Model, body: GPT2Model) -> States:
+def apply_kernel_as_released(states: States, kernel: Kernel, base: Base, body: GPT2Model) -> States:
     """Map states as the code of the paper does: final norm of the base, kernel, position embeddings of the classifier.
 
     Source: the authors' code to arXiv 2209.02535, which feeds the states through the usual input of the classifier.
     """
-    return _add_positions(body, base.ln_f(states) @ kernel)
+    return _add_positions(body, base.get_submodule(FAMILIES[base.config.model_type].final_norm)(states) @ kernel)
 
 
 def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
@@ -156,15 +159,6 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
     return MeanStateClassifier(model)
 
 
-def load_body(name: str | Path, device: str | torch.device = "cpu") -> GPT2Model:
-    """Load the embeddings and layers of a GPT-2, without a head.
-
-    Raises:
-        ModelNotFoundError: there is no such model.
-    """
-    return load_model(GPT2Model, name, device)
-
-
 def subtract_layers(classifier: MeanStateClassifier, pretrained: GPT2Model) -> MeanStateClassifier:
     """Return a copy of a classifier whose layers hold what finetuning added: finetuned minus pretrained parameters.
 
@@ -202,17 +196,16 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     return ids, pad_sequence([torch.ones_like(ending) for ending in endings], batch_first=True)
 
 
-def embedding_kernel(
-    classifier: MeanStateClassifier, base: GPT2Model, shuffle: torch.Generator | None = None
-) -> Kernel:
-    """Return E_B E_A^+, the least-squares map from the base's embeddings (model B) to the classifier's (model A).
+def embedding_kernel(classifier: MeanStateClassifier, base: Base, shuffle: torch.Generator | None = None) -> Kernel:
+    """Return E_B E_A^+, the least-squares map from the base's unembedding (model B) to the classifier's (model A).
 
     With a generator, the base's words are permuted, for a control: both models' embeddings, but no shared words.
 
     Raises:
         ValueError: the models have vocabularies of different sizes.
     """
-    rows_a, rows_b = classifier.body.wte.weight.detach(), base.wte.weight.detach()
+    rows_a, rows_b = classifier.body.wte.weight.detach(), getattr(base, "item_rows", None)
+    rows_b = (base.get_input_embeddings().weight if rows_b is None else rows_b).detach().to(rows_a)
     if len(rows_a) != len(rows_b):
         raise ValueError(f"base: has {len(rows_b):,} vocabulary items, the classifier {len(rows_a):,}; wanted the same")
     order = torch.arange(len(rows_b)) if shuffle is None else torch.randperm(len(rows_b), generator=shuffle)
@@ -228,7 +221,7 @@ def random_kernel(kernel: Kernel, generator: torch.Generator) -> Kernel:
 
 def stitch(
     classifier: MeanStateClassifier,
-    base: GPT2Model,
+    base: Base,
     keep: int,
     transplant: int,
     kernel: Kernel | None = None,
@@ -245,7 +238,7 @@ def stitch(
 
     Source: arXiv 2209.02535, section 5.2.
     """
-    check_whole("keep", keep, most=len(base.h))
+    check_whole("keep", keep, most=len(list_layers(base)))
     check_whole("transplant", transplant, most=len(classifier.body.h))
     shape = (base.config.hidden_size, classifier.body.config.hidden_size)
     kernel = embedding_kernel(classifier, base) if kernel is None else kernel
@@ -315,7 +308,7 @@ class StitchingTable:
 @torch.no_grad()
 def stitching_table(
     classifier: MeanStateClassifier,
-    base: GPT2Model,
+    base: Base,
     tokens: tuple[Tokens, Tokens],
     labels: Int[Tensor, " n"],
     seeds: Sequence[int] = range(4),
@@ -336,13 +329,13 @@ def stitching_table(
     kernel = embedding_kernel(classifier, base)
     kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
     kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in seeds]
-    log_odds = torch.empty(len(kernels), len(base.h) + 1, len(classifier.body.h) + 1, len(labels))
+    log_odds = torch.empty(len(kernels), len(list_layers(base)) + 1, len(classifier.body.h) + 1, len(labels))
     donor_log_odds, lengths = torch.empty(len(labels)), tokens[1].sum(1)
     batches = lengths.argsort().split(BATCH)  # texts of similar length, each batch as wide as its longest text
     for rows in tqdm(batches, desc="stitching", unit=" batch", delay=2, leave=False):
         ids, mask = (part[rows, : lengths[rows].max()] for part in tokens)
         donor_log_odds[rows] = classifier(ids, mask).diff(dim=1)[:, 0].cpu()
-        for keep, states in enumerate(hidden_states(base, ids, mask, len(base.h))):  # the base runs once per text
+        for keep, states in enumerate(layer_states(base, input_ids=ids, attention_mask=mask)):
             for number, transplant in product(range(len(kernels)), range(log_odds.shape[2])):
                 whole = stitch(classifier, base, keep, transplant, kernels[number], transfer)
                 log_odds[number, keep, transplant, rows] = whole.finish(states, mask).diff(dim=1)[:, 0].cpu()

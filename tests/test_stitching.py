@@ -25,6 +25,9 @@ from helpers.stitching import (
     stitching_table,
     subtract_layers,
 )
+from helpers.weights import load_weights
+from helpers.weights.reference import layer_states
+from tests.adapters.families import make_model
 
 LONG = "The nurse said that she was late, and the doctor laughed. " * 30
 
@@ -270,3 +273,18 @@ def test_texts_that_cannot_be_classified_are_named(donor):
     many = torch.ones(1, CONTEXT + 1, dtype=torch.long)
     with pytest.raises(ValueError, match=r"ids: have 129 tokens, wanted 128 at most; use last_tokens\(..., most=128\)"):
         hidden_states(donor.body, many, many, 1)
+
+
+def test_a_base_of_another_family_is_stitched_through_its_unembedding(tmp_path, donor, sentences):
+    """A Llama has no position embeddings and may have a head of its own, by which its states are read."""
+    folder = make_model("LlamaForCausalLM", tmp_path, tie_word_embeddings=False, max_position_embeddings=128)
+    llama, w = load_body(folder), load_weights(folder)
+    ids, mask = (part[:3] for part in sentences[0])
+    states = layer_states(llama, input_ids=ids, attention_mask=mask)
+    assert len(states) == w.n_layers + 1 and torch.equal(states[0], llama.embed_tokens(ids))
+    own = llama(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert torch.allclose(llama.norm(states[-1]), own, atol=1e-5)
+    kernel = embedding_kernel(donor, llama)
+    expected = w.unembedding.float().T @ torch.linalg.pinv(donor.body.wte.weight.float()).T
+    assert torch.allclose(kernel, expected, atol=1e-3)
+    assert stitch(donor, llama, 1, 1)(ids, mask).shape == (len(ids), 2)

@@ -26,7 +26,7 @@ from helpers.sessions.session import UNLIMITED, Frame, Session, Walk, WalkPoint,
 
 STEP_LENGTHS = {"short": 1.0, "medium": 3.0, "long": 10.0, "very long": 30.0}  # name: eta of SiMEC and SiMExp
 UNCORRECTED = {"SiMEC": simec_steps, "SiMExp": simexp_steps, "random": random_steps}
-ALGORITHMS = ("corrected", *UNCORRECTED)
+ALGORITHMS = ("corrected", *UNCORRECTED)  # names of the walks
 FLAT_STEP = 0.1  # longest step where no output changes, as a fraction of the norm of the start
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +12,12 @@ import transformers
 from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModel, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from helpers.resources import MEAN_POOLING, load_model
 from helpers.weights.base import Weights
 from helpers.weights.families import FAMILIES, Family
+from helpers.weights.loading import load_weights
 
 TOKENS = 6  # random states per layer of a model of texts; fewer than any local attention looks back
 
@@ -128,3 +131,43 @@ def _first(output: Any) -> Tensor:
     """Return the states among what a layer returns."""
     states: Tensor = output[0] if isinstance(output, tuple) else output
     return states
+
+
+def list_layers(body: Any) -> Any:
+    """Return the modules of a body's layers, the lowest first."""
+    return body.get_submodule(FAMILIES[body.config.model_type].layer.removesuffix(".{}"))
+
+
+def layer_states(body: Any, **inputs: Tensor) -> list[Tensor]:
+    """Run a body, and return the states before its first layer and after each layer."""
+    states: list[Tensor] = []
+
+    def enter(_: Any, given: tuple, options: dict) -> None:
+        states.append(given[0] if given else options["hidden_states"])
+
+    hooks = [list_layers(body)[0].register_forward_pre_hook(enter, with_kwargs=True)]
+    hooks += [
+        layer.register_forward_hook(lambda _module, _given, output: states.append(_first(output)))
+        for layer in list_layers(body)
+    ]
+    try:
+        body(**inputs, use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return states
+
+
+def load_body(name: str | Path, device: str | torch.device = "cpu") -> Any:
+    """Load the embeddings and layers of a causal model, such as a GPT-2 or a Llama, without a head.
+
+    A head that is not tied to the embeddings is kept as ``item_rows``: it reads what the layers write.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+    """
+    w = load_weights(name)
+    body: Any = load_model(getattr(transformers, str(MODEL_MAPPING_NAMES[w.config.model_type])), name, device)
+    if w.unembedding is not None and w.unembedding is not w.embedding:
+        body.item_rows = w.unembedding.to(device)
+    return body
