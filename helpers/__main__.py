@@ -25,9 +25,10 @@ NOTEBOOKS_BY_MODEL = {
     "vit-mnist": "02, 09, 10",
     "bert-sentiment": "03, 04, 08",
     "bert-reviews": "03, 04",
-    "gpt2-reviews": "05, 06, 07, 08",
-    "gpt2-reviews-b": "05, 06, 07, 08",
-    "gpt2-sentiment": "08",
+    "gpt2-reviews": "05, 06, 07, 08, 11",
+    "gpt2-reviews-b": "05, 06, 07, 08, 11",
+    "gpt2-sentiment": "08, 11",
+    "llama-reviews": "11",
 }
 
 
