@@ -2,7 +2,7 @@
 
 from helpers.figures.alignment import draw_alignments, draw_stitched_predictions, draw_stitching
 from helpers.figures.images import draw_images, draw_importance, draw_walk_images
-from helpers.figures.layers import draw_ranks_by_layer
+from helpers.figures.layers import draw_layer_chain, draw_ranks_by_layer
 from helpers.figures.parameters import (
     draw_coherence,
     draw_curves,
@@ -43,6 +43,7 @@ __all__ = [
     "draw_heads",
     "draw_images",
     "draw_importance",
+    "draw_layer_chain",
     "draw_layers_beside_control",
     "draw_plane",
     "draw_predicted_against_verified",

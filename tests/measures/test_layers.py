@@ -5,7 +5,7 @@ import torch
 
 from helpers import PullbackMetric, walk_class
 from helpers.adapters import GPT2Adapter
-from helpers.figures import draw_ranks_by_layer
+from helpers.figures import draw_layer_chain, draw_ranks_by_layer
 from helpers.measures import rank_by_layer
 
 TEXT = "a warm and funny film, with two fine actors."
@@ -44,6 +44,16 @@ def test_the_figure_names_layers_ranks_and_kernels(bert):
     labels = [tick.get_text().split("\n") for tick in ax.get_xticklabels()]
     assert [label[0] for label in labels] == [str(layer) for layer in ranks.layers]
     assert [label[1] for label in labels] == [str(rank) for rank in ranks.ranks]
+
+
+def test_the_chain_names_its_blocks_and_the_rank_and_kernel_between_them(bert):
+    ranks = rank_by_layer(bert, TEXT, layers=[0, 1, bert.n_layers])
+    texts = [text.get_text() for text in draw_layer_chain(ranks, ("text", "classes")).axes[0].texts]
+    assert [text for text in texts if "block" in text] == ["block 1", f"blocks\n2 to {bert.n_layers}"]
+    states = [text.split("\n")[1:] for text in texts if text.startswith("layer ")]
+    assert states == [[f"{n:,}", f"{r}", f"{n - r:,}"] for n, r in zip(ranks.sizes, ranks.ranks, strict=True)]
+    part = rank_by_layer(bert, TEXT, layers=[1])
+    assert "text\nto block 1" in [t.get_text() for t in draw_layer_chain(part, ("text", "classes")).axes[0].texts]
 
 
 def test_a_walk_holds_a_hidden_state_and_with_it_the_classes(bert):
