@@ -7,11 +7,13 @@ its inputs.
 """
 
 from helpers.sessions.directions import Directions
+from helpers.sessions.export import tabulate_frames, write_code, write_gif
 from helpers.sessions.inputs import ImageInput, SentenceInput
 from helpers.sessions.parameters import ParameterSession, Place, ReadParameter
 from helpers.sessions.plane import PlaneSession
 from helpers.sessions.race import Race
 from helpers.sessions.walk import ALGORITHMS, STEP_LENGTHS, WalkChoices, WalkSession
+from helpers.sessions.words import WordEffects
 
 __all__ = [
     "ALGORITHMS",
@@ -26,4 +28,8 @@ __all__ = [
     "SentenceInput",
     "WalkChoices",
     "WalkSession",
+    "WordEffects",
+    "tabulate_frames",
+    "write_code",
+    "write_gif",
 ]

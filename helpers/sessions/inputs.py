@@ -40,13 +40,13 @@ class ModelInput(ABC):
 
     kind = part_kind = ""
 
-    def __init__(self, adapter: Adapter, raw: Any, kind: type):
+    def __init__(self, adapter: Adapter, raw: Any, kind: type, outputs: Sequence[str] | None = None):
         if not isinstance(adapter, kind):
             raise ValueError(f"adapter: is {type(adapter).__name__}, wanted {kind.__name__}")
         self.adapter: Any = adapter
         self.raw = raw
         self.point: Tensor = adapter.encode(raw)
-        self.f: PartsMap = adapter.output_map(self.point)
+        self.f: PartsMap = adapter.output_map(self.point, target=outputs)
         self.target_names: list[str] = []
 
     def map_at(self, point: Float[Tensor, "parts d_model"], parts: Sequence[int] = ()) -> PartsMap:
@@ -127,7 +127,8 @@ class ImageInput(ModelInput):
     def describe_layout(self) -> Frame:
         """Describe the grid of patches."""
         rows, columns = self.adapter.grid
-        return {"rows": rows, "columns": columns}
+        size = {"channels": self.adapter.channels, "image_size": list(self.adapter.image_size)}
+        return {"rows": rows, "columns": columns, **size}
 
     def describe(self, point: Float[Tensor, "parts d_model"]) -> Frame:
         """Decode a point to a picture, a PNG as a data URL."""
@@ -156,17 +157,18 @@ class SentenceInput(ModelInput):
     Args:
         adapter: a ``TextAdapter``.
         raw: the sentence.
+        outputs: the classes, or the words of a masked-word model, to tell apart, as the target of ``output_map``.
     """
 
     kind, part_kind = "sentence", "tokens"
 
-    def __init__(self, adapter: TextAdapter, raw: Text):
-        super().__init__(adapter, raw, TextAdapter)
+    def __init__(self, adapter: TextAdapter, raw: Text, outputs: Sequence[str] | None = None):
+        super().__init__(adapter, raw, TextAdapter, outputs)
         self.tokens = adapter.tokens(raw)
 
     def describe_layout(self) -> Frame:
         """List the tokens of the sentence itself."""
-        return {"tokens": self.tokens}
+        return {"tokens": self.tokens} | ({"text": self.raw} if isinstance(self.raw, str) else {})
 
     def describe(self, point: Float[Tensor, "parts d_model"]) -> Frame:
         """Name the token nearest to each row of a point; rows that cannot move keep their name."""

@@ -28,12 +28,14 @@ class WalkPoint:
         choices: that the step was made with; None at the start.
         frame: what is seen here.
         other: the step of a second walk beside this one, where there is one.
+        begins: whether a walk begins with this step, and draws from a generator of its own.
     """
 
     step: Step
     choices: Any
     frame: Frame
     other: Step | None = None
+    begins: bool = False
 
 
 class Session(ABC):
@@ -51,12 +53,11 @@ class Session(ABC):
     choices: Any
 
     def __init__(self, settings: WalkSettings, seed: int):
-        self._settings, self._seed = settings, seed
+        self._settings, self.seed = settings, seed
         self.selected = 0
         self.stopped_because: str | None = None
         self._points: list[WalkPoint] = []
         self._walk: tuple[Any, Walk] | None = None  # the choices of the walk in progress, and the walk
-        self._begun = 0  # number of walks begun since the start; each draws from a generator of its own
 
     @abstractmethod
     def _start_walk(self, generator: torch.Generator) -> Walk:
@@ -65,6 +66,11 @@ class Session(ABC):
     @abstractmethod
     def _create_point(self, step: Step) -> WalkPoint:
         """Create the point to which a step leads from the selected one."""
+
+    @property
+    def points(self) -> list[WalkPoint]:
+        """The start, and the points that were walked to."""
+        return self._points
 
     @property
     def frames(self) -> list[Frame]:
@@ -81,10 +87,11 @@ class Session(ABC):
         if following and following[0].choices == self.choices:
             return self.select(self.selected + 1)
         walk, self._walk = self._walk, None  # an iterator that raises an error is exhausted
-        if walk is None or walk[0] != self.choices or following:
-            walk = (self.choices, self._start_walk(torch.Generator().manual_seed(self._seed + self._begun)))
+        begins = walk is None or walk[0] != self.choices or bool(following)
+        if walk is None or begins:
+            # The seed depends on the point only, so that the same choices at the same points make the same walk.
+            walk = (self.choices, self._start_walk(torch.Generator().manual_seed(self.seed + self.selected)))
             next(walk[1][1])  # the start, which is stored already
-            self._begun += 1
         complete, steps = walk[1]
         last, step = self._points[self.selected], next(steps)
         if step.stopped_because:
@@ -94,7 +101,8 @@ class Session(ABC):
             self._points = [*self._points[: self.selected], replace(last, step=repeated), *later]
             self.stopped_because = step.stopped_because
             return last.frame
-        self._points = [*self._points[: self.selected + 1], self._create_point(complete(step))]
+        point = replace(self._create_point(complete(step)), begins=begins)
+        self._points = [*self._points[: self.selected + 1], point]
         self._walk, self.stopped_because = walk, None
         self.selected += 1
         return self._points[-1].frame
@@ -112,7 +120,7 @@ class Session(ABC):
 
     def restart(self) -> Frame:
         """Go back to the start, discard all other points, and draw the same random directions again."""
-        self._points, self._walk, self._begun = self._points[:1], None, 0
+        self._points, self._walk = self._points[:1], None
         return self.select(0)
 
     def interrupt(self) -> None:
@@ -121,7 +129,7 @@ class Session(ABC):
 
     def _assemble_path(self, steps: list[Step], algorithm: str) -> ExplorationPath:
         end = replace(steps[-1], stopped_because=self.stopped_because)
-        return path_of_steps(steps, end, algorithm or "no step yet", self._settings, self._seed)
+        return path_of_steps(steps, end, algorithm or "no step yet", self._settings, self.seed)
 
 
 @torch.no_grad()

@@ -75,6 +75,7 @@ class WalkSession(Session):
         self._watched: list[int] = []  # classes that are shown besides the outputs
         self.choices = WalkChoices(tolerance=self._settings.tolerance)
         self.choose(**choices)
+        self.first_choices = WalkChoices(tolerance=self._settings.tolerance)
         first = replace(first_step(start.f, start.f.start), point=start.point)
         self._points = [WalkPoint(first, None, self._create_frame(first, first, 0.0, ""))]
 

@@ -2,8 +2,9 @@
 
 from helpers.widgets.directions import ImageDirections, SentenceDirections
 from helpers.widgets.figure_explorer import FigureExplorer
+from helpers.widgets.model_walker import ClassWalker, SentenceWalker
 from helpers.widgets.parameter_browser import ParameterBrowser
-from helpers.widgets.walkers import ClassWalker, PlaneWalker, SentenceWalker
+from helpers.widgets.plane_walker import PlaneWalker
 
 __all__ = [
     "ClassWalker",

@@ -1,6 +1,6 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
 import { buildOnce, make, makeSlider, writeNumber } from "./dom.js";
-import { drawBars, drawPoint } from "./walker.js";
+import { drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
 // its answers: setup, pulled (the frame after a move), status {text, isError}, busy, answered.

@@ -11,10 +11,9 @@ from helpers.adapters import ImageAdapter, TextAdapter
 from helpers.adapters.text import Text
 from helpers.sessions import Directions, ImageInput, SentenceInput
 from helpers.widgets.views import View
-from helpers.widgets.walkers import SCRIPTS
 
 
-class DirectionView(View, files=f"{SCRIPTS} directions"):
+class DirectionView(View, files="dom patch_grid token_strip output_bars drift_plot plane stages directions"):
     """Sliders along single directions of an input, all of equal length; see ``Directions``.
 
     Args:

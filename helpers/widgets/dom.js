@@ -30,6 +30,12 @@ export function buildOnce(element, key, build) {
   return element.tmContent;
 }
 
+// A control under a label; the label is its name, without the options that it holds.
+export function makeField(text, control) {
+  control.setAttribute("aria-label", text);
+  return make("label", { class: "tm-field" }, make("span", {}, text), control);
+}
+
 export function tell(element, name, detail) {
   element.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
 }

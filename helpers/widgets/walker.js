@@ -1,32 +1,27 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { algorithmColour, buildOnce, make, makeSlider, writeNumber } from "./dom.js";
-import { drawPatchGrid } from "./patch_grid.js";
-import { drawTokenStrip } from "./token_strip.js";
-import { drawOutputBars } from "./output_bars.js";
-import { drawDriftPlot } from "./drift_plot.js";
-import { drawPlane } from "./plane.js";
+import { make, makeField, makeSlider, writeNumber } from "./dom.js";
+import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
+import { createInputPanel } from "./inputs.js";
+import { drawWords, watchTokens } from "./words.js";
+import { createTakeAway } from "./take_away.js";
 
 const PLAY_INTERVAL = 300; // milliseconds from one step on the screen to the next request
 const MANY_STEPS = 20; // of the button that makes many
 const SILENCE = 1500; // milliseconds without an answer after which the walker says that the kernel is busy
 const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
-const LANE_TEXTS = {
-  corrected: "in the kernel, brought back after each step",
-  SiMEC: "a random null direction",
-  SiMExp: "a random visible direction",
-  random: "a random direction, the control",
-};
 
 // Create a walker in an element. `send` takes a command {do, ...}; `update` of what is returned takes its answers:
 // setup, ground (of the plane), frames with their first index, place {count, selected}, choices, status {text, isError}, busy, answered.
 export function createWalker(root, send) {
   const state = {
     setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
-    sent: 0, answered: 0, left: 0, isPainting: false, asProbabilities: false, gone: false,
+    sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, asProbabilities: false, gone: false,
   };
   root.classList.add("tm-walker", "tm-whole");
   root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the controls
   const parts = buildWalker(root);
+  parts.inputs = createInputPanel(parts.more, (command) => (pause(), ask(command)));
+  parts.files = createTakeAway(parts.more, (command) => ask(command), () => state.frames[state.shown]?.picture);
   let silence = null, timer = null;
 
   const ask = (command) => {
@@ -72,6 +67,8 @@ export function createWalker(root, send) {
   for (const name of ["algorithm", "step_length", "function", "target"]) {
     parts[name].addEventListener("change", () => choose({ [name]: parts[name].value }));
   }
+  parts.word.addEventListener("change", () => choose({ target: parts.word.value.trim() || null }));
+  for (const typed of [parts.word, parts.watch]) typed.addEventListener("keydown", (event) => event.stopPropagation());
   parts.watch.addEventListener("change", () => parts.watch.value && ask({ do: "watch", name: parts.watch.value }));
   parts.tolerance.addEventListener("change", () => choose({ tolerance: Number(parts.tolerance.value) }));
   for (const button of parts.modes.children) {
@@ -85,6 +82,12 @@ export function createWalker(root, send) {
   });
   root.addEventListener("tm-start", ({ detail }) => (pause(), ask({ do: "choose", start: detail.start })));
 
+  watchTokens(parts.stage, () => state.setup.kind === "sentence" && !state.setup.lanes, (part) => {
+    state.token = part;
+    if (state.words[part]) draw();
+    else ask({ do: "find_words", part });
+  });
+  parts.putWord = (part, word) => (pause(), ask({ do: "replace_word", part, word }));
   const goOn = () => {
     clearTimeout(timer);
     if (state.status.isError || state.status.isEnd) state.left = 0;
@@ -93,8 +96,13 @@ export function createWalker(root, send) {
     if (state.left) timer = setTimeout(() => state.left && ask({ do: "step" }), PLAY_INTERVAL);
   };
   const update = (change) => {
-    const { frames, from, choices, ...rest } = change;
-    if (rest.setup && rest.setup !== state.setup) state.frames = [];
+    const { frames, from, choices, words, file, ...rest } = change;
+    if (rest.setup && rest.setup !== state.setup) {
+      state.frames = [];
+      if (rest.setup.text !== state.setup?.text) [state.words, state.token] = [{}, null];
+    }
+    if (words) state.words[words.part] = words;
+    if (file) parts.files.receive(file);
     Object.assign(state, rest);
     if (frames) frames.forEach((frame, i) => (state.frames[from + i] = frame));
     state.frames.length = Math.min(state.frames.length, state.place.count);
@@ -117,7 +125,6 @@ export function createWalker(root, send) {
 
 function buildWalker(root) {
   const button = (text, title) => make("button", { type: "button", class: "tm-button", title }, text);
-  const choice = (text, control) => make("label", { class: "tm-field" }, make("span", {}, text), control);
   const parts = {
     back: button("back", "go to the previous point"),
     step: button("step", "make a step, or go to the next point"),
@@ -127,10 +134,11 @@ function buildWalker(root) {
     all: button("all", "let all parts move"),
     slider: makeSlider({ min: "0", max: "0", value: "0", "aria-label": "point shown" }),
     algorithm: make("select"), step_length: make("select"), function: make("select"), target: make("select"),
+    word: make("input", { type: "text", size: 10, placeholder: "a word" }),
     tolerance: make("select"), watch: make("input", { type: "text", size: 14, placeholder: "name of a class" }),
     probabilities: make("input", { type: "checkbox" }),
     modes: make("div", { class: "tm-modes", role: "group", "aria-label": "what is shown" }),
-    stage: make("div", { class: "tm-stage" }), plot: make("div", { class: "tm-plot" }),
+    stage: make("div", { class: "tm-stage" }), words: make("div", { class: "tm-words-box" }), more: make("div"), plot: make("div", { class: "tm-plot" }),
     progress: make("progress", { max: MANY_STEPS, value: 0, "aria-label": "steps made" }),
     receipt: make("span", { class: "tm-receipt", "aria-hidden": "true" }),
     busy: make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing", hidden: true }),
@@ -140,17 +148,17 @@ function buildWalker(root) {
     parts.modes.append(make("button", { type: "button", class: "tm-button", value }, text));
   }
   parts.fields = {
-    function: choice("function", parts.function), algorithm: choice("walk", parts.algorithm),
-    step_length: choice("step length", parts.step_length), target: choice("towards", parts.target),
-    tolerance: choice("tolerance", parts.tolerance), watch: choice("show also", parts.watch),
+    function: makeField("function", parts.function), algorithm: makeField("walk", parts.algorithm),
+    step_length: makeField("step length", parts.step_length), target: makeField("towards", parts.target), word: makeField("towards the word", parts.word),
+    tolerance: makeField("tolerance", parts.tolerance), watch: makeField("show also", parts.watch),
     probabilities: make("label", { class: "tm-field" }, parts.probabilities, make("span", {}, "probabilities, not their logarithms")),
   };
   parts.status = make("div", { class: "tm-status" }, parts.busy, parts.note, parts.alarm, parts.receipt);
   root.append(
-    parts.modes, parts.stage, parts.plot,
+    parts.modes, parts.stage, parts.words, parts.plot,
     make("div", { class: "tm-row" }, parts.back, parts.step, parts.play, parts.many, parts.slider, parts.progress),
     make("div", { class: "tm-row" }, ...Object.values(parts.fields), parts.all, parts.restart),
-    parts.status,
+    parts.status, parts.more,
   );
   return parts;
 }
@@ -174,7 +182,12 @@ function drawWalker(parts, state) {
   parts.status.setAttribute("aria-busy", String(waits || state.busy));
   if (!setup) return;
   const isPlane = setup.kind === "plane", isRace = Boolean(setup.lanes);
-  parts.modes.hidden = isPlane;
+  parts.modes.hidden = parts.more.hidden = isPlane;
+  if (!isPlane) {
+    parts.inputs.draw(setup, state.menus);
+    parts.files.draw(setup);
+  }
+  drawWords(parts.words, isRace ? null : state.words[state.token], parts.putWord);
   for (const button of parts.modes.children) {
     button.setAttribute("aria-pressed", String((button.value === "race") === isRace));
   }
@@ -188,7 +201,10 @@ function drawWalker(parts, state) {
   parts.fields.function.hidden = !isPlane;
   parts.fields.algorithm.hidden = isPlane || isRace;
   parts.fields.tolerance.hidden = isPlane;
-  parts.fields.target.hidden = !setup.target_names?.length;
+  const takesWord = setup.kind === "sentence";
+  parts.fields.target.hidden = takesWord || !setup.target_names?.length;
+  parts.fields.word.hidden = !takesWord;
+  if (document.activeElement !== parts.word) parts.word.value = choices.target ?? "";
   parts.fields.watch.hidden = isPlane || setup.class_count <= setup.names.length;
   parts.fields.probabilities.hidden = !setup.is_logarithmic;
   parts.all.hidden = isPlane;
@@ -207,96 +223,6 @@ function drawWalker(parts, state) {
   else if (isRace) drawRaceStage(parts, state);
   else drawWalkStage(parts, state);
   drawStatus(parts, state);
-}
-
-function drawWalkStage(parts, { setup, frames, shown, choices, asProbabilities }) {
-  const { view, bars } = buildOnce(parts.stage, `walk ${setup.kind}`, () => {
-    const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
-    parts.stage.append(view, bars);
-    return { view, bars };
-  });
-  const frame = frames[shown];
-  drawPoint(view, setup, frame, { selected: choices.parts, importance: frame.importance });
-  drawBars(bars, setup, frame, frames[0], { asProbabilities });
-  const points = frames.map(({ travel, drift }) => [travel, drift]);
-  const runs = splitByAlgorithm(frames, shown, points);
-  drawDriftPlot(parts.plot, { lines: runs, tolerance: choices.tolerance, unit: setup.unit });
-}
-
-// A walk that changes its algorithm is drawn as one line per run, each in its colour.
-function splitByAlgorithm(frames, shown, points) {
-  const runs = [];
-  for (let i = 1; i < frames.length; i++) {
-    if (!frames[i]) break;
-    const name = frames[i].algorithm;
-    if (runs.at(-1)?.name !== name) runs.push({ name, points: [points[i - 1]], shown: i - 1 <= shown ? 1 : 0 });
-    runs.at(-1).points.push(points[i]);
-    if (i <= shown) runs.at(-1).shown += 1;
-  }
-  return runs;
-}
-
-function drawRaceStage(parts, { setup, frames, shown, choices, asProbabilities }) {
-  const lanes = buildOnce(parts.stage, `race ${setup.kind}`, () => {
-    const built = {};
-    for (const name of setup.lanes) {
-      const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
-      const told = make("div", { class: "tm-lane-drift" });
-      const title = make("div", { class: "tm-lane-name" }, name);
-      title.style.setProperty("--tm-colour", algorithmColour(name));
-      const lane = make("section", { class: `tm-lane tm-lane-${setup.kind}`, "aria-label": name }, title,
-        make("div", { class: "tm-caption" }, LANE_TEXTS[name] ?? ""), view, told, bars);
-      parts.stage.append(lane);
-      built[name] = { view, bars, told };
-    }
-    return built;
-  });
-  for (const name of setup.lanes) {
-    const frame = frames[shown].lanes[name], { view, bars, told } = lanes[name];
-    drawPoint(view, setup, frame, { isFixed: true });
-    drawBars(bars, setup, frame, frames[0].lanes[name], { asProbabilities, isSmall: setup.names.length > 3 });
-    told.textContent = `drift ${writeNumber(frame.drift, 2)} ${setup.unit}`;
-    told.title = frame.ended ?? "";
-    if (frame.ended) told.textContent += `; stopped: ${frame.ended}`;
-  }
-  const lines = setup.lanes.map((name) => ({
-    name,
-    points: frames.filter(Boolean).map(({ lanes }) => [lanes[name].travel, lanes[name].drift]),
-    shown: shown + 1,
-  }));
-  drawDriftPlot(parts.plot, { lines, tolerance: choices.tolerance, unit: setup.unit });
-}
-
-function drawPlaneStage(parts, { ground, frames, shown, choices }) {
-  const { view } = buildOnce(parts.stage, "plane", () => {
-    const view = make("div", { class: "tm-plane-box" });
-    parts.stage.append(view);
-    return { view };
-  });
-  const seen = frames.slice(0, shown + 1), walks = {};
-  for (const name of ["naive", "corrected"]) walks[name] = seen.filter(Boolean).map((frame) => frame[name]);
-  const label = `plane under ${choices.function}; arrow keys move the cross, Enter starts there`;
-  drawPlane(view, { ...ground, start: frames[0].corrected, walks, label });
-  const lines = ["naive", "corrected"].map((name) => ({
-    name, points: frames.filter(Boolean).map(({ travel, drifts }) => [travel, drifts[name]]), shown: shown + 1,
-  }));
-  drawDriftPlot(parts.plot, { lines, tolerance: null, unit: "of the output" });
-}
-
-export function drawPoint(view, setup, frame, options) {
-  if (setup.kind === "image") drawPatchGrid(view, { ...setup, ...frame, ...options });
-  else drawTokenStrip(view, { ...setup, ...frame, ...options });
-}
-
-export function drawBars(bars, setup, frame, first, options) {
-  const names = [...setup.names, ...(setup.watched ?? [])], isLogarithmic = setup.is_logarithmic;
-  const state = { names, isLogarithmic, ...options };
-  const kind = options.asProbabilities || !isLogarithmic ? setup.quantity : `log-${setup.quantity}`;
-  drawOutputBars(bars, { ...state, values: readOutputs(frame), start: readOutputs(first), label: `${kind} of each output` });
-}
-
-function readOutputs({ outputs, watched }) {
-  return [...outputs, ...(watched ?? [])];
 }
 
 function drawStatus(parts, { setup, frames, shown, place, status, gone }) {
@@ -319,7 +245,7 @@ function drawStatus(parts, { setup, frames, shown, place, status, gone }) {
 function render({ model, el }) {
   const name = Math.random().toString(36).slice(2);
   const walker = createWalker(el, (command) => model.send({ ...command, view: name }));
-  const names = { setup: "setup", place: "place", choices: "choices", status: "status", busy: "busy" };
+  const names = { setup: "setup", place: "place", choices: "choices", status: "status", busy: "busy", menus: "menus" };
   const read = (all) => {
     const change = {};
     for (const [trait, key] of Object.entries(names)) change[key] = model.get(trait);
@@ -336,7 +262,7 @@ function render({ model, el }) {
     planned = true;
     queueMicrotask(() => ((planned = false), read()));
   };
-  const receive = (message) => message.frames && walker.update({ frames: message.frames, from: message.from });
+  const receive = ({ frames, from, words, file }) => walker.update(frames ? { frames, from } : { words, file });
   const showAlive = () => setTimeout(() => {
     const gone = el.classList.contains("jupyter-widgets-disconnected");
     for (const part of el.children) part.toggleAttribute("inert", gone && !part.classList.contains("tm-status"));

@@ -10,7 +10,8 @@ from helpers import ExplorationPath
 from helpers.adapters import load_adapter
 from helpers.adapters.toy import paraboloid, waves
 from helpers.widgets import ClassWalker, ImageDirections, PlaneWalker, SentenceDirections, SentenceWalker, views
-from helpers.widgets.walkers import SCRIPTS, compute_level_curves, evaluate_on_grid
+from helpers.widgets.plane_walker import compute_level_curves, evaluate_on_grid
+from helpers.widgets.walker import SCRIPTS
 from tests.adapters.families import make_model
 
 TEXT = "The story is slow, but the two leads are a delight."

@@ -1,0 +1,70 @@
+"""Other words for each word of a sentence: those that the model holds equal, and those that change its mind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import pandas as pd
+
+from helpers.sentences import equivalent_words, influential_words, predict_substitutions
+from helpers.sentences.substitutions import Substitutions
+from helpers.sessions.inputs import SentenceInput
+from helpers.sessions.session import Frame, round_number
+
+WORD_COUNT = 6  # words listed of either kind
+
+
+class WordEffects:
+    """The effect of other words at each position of a sentence, all of them run through the model.
+
+    The first question takes the predictions for the whole vocabulary, from one Jacobian; each position is verified when
+    it is asked for, and kept.
+
+    Args:
+        start: the sentence.
+    """
+
+    def __init__(self, start: SentenceInput):
+        self.start = self._input = start
+        self._known: dict[int, Frame] = {}
+
+    @cached_property
+    def _substitutions(self) -> Substitutions:
+        target = self._input.f.target
+        return predict_substitutions(self._input.adapter, self._input.raw, None if target is None else list(target))
+
+    def find_words(self, part: int) -> Frame:
+        """List the words that the model holds ``equal`` at a token, and those that change the outputs most.
+
+        Each is listed with the verified change of the outputs (see ``Head.variation``); the ``changing`` ones also with
+        the prediction that they lead to.
+        """
+        if part not in self._known:
+            self._known[part] = self._compute(part)
+        return self._known[part]
+
+    def replace_word(self, part: int, word: str) -> str:
+        """Return the sentence with another word at a token."""
+        adapter, ids = self._input.adapter, self._input.adapter.token_ids(self._input.raw)
+        ids[part] = next(i for i, name in adapter.whole_words().items() if name == word)
+        text = adapter.decode(adapter.embed(ids, adapter.segments_of(self._input.point)))
+        return text if isinstance(text, str) else tuple(text)
+
+    def _compute(self, part: int) -> Frame:
+        whole = self._substitutions
+        frame: Frame = {"part": part, "token": self._input.tokens[part], "equal": [], "changing": []}
+        if part not in whole.f.parts:  # punctuation, a piece of a word, or a token that stays
+            return frame
+        row = whole.f.parts.index(part)
+        single = replace(
+            whole, f=self._input.map_at(self._input.point, [part]), changes=whole.changes[row : row + 1]
+        )  # fmt: skip
+        tables = {"equal": equivalent_words(single), "changing": influential_words(single)}
+        return frame | {name: _list_words(table.head(WORD_COUNT)) for name, table in tables.items()}
+
+
+def _list_words(table: pd.DataFrame) -> list[Frame]:
+    prediction = table["prediction"] if "prediction" in table else [""] * len(table)
+    rows = zip(table["word"], table["verified"], prediction, strict=True)
+    return [{"word": word, "change": round_number(change), "prediction": label} for word, change, label in rows]

@@ -1,0 +1,124 @@
+// Another input for a walker: from a menu, typed, drawn by hand, or a picture of one's own.
+import { make, makeField } from "./dom.js";
+
+const CANVAS_SCALE = 6; // screen pixels per pixel of the drawing, for small images
+const PEN = 1.1; // radius of the pen in pixels of a 28 x 28 drawing
+
+// `ask` takes {do: "read", ...}. `draw` of what is returned takes the walker's setup and its menus.
+export function createInputPanel(root, ask) {
+  const button = (text) => make("button", { type: "button", class: "tm-button" }, text);
+  const parts = {
+    name: make("select"), model: make("select"), text: make("textarea", { rows: 2 }), outputs: make("input", { type: "text", size: 18, placeholder: "he, she" }),
+    canvas: make("canvas", { tabIndex: 0, class: "tm-canvas", role: "application", "aria-label": "drawing; arrow keys move the pen, space lowers or lifts it" }),
+    file: make("input", { type: "file", accept: "image/*", "aria-label": "upload a picture" }),
+    clear: button("clear"), from: button("walk from it"), towards: button("walk towards it"), read: button("walk from this sentence"),
+  };
+  const menus = make("div", { class: "tm-row" }, makeField("input", parts.name), makeField("model", parts.model));
+  const drawing = make("div", { class: "tm-row" }, parts.canvas,
+    make("div", { class: "tm-column" }, make("span", { class: "tm-caption" }, "draw on the black square, or upload a picture"),
+      parts.file, make("div", { class: "tm-row" }, parts.from, parts.towards, parts.clear)));
+  const typing = make("div", { class: "tm-column" }, makeField("sentence", parts.text),
+    make("div", { class: "tm-row" }, makeField("words to tell apart", parts.outputs), parts.read));
+  const panel = make("details", { class: "tm-more" }, make("summary", {}, "another input"), menus, drawing, typing);
+  root.append(panel);
+  const read = (source) => ask({ do: "read", ...source });
+  const pen = makeDrawing(parts);
+  parts.name.addEventListener("change", () => parts.name.value && read({ name: parts.name.value }));
+  parts.model.addEventListener("change", () => parts.model.value && read({ model: parts.model.value }));
+  parts.from.addEventListener("click", () => read({ pixels: pen.encode() }));
+  parts.towards.addEventListener("click", () => read({ pixels: pen.encode(), as_target: true }));
+  const readText = () => read({ text: parts.text.value, ...(parts.outputs.value ? { outputs: parts.outputs.value } : {}) });
+  parts.read.addEventListener("click", readText);
+  for (const control of [parts.text, parts.outputs]) {
+    control.addEventListener("keydown", (event) => {
+      event.stopPropagation(); // what is typed is no command of the notebook
+      if (event.key === "Enter" && !event.shiftKey) (event.preventDefault(), readText());
+    });
+  }
+  return { panel, draw: (setup, menus_) => drawInputPanel({ parts, menus, drawing, typing, pen }, setup, menus_) };
+}
+
+function drawInputPanel({ parts, menus, drawing, typing, pen }, setup, choices) {
+  const fill = (select, names) => {
+    select.parentElement.hidden = !names?.length;
+    if (select.tmKey === String(names)) return;
+    select.tmKey = String(names);
+    select.replaceChildren(make("option", { value: "" }, "choose"), ...(names ?? []).map((name) => make("option", { value: name }, name)));
+  };
+  fill(parts.name, choices?.inputs);
+  fill(parts.model, choices?.models);
+  menus.hidden = parts.name.parentElement.hidden && parts.model.parentElement.hidden;
+  drawing.hidden = setup.kind !== "image";
+  typing.hidden = setup.kind !== "sentence";
+  if (setup.kind === "image") pen.resize(setup);
+  parts.outputs.parentElement.hidden = setup.class_count < 20;
+  if (parts.text.tmShown !== setup.text && setup.text !== undefined) parts.text.value = parts.text.tmShown = setup.text;
+}
+
+// A canvas as large as the model's images: a pen, pictures scaled to fit, and its pixels in base64.
+function makeDrawing({ canvas, file, clear }) {
+  const sheet = canvas.getContext("2d", { willReadFrequently: true });
+  let channels = 1, place = [14, 14], isDown = false, last = null;
+  const wipe = () => {
+    sheet.fillStyle = "black";
+    sheet.fillRect(0, 0, canvas.width, canvas.height);
+  };
+  const stroke = (to) => {
+    sheet.strokeStyle = "white";
+    sheet.lineCap = "round";
+    sheet.lineWidth = (2 * PEN * canvas.width) / 28;
+    sheet.beginPath();
+    sheet.moveTo(...(last ?? to));
+    sheet.lineTo(to[0] + 0.01, to[1]);
+    sheet.stroke();
+    last = to;
+  };
+  const locate = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * canvas.width, ((event.clientY - box.top) / box.height) * canvas.height];
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    [isDown, last] = [true, null];
+    canvas.setPointerCapture(event.pointerId);
+    stroke(locate(event));
+  });
+  canvas.addEventListener("pointermove", (event) => isDown && event.buttons && stroke(locate(event)));
+  canvas.addEventListener("pointerup", () => ([isDown, last] = [false, null]));
+  canvas.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!move && event.key !== " ") return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === " ") [isDown, last] = [!isDown, null];
+    else place = place.map((value, i) => Math.min(canvas.width - 1, Math.max(1, value + move[i])));
+    if (isDown) stroke(place);
+  });
+  clear.addEventListener("click", wipe);
+  file.addEventListener("change", async () => {
+    if (!file.files.length) return;
+    const picture = await createImageBitmap(file.files[0]);
+    const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
+    const [width, height] = [picture.width * scale, picture.height * scale];
+    wipe();
+    sheet.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  });
+  const resize = ({ image_size: [height, width], channels: count }) => {
+    channels = count;
+    if (canvas.width === width && canvas.height === height) return;
+    Object.assign(canvas, { width, height });
+    canvas.style.width = `${width * (width <= 40 ? CANVAS_SCALE : 1)}px`;
+    place = [width / 2, height / 2];
+    wipe();
+  };
+  const encode = () => {
+    const { data } = sheet.getImageData(0, 0, canvas.width, canvas.height), size = canvas.width * canvas.height;
+    const bytes = new Uint8Array(channels * size);
+    for (let i = 0; i < size; i++) {
+      const [red, green, blue] = data.slice(4 * i, 4 * i + 3);
+      if (channels === 1) bytes[i] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+      else [red, green, blue].forEach((value, channel) => (bytes[channel * size + i] = value));
+    }
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  };
+  return { resize, encode };
+}
