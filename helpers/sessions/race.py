@@ -64,11 +64,11 @@ class Race:
         """Show one more class; see ``WalkSession.watch``."""
         for lane in self.lanes.values():
             lane.watch(name)
-        for number, places in enumerate(self._places):
-            lanes = self.frames[number]["lanes"]
+        frames = []
+        for frame, places in zip(self.frames, self._places, strict=True):
             seen = {lane: self.lanes[lane].frames[index]["watched"] for lane, index in places.items()}
-            self.frames[number] = {"lanes": {lane: lanes[lane] | {"watched": seen[lane]} for lane in lanes}}
-        self.frames = list(self.frames)
+            frames.append({"lanes": {n: lane | {"watched": seen[n]} for n, lane in frame["lanes"].items()}})
+        self.frames = frames
 
     def step(self) -> Frame:
         """Let every lane make a step; if one of them raises an error, none has moved."""

@@ -51,7 +51,7 @@ export function writeNumber(value, digits = 3) {
   return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
 }
 
-// A slider that moves by its keys itself, because some notebooks keep a browser's own slider from doing so.
+// A slider that moves by its keys itself, because notebooks keep a browser's own slider from doing so.
 export function makeSlider(attributes) {
   const slider = make("input", { type: "range", ...attributes });
   slider.addEventListener("keydown", (event) => {

@@ -1,5 +1,6 @@
 """The walkers as a page drives them: commands in, small messages out; tests/browser does the same in a real browser."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -21,17 +22,16 @@ class Page:
     """A page that shows a widget: it keeps what it is told, as walker.js does, and counts the bytes."""
 
     def __init__(self, widget, monkeypatch):
-        self.widget, self.requests, self.sizes, self.frames = widget, 0, [], {}
+        self.widget, self.requests, self.sizes, self.frames, self.told = widget, 0, [], {}, {}
         monkeypatch.setattr(widget.comm, "send", self.take)
         self.keep_frame(widget.frame)
 
     def take(self, data=None, buffers=None, **_):
         assert not buffers
         self.sizes[-1] += len(json.dumps(data))
-        for index, frame in enumerate(
-            data.get("content", {}).get("frames", []), data.get("content", {}).get("from", 0)
-        ):
-            self.frames[index] = frame
+        answer = data.get("content", {})
+        self.told |= answer
+        self.frames |= dict(enumerate(answer.get("frames", []), answer.get("from", 0)))
         if "setup" in data.get("state", {}):
             self.frames = {}
         self.keep_frame(data.get("state", {}).get("frame", {}))
@@ -197,3 +197,58 @@ def test_the_script_of_a_widget_holds_every_script_that_it_imports():
                 assert line.split("./")[1].removesuffix('.js";') in SCRIPTS.split()
     joined = views.join_scripts(SCRIPTS.split())
     assert "import " not in joined and joined.count("export default") == 1
+
+
+def test_a_walker_starts_from_inputs_of_ones_own(open_page, vit, digits):
+    walker = ClassWalker(vit.in_pixels(), digits.images[17], inputs={"a 5": digits.images[5]}, models={"vit": vit})
+    page = open_page(walker)
+    page.ask("choose", parts=[3], step_length="long")
+    page.ask("read", name="a 5")
+    assert np.array_equal(walker.walk.input.raw, digits.images[5])
+    assert (walker.choices["parts"], walker.choices["step_length"]) == ((), "long")
+    page.ask("read", model="vit")
+    assert walker.walk.input.adapter is vit and np.array_equal(walker.walk.input.raw, digits.images[5])
+    drawn = (digits.images[8] * 255).astype(np.uint8)
+    page.ask("show", mode="race")
+    page.ask("read", pixels=base64.b64encode(drawn.tobytes()).decode())
+    assert np.allclose(walker.race.input.raw[0], digits.images[8], atol=1 / 255)
+    page.ask("read", pixels=base64.b64encode(drawn.tobytes()).decode(), as_target=True)
+    page.ask("choose", target="the other image")
+    assert walker.choices["target"] == "the other image"
+    before = walker.walk.input
+    for source in ({"name": "a 6"}, {"pixels": "AAAA"}, {"model": "bert"}):
+        assert page.ask("read", **source)["isError"]
+        assert walker.walk.input is before
+
+
+def test_a_sentence_is_typed_its_words_are_compared_and_replaced(open_page, bert, masked_bert):
+    page = open_page(SentenceWalker(bert, TEXT))
+    status = page.ask("read", text="  ")
+    assert status["isError"] and "at least one word" in status["text"]
+    page.ask("read", text="A warm and funny film.")
+    page.ask("find_words", part=4)
+    assert page.told["words"]["token"] == "funny"
+    page.ask("replace_word", part=4, word="lame")
+    assert page.widget.setup["text"] == "a warm and lame film."
+    masked = open_page(SentenceWalker(masked_bert, "The nurse said that [MASK] was late."))
+    masked.ask("read", outputs="he, she")
+    assert masked.widget.setup["names"] == ["he", "she", "the rest"]
+    assert masked.ask("read", outputs="he, shee")["isError"]
+    masked.ask("read", text="The doctor said that [MASK] was late.")
+    assert masked.widget.setup["names"] == ["he", "she", "the rest"]
+
+
+def test_files_of_a_walk_can_be_taken_away(open_page, vit, digits, tmp_path):
+    page = open_page(ClassWalker(vit, digits.images[17]))
+    page.ask("step")
+    files = {}
+    for kind in ("csv", "gif", "path", "code"):
+        page.ask("take_away", kind=kind)
+        files[page.told["file"]["name"]] = base64.b64decode(page.told["file"]["content"])
+    assert list(files) == ["walk.csv", "walk.gif", "walk.safetensors", "walk.py"]
+    (tmp_path / "walk.safetensors").write_bytes(files["walk.safetensors"])
+    assert len(ExplorationPath.load(tmp_path / "walk.safetensors")) == 1
+    assert files["walk.gif"].startswith(b"GIF8") and files["walk.csv"].startswith(b"point,algorithm")
+    names = {"walker": page.widget}
+    exec(files["walk.py"].decode(), names)
+    assert len(names["session"].path) == 1
