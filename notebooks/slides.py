@@ -147,12 +147,35 @@ def write_slides(folder: Path) -> list[Path]:
     return paths
 
 
+def summarise_plan(course: dict[str, Any], plan: str) -> str:
+    """Return the sessions of a plan as rows of a table in Markdown, with their minutes."""
+    rows = ["| session | sections | minutes | exercises | minutes | in all |", "|---|---|---|---|---|---|"]
+    for i, session in enumerate(course[plan], start=1):
+        read, tried = count_minutes(course, session)
+        places = [f"{number}: {_list_places(session, number)}" for number in _list_notebooks(session["sections"])]
+        cells = [f"{i} · {session['title']}", "; ".join(places), read, ", ".join(session["exercises"]), tried]
+        rows.append("| " + " | ".join(map(str, [*cells, read + tried + course["fixed_minutes"]])) + " |")
+    return "\n".join(rows)
+
+
+def _list_notebooks(names: list[str]) -> list[str]:
+    """Return the notebooks of some sections, each once, in their order."""
+    return list(dict.fromkeys(name.split(".")[0] for name in names))
+
+
+def _list_places(session: dict[str, Any], number: str) -> str:
+    """Return the numbers of a session's sections in one notebook."""
+    return ", ".join(name.split(".")[1] for name in session["sections"] if name.startswith(f"{number}."))
+
+
 def main() -> None:
-    """Write the slides of all sessions."""
+    """Write the slides of all sessions, and print the tables of the teaching plan."""
     parser = argparse.ArgumentParser(prog="python -m notebooks.slides", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("build/slides"), help="where to write the decks")
     for path in write_slides(parser.parse_args().folder):
         print(path)
+    for plan in PLANS:
+        print(f"\n{summarise_plan(read_course(), plan)}")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ function createWalkView(live) {
     const drift = Math.max(...steps.map((step) => step.drift));
     return `The walk ends after ${steps.length - 1} steps: ${reason}. The image has come ${percent(end.share)} of ` +
       `the way to the target, the prediction is ${last === first ? "still" : "now"} ${last}, and no log-probability ` +
-      `has changed by more than ${formatDrift(drift)} nats. ` +
+      `has changed by more than ${formatDrift(drift)} nats; all pixels are between black and white. ` +
       (changed ? `On the straight line the prediction changes at ${percent(changed.share)}. ` : "") +
       `Computed in this page, at ${Math.round((steps.length - 1) / seconds)} steps per second.`;
   }
@@ -84,8 +84,9 @@ function createRaceView(live) {
       series: walks.map((walk, i) => ({ colour: colours[i], dash: dashes[i], points: curve(walk) })).reverse(),
     });
     return done ? describeEnd(walks, held, size) :
-      `travel ${(at / size).toFixed(2)} of the start's norm. The corrected walk and the control go straight on; ` +
-      "SiMEC and SiMExp draw a new direction at each step, which undoes much of their way.";
+      `Travel, the length of the path with all its turns, is ${(at / size).toFixed(2)} of the start's norm. ` +
+      "The corrected walk and the control go straight on. SiMEC and SiMExp draw a new direction at each step, " +
+      "which undoes much of their way. To us the corrected image is as noisy as the control; to the model it is the start.";
   }
   function describeEnd(walks, held, size) {
     const results = walks.map(({ steps }, i) => {
@@ -111,7 +112,7 @@ function createPullView(live) {
   const view = findOne("#view-pull"), slider = findOne(".at", view), choice = findOne(".direction", view);
   const shares = Array.from({ length: POINTS }, (_, i) => (2 * i) / (POINTS - 1) - 1);
   const lengths = shares.map((share) => LONGEST * share * Math.abs(share)); // closer together where a pull is short
-  const showBars = createBars(findOne(".bars div", view), live.names, ["--simexp", "--corrected"]);
+  const showBars = createBars(findOne(".bars div", view), live.names, ["--simexp", "--simec"]);
   const showPlot = createPlot(findOne(".plot div", view), {
     xLabel: "length of the pull", formatX: (value) => value.toFixed(0),
   });
@@ -146,7 +147,7 @@ function createPullView(live) {
     const chosen = directions[choice.selectedIndex], computed = directions.filter((each) => each.curve);
     const series = computed.filter((each) => each !== chosen)
       .map(({ curve, inKernel }) => ({ colour: "--edge", points: curve, dash: inKernel ? "3 3" : undefined }));
-    if (chosen.curve) series.push({ colour: chosen.inKernel ? "--corrected" : "--simexp", points: chosen.curve });
+    if (chosen.curve) series.push({ colour: chosen.inKernel ? "--simec" : "--simexp", points: chosen.curve });
     showPlot({ from: -LONGEST, to: LONGEST, at: length(), series, label: `Drift of a pull along ${chosen.name}.` });
   }
   async function show() {
@@ -156,16 +157,18 @@ function createPullView(live) {
     if (mine !== turn || far !== length() || chosen !== directions[choice.selectedIndex]) return;
     const point = live.start.map((value, i) => value + far * chosen.vector[i]), drift = driftOf(outputs);
     captionPicture(view, 0, { point, outputs, drift }, held);
-    findOne("figcaption", view).style.setProperty("--colour", `var(${chosen.inKernel ? "--corrected" : "--simexp"})`);
+    findOne("figcaption", view).style.setProperty("--colour", `var(${chosen.inKernel ? "--simec" : "--simexp"})`);
     drawChange(findAll("canvas", view)[1], chosen.vector.map((value) => value * (far || 1)));
-    findAll(".says", view)[1].textContent = "red: more ink\nblue: less";
+    findAll(".says", view)[1].textContent = "red: brighter\nblue: darker";
     slider.setAttribute("aria-valuetext", `length ${far.toFixed(2)}`);
     showBars(held, chosen.inKernel ? [null, outputs] : [outputs, null]);
     showCurves();
     live.show(
       `A pull of ${far.toFixed(2)} (the start's norm is ${live.size().toFixed(1)}) changes a log-probability by ` +
-      `${formatDrift(drift)} nats; as much noise in the kernel, by ${formatDrift(driftOf(noisy))}. ` +
-      "The model sees pixels beyond black and white as well; the picture cuts them off.");
+      `${formatDrift(drift)} nats; random noise of this length in the kernel, by ${formatDrift(driftOf(noisy))}. ` +
+      (chosen.inKernel ? "A null direction changes nothing to first order only: a long straight pull leaves the " +
+        "class, which is why the walk turns and corrects at each step. " : "") +
+      "Pixels may go beyond black and white here; the model sees them, and the picture cuts them off.");
   }
   const attempt = (act) => () => act().catch(live.fail);
   slider.addEventListener("input", attempt(show));

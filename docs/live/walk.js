@@ -302,7 +302,7 @@ function createWalks(model) {
         rows = null; // an updated Jacobian may be wrong about it
         continue;
       }
-      if (!direction) return target ? "no nearer point of the class lies ahead" : "no null direction inside the box";
+      if (!direction) return target ? "no small step leads nearer within the class" : "no null direction inside the box";
       const saved = rows.slice(), wasFresh = fresh;
       try {
         const { image, residual, contraction } = tryStep(direction, travel - travelled);

@@ -55,7 +55,7 @@ def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address)
     page.add_init_script(WATCH_SHIFTS)
     page.goto(address)
     text = wait_for_readout(page, "steps per second")
-    assert "no nearer point of the class lies ahead" in text and "the prediction is still 3" in text
+    assert "no small step leads nearer within the class" in text and "the prediction is still 3" in text
     assert int(re.search(r"come (\d+) % of the way", text)[1]) >= 70
     assert float(re.search(r"changed by more than (\S+) nats", text)[1]) <= 1e-4
     line, walk = page.locator("#view-walk figcaption .says").all_inner_texts()

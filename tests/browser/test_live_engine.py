@@ -110,7 +110,7 @@ def test_a_corrected_walk_towards_an_8_holds_its_tolerance(engine, exact, digits
     """PyTorch judges points of the walk: the images are images, and no log-probability has changed by more."""
     start, target = (digits.images[i].ravel().astype(np.float64) for i in (17, 14))
     walk = engine().evaluate(WALK, ["corrected", start.tolist(), {"target": target.tolist(), "longestStep": 0.03}])
-    assert walk["reason"] == "no nearer point of the class lies ahead"
+    assert walk["reason"] == "no small step leads nearer within the class"
     adapter, points = exact(), np.array([step["point"] for step in walk["steps"]])
     f = adapter.output_map(encode(adapter, start))
     held = f(encode(adapter, start))

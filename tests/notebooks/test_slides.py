@@ -5,6 +5,7 @@ import re
 import nbformat
 import pytest
 
+from notebooks.slides import COURSE as COURSE_FILE
 from notebooks.slides import (
     PLANS,
     count_minutes,
@@ -14,6 +15,7 @@ from notebooks.slides import (
     read_exercises,
     read_notebook,
     split_sections,
+    summarise_plan,
     write_slides,
 )
 
@@ -33,6 +35,22 @@ def test_every_section_but_exercises_and_takeaways_has_its_minutes(number):
     named = {name for name, texts in sections.items() if name and not re.search("Exercises|Takeaways", str(texts[0]))}
     assert named == set(COURSE["minutes"][number])
     assert sum(COURSE["minutes"][number].values()) <= 46
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_teaching_plan_has_the_table_of_each_course(plan):
+    text = (COURSE_FILE.parent / "teaching_plan.md").read_text()
+    assert summarise_plan(COURSE, plan) in text, "run `make slides` and copy its tables"
+
+
+def test_every_handout_fits_a_page_and_is_in_the_teaching_plan():
+    text = (COURSE_FILE.parent / "teaching_plan.md").read_text()
+    handouts = sorted((COURSE_FILE.parent / "handouts").glob("*.md"))
+    assert len(handouts) == len(COURSE["seven"])
+    for handout in handouts:
+        assert f"(handouts/{handout.name})" in text
+        assert len(handout.read_text().split()) <= 450, f"{handout.name} is longer than a page"
+        assert "://" not in handout.read_text()
 
 
 def test_seven_sessions_hold_every_notebook():
