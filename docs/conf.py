@@ -40,16 +40,12 @@ include_patterns = [
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
     "What we found out": ["docs/findings.md"],
-<<<<<<< HEAD
     "To use it for your own models": ["docs/gallery.md"],
-    "To teach from them": ["docs/teaching_plan.md", "docs/glossary.md"],
-=======
     "To teach from them": [
         "docs/teaching_plan.md",
         "docs/glossary.md",
         *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/handouts").glob("*.md")),
     ],
->>>>>>> 3ab511a (Plan a course of four or seven sessions that fits its hours)
     "Interface of the package": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/api").glob("*.md")),
     "Behind them": [
         "CONTRIBUTING.md",
