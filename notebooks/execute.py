@@ -21,6 +21,7 @@ from tqdm import tqdm
 from helpers.exercises import STRICT
 
 NOTEBOOKS = Path(__file__).resolve().parent
+SOLUTIONS = NOTEBOOKS.parent / "solutions"
 PICTURES = NOTEBOOKS.parent / "data" / "pictures"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -136,22 +137,27 @@ def save_picture(notebook: NotebookNode, path: Path) -> None:
             path.write_bytes(base64.b64decode(pictures[0]))
 
 
-def add_solutions(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy with the solution of each exercise (the code in the <details> after it) and its check at the end.
+def read_solutions(path: Path) -> list[str]:
+    """Read the code of the solutions of a notebook's exercises, in their order, from the folder of solutions."""
+    text = (SOLUTIONS / f"{path.stem}.md").read_text(encoding="utf-8")
+    return re.findall(r"^## Exercise \d+\n.*?```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+
+
+def add_solutions(notebook: NotebookNode, solutions: list[str]) -> NotebookNode:
+    """Return a copy with the solution of each exercise and its check at the end.
 
     The notebook thus runs as shipped first, as it does for a student, and then with the exercises solved.
+
+    Raises:
+        ValueError: there are more exercises than solutions, or fewer.
     """
     solved = nbformat.from_dict(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for i, cell in enumerate(notebook.cells):
-        if "exercise" not in cell.metadata.get("tags", []):
-            continue
-        texts = "\n".join(after.source for after in notebook.cells[i:] if after.cell_type == "markdown")
-        solution = re.search(r"<summary>Solution</summary>.*?```python\n(.*?)```", texts, re.DOTALL)
-        if solution is None:
-            raise ValueError(f"notebook: the exercise in cell {i} is followed by no solution: {cell.source!r}")
-        check = code[code.index(cell) + 1]
-        solved.cells += map(nbformat.v4.new_code_cell, (solution.group(1), check.source))
+    places = [i for i, cell in enumerate(code) if "exercise" in cell.metadata.get("tags", [])]
+    if len(places) != len(solutions):
+        raise ValueError(f"solutions: {len(solutions)} for {len(places)} exercises; add one for each to {SOLUTIONS}")
+    for place, solution in zip(places, solutions, strict=True):
+        solved.cells += map(nbformat.v4.new_code_cell, (solution, code[place + 1].source))
     return solved
 
 

@@ -18,6 +18,7 @@ from notebooks.execute import (
     find_errors,
     normalise,
     normalise_file,
+    read_solutions,
 )
 from notebooks.parameters import read_menu
 
@@ -41,7 +42,7 @@ def test_runs_as_shipped_and_then_its_solutions_are_right(path):
     notebook = read(path)
     shipped = len(notebook.cells)
     exercises = sum("exercise" in cell.metadata.get("tags", []) for cell in notebook.cells)
-    ran = execute(add_solutions(notebook), path.parent, path.name)
+    ran = execute(add_solutions(notebook, read_solutions(path)), path.parent, path.name)
     assert texts(ran.cells[:shipped]).count("not attempted yet") == exercises
     assert "right!" not in texts(ran.cells[:shipped])
     assert texts(ran.cells[shipped:]).count("right!") == exercises
@@ -66,6 +67,7 @@ def test_keeps_to_the_template(path):
     else:
         assert sum("assert" in cell.source for cell in code) >= 5
     assert "**References.**" in prose[-1].source
+    assert not any("<summary>Solution" in cell.source for cell in prose), "solutions are in a folder of their own"
     assert len(code[0].source.splitlines()) <= 12
     assert "pip install" not in "".join(cell.source for cell in code)
 
@@ -153,14 +155,14 @@ def test_a_cell_that_raises_and_one_that_warns_are_found():
         execute(broken, NOTEBOOKS)
 
 
-def test_an_exercise_without_a_solution_is_named():
+def test_an_exercise_without_a_solution_is_an_error():
     notebook = nbformat.v4.new_notebook()
     exercise = nbformat.v4.new_code_cell("answer = ...", metadata={"tags": ["exercise"]})
     notebook.cells = [exercise, nbformat.v4.new_code_cell("verify(answer, bool)")]
-    with pytest.raises(ValueError, match=r"cell 0 is followed by no solution: 'answer = \.\.\.'"):
-        add_solutions(notebook)
-    notebook.cells.append(nbformat.v4.new_markdown_cell("<summary>Solution</summary>\n\n```python\nanswer = 1\n```"))
-    assert [cell.source for cell in add_solutions(notebook).cells[3:]] == ["answer = 1\n", "verify(answer, bool)"]
+    with pytest.raises(ValueError, match="0 for 1 exercises"):
+        add_solutions(notebook, [])
+    solved = add_solutions(notebook, ["answer = 1\n"])
+    assert [cell.source for cell in solved.cells[2:]] == ["answer = 1\n", "verify(answer, bool)"]
 
 
 def test_normalised_outputs_do_not_depend_on_the_run():
