@@ -1,5 +1,5 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
-import { buildOnce, make, makeSlider, writeNumber } from "./dom.js";
+import { buildOnce, make, watchKernel, writeNumber } from "./dom.js";
 import { drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
@@ -10,7 +10,6 @@ export function createDirections(root, send) {
     index: 0, length: 0, asked: "0 0", asProbabilities: true, gone: false,
   };
   root.classList.add("tm-directions", "tm-whole");
-  root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the sliders
   const parts = buildDirections(root);
   parts.logarithms.addEventListener("change", () => {
     state.asProbabilities = !parts.logarithms.checked;
@@ -94,7 +93,7 @@ function drawVerdict(element, setup, frame) {
 }
 
 function buildDirection(list, setup, direction, pull) {
-  const slider = makeSlider({ min: "-1", max: "1", step: "0.05", value: "0", "aria-label": direction.name });
+  const slider = make("input", { type: "range", min: "-1", max: "1", step: "0.05", value: "0", "aria-label": direction.name });
   slider.addEventListener("input", () => pull(Number(slider.value)));
   const sight = direction.picture
     ? make("img", { src: direction.picture, alt: `${direction.name} as an image`, class: "tm-thumbnail" })
@@ -123,14 +122,13 @@ function render({ model, el }) {
     if (model.get("pulled").outputs) change.pulled = model.get("pulled");
     explorer.update(change);
   };
-  const showAlive = () => setTimeout(() => explorer.update({ gone: el.classList.contains("jupyter-widgets-disconnected") }));
   const traits = ["setup", "status", "busy", "answered", "pulled"];
   for (const trait of traits) model.on(`change:${trait}`, read);
-  model.on("comm_live_update", showAlive);
+  const forget = watchKernel(model, (lives) => explorer.update({ gone: !lives }));
   read();
   return () => {
     for (const trait of traits) model.off(`change:${trait}`, read);
-    model.off("comm_live_update", showAlive);
+    forget();
   };
 }
 

@@ -1,4 +1,6 @@
 // Small helpers to build a page; each takes an element or makes one, and nothing here knows of notebooks.
+const CONTROLS = new Set(["button", "input", "select", "textarea", "canvas", "summary", "pre"]);
+
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -6,6 +8,7 @@ export function make(tag, attributes = {}, ...children) {
     else if (name in element && typeof value !== "string") element[name] = value;
     else element.setAttribute(name, value);
   }
+  if (CONTROLS.has(tag)) element.dataset.lmSuppressShortcuts = "true"; // the notebook would take its keys
   element.append(...children);
   return element;
 }
@@ -51,23 +54,13 @@ export function writeNumber(value, digits = 3) {
   return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
 }
 
-// A slider that moves by its keys itself, because notebooks keep a browser's own slider from doing so.
-export function makeSlider(attributes) {
-  const slider = make("input", { type: "range", ...attributes });
-  slider.addEventListener("keydown", (event) => {
-    const [least, most, step] = [slider.min, slider.max, slider.step || 1].map(Number), value = Number(slider.value);
-    const far = Math.max(step, (most - least) / 10);
-    const moved = {
-      ArrowLeft: value - step, ArrowDown: value - step, ArrowRight: value + step, ArrowUp: value + step,
-      PageDown: value - far, PageUp: value + far, Home: least, End: most,
-    }[event.key];
-    if (moved === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    slider.value = String(Number(moved.toFixed(6)));
-    if (Number(slider.value) !== value) slider.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-  return slider;
+// Tell whether the kernel behind a view still answers, whenever that changes. The view is what anywidget calls back with.
+export function watchKernel(model, tell) {
+  const listener = function () {
+    if (this?.model?.comm_live !== undefined) tell(this.model.comm_live);
+  };
+  model.on("comm_live_update", listener);
+  return () => model.off("comm_live_update", listener);
 }
 
 // Let a group of cells be chosen: by click, by painting with the pointer, or by arrow keys and space.

@@ -43,6 +43,7 @@ function buildPlane(element, span) {
   const sheet = addSvg(frame, "svg", { viewBox: `0 0 ${size + left} ${size + bottom}` });
   const map = addSvg(sheet, "svg", { x: left, y: 0, width: size, height: size, class: "tm-map", tabindex: 0 });
   map.setAttribute("role", "application");
+  map.dataset.lmSuppressShortcuts = "true"; // the notebook would take the arrow keys
   map.setAttribute("aria-roledescription", "map to choose a point of");
   addSvg(map, "rect", { width: size, height: size, class: "tm-ground" });
   const contours = addSvg(map, "path", { class: "tm-contours" }), curve = addSvg(map, "path", { class: "tm-level" });

@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { make, makeField, makeSlider, writeNumber } from "./dom.js";
+import { make, makeField, watchKernel, writeNumber } from "./dom.js";
 import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
 import { createInputPanel } from "./inputs.js";
 import { drawWords, watchTokens } from "./words.js";
@@ -18,7 +18,6 @@ export function createWalker(root, send) {
     sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, asProbabilities: false, gone: false,
   };
   root.classList.add("tm-walker", "tm-whole");
-  root.dataset.lmSuppressShortcuts = "true"; // the notebook would take the keys of the controls
   const parts = buildWalker(root);
   parts.inputs = createInputPanel(parts.more, (command) => (pause(), ask(command)));
   parts.files = createTakeAway(parts.more, (command) => ask(command), () => state.frames[state.shown]?.picture);
@@ -103,6 +102,7 @@ export function createWalker(root, send) {
     }
     if (words) state.words[words.part] = words;
     if (file) parts.files.receive(file);
+    const wasAnswered = state.answered;
     Object.assign(state, rest);
     if (frames) frames.forEach((frame, i) => (state.frames[from + i] = frame));
     state.frames.length = Math.min(state.frames.length, state.place.count);
@@ -111,13 +111,13 @@ export function createWalker(root, send) {
       state.choices = choices ?? state.choices;
     }
     state.shown = Math.min(state.shown, Math.max(0, state.place.count - 1));
+    if (state.answered > wasAnswered) goOn();
     draw();
     const missing = [...Array(state.place.count).keys()].find((index) => !state.frames[index]);
     if (missing !== undefined && state.asked !== `${missing} ${state.place.count}`) {
       state.asked = `${missing} ${state.place.count}`;
       send({ do: "frames", from: missing });
     } else if (missing === undefined) state.asked = null;
-    if ("answered" in rest) goOn();
   };
   const draw = () => drawWalker(parts, state);
   return { update, state, stop: () => (pause(), clearTimeout(silence)) };
@@ -132,7 +132,7 @@ function buildWalker(root) {
     many: button(`${MANY_STEPS} steps`, `make ${MANY_STEPS} steps; pause stops them`),
     restart: button("restart", "go back to the start and discard all other points"),
     all: button("all", "let all parts move"),
-    slider: makeSlider({ min: "0", max: "0", value: "0", "aria-label": "point shown" }),
+    slider: make("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "point shown" }),
     algorithm: make("select"), step_length: make("select"), function: make("select"), target: make("select"),
     word: make("input", { type: "text", size: 10, placeholder: "a word" }),
     tolerance: make("select"), watch: make("input", { type: "text", size: 14, placeholder: "name of a class" }),
@@ -263,21 +263,20 @@ function render({ model, el }) {
     queueMicrotask(() => ((planned = false), read()));
   };
   const receive = ({ frames, from, words, file }) => walker.update(frames ? { frames, from } : { words, file });
-  const showAlive = () => setTimeout(() => {
-    const gone = el.classList.contains("jupyter-widgets-disconnected");
-    for (const part of el.children) part.toggleAttribute("inert", gone && !part.classList.contains("tm-status"));
-    walker.update({ gone });
-  });
+  const showAlive = (lives) => {
+    for (const part of el.children) part.toggleAttribute("inert", !lives && !part.classList.contains("tm-status"));
+    walker.update({ gone: !lives });
+  };
   const traits = [...Object.keys(names), "answered", "frame", "span", "contours", "level"];
   for (const trait of traits) model.on(`change:${trait}`, plan);
   model.on("msg:custom", receive);
-  model.on("comm_live_update", showAlive);
+  const forget = watchKernel(model, showAlive);
   read();
   return () => {
     walker.stop();
     for (const trait of traits) model.off(`change:${trait}`, plan);
     model.off("msg:custom", receive);
-    model.off("comm_live_update", showAlive);
+    forget();
   };
 }
 

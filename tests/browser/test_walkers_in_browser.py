@@ -293,7 +293,7 @@ def test_a_kernel_restart_leaves_no_broken_view(open_notebook, hand, run_again):
     walker.wait_for_point(1)
     walker.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
     walker.wait_for_text("run the cell again")
-    assert walker.page.locator(".tm-walker > [inert]").count() == 5, "controls that nobody answers take no clicks"
+    assert walker.page.locator(".tm-walker > [inert]").count() == 7, "controls that nobody answers take no clicks"
     run_again(walker.page)
     walker = hand(walker.page)
     walker.press("step")
