@@ -2,6 +2,7 @@
 # make test   set up and run every test
 # make site   set up and make the web pages of it all
 # make slides set up and make the slides of each session of the course
+# make assignments  set up and make the notebooks for nbgrader
 # make bench  set up and measure the walks beside the published algorithm
 # make tweaks set up and run the notebooks with every value of their menus
 # make lint   set up and check style, types and the order of imports
@@ -11,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test tweaks fresh bench lint notebooks site slides clean
+.PHONY: help install lab test tweaks fresh bench lint notebooks site slides assignments clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
@@ -22,6 +23,7 @@ help:
 	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
 	@echo "make site       set up, then make web pages of notebooks and documents: site/index.html"
 	@echo "make slides     set up, then make the slides of each session of the course: build/slides"
+	@echo "make assignments  set up, then make a course directory for nbgrader: build/nbgrader"
 	@echo "make fresh      set up, then install environment.yml's list and the wheel, each in a new environment, and try them; takes minutes"
 	@echo "make lint       set up, then check style, types and the order of imports"
 	@echo "make clean      remove what these made"
@@ -63,6 +65,9 @@ site: $(READY)
 
 slides: $(READY)
 	$(BIN)/python -m notebooks.slides
+
+assignments: $(READY)
+	$(BIN)/python -m notebooks.assignments
 
 fresh: $(READY)
 	FRESH_INSTALL=1 $(BIN)/pytest tests/fresh

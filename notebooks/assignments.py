@@ -17,7 +17,6 @@ from notebooks.execute import NOTEBOOKS, read_solutions
 from notebooks.slides import read_exercises
 
 CONFIG = """c = get_config()
-c.CourseDirectory.root = "."
 c.ClearSolutions.code_stub = {"python": "# write your answer here"}
 c.ExecutePreprocessor.timeout = 600
 """
@@ -46,7 +45,7 @@ def insert_test(source: str) -> str:
     lines = source.splitlines()
     lines[last.lineno - 1] = "result = " + lines[last.lineno - 1]
     hidden = ["### BEGIN HIDDEN TESTS", 'assert result == "right!", result', "### END HIDDEN TESTS"]
-    return "\n".join([*lines, *hidden, "result"])
+    return "\n".join([*lines, *hidden, "print(result)"])  # nbgrader reads the value of a cell as its points
 
 
 def create_assignment(notebook: NotebookNode, solutions: list[str]) -> NotebookNode:
