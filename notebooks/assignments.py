@@ -45,7 +45,7 @@ def insert_test(source: str) -> str:
     lines = source.splitlines()
     lines[last.lineno - 1] = "result = " + lines[last.lineno - 1]
     hidden = ["### BEGIN HIDDEN TESTS", 'assert result == "right!", result', "### END HIDDEN TESTS"]
-    return "\n".join([*lines, *hidden, "print(result)"])  # nbgrader reads the value of a cell as its points
+    return "\n".join([*lines, *hidden, "display(result)"])  # nbgrader takes the value of a cell for its points
 
 
 def create_assignment(notebook: NotebookNode, solutions: list[str]) -> NotebookNode:

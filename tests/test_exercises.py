@@ -12,6 +12,13 @@ def test_verify_never_raises():
     assert "ZeroDivisionError" in verify(0, lambda a: 1 / a)
 
 
+def test_a_notebook_folds_the_hint_away_and_escapes_it():
+    wrong, broken = verify(3, lambda a: a == 2, hint="a < 3"), verify(0, lambda a: 1 / a)
+    assert wrong._repr_html_() == "<p>not yet</p><details><summary>Hint</summary>a &lt; 3</details>"
+    assert "ZeroDivisionError" in broken._repr_html_().split("<details>")[0]
+    assert not hasattr(verify(2, lambda a: a == 2), "_repr_html_")
+
+
 @pytest.mark.parametrize(
     ("measured", "shipped", "details"),
     [

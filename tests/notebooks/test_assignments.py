@@ -34,7 +34,7 @@ def test_the_metadata_are_complete_and_the_students_copy_has_no_solution(path):
 def test_a_check_fails_unless_the_answer_is_right():
     source = insert_test("x = 1\nverify(\n    answer,\n    lambda a: a == x,\n)")
     start = "from helpers.exercises import verify\n"
-    exec(start + "answer = 1\n" + source, {})
+    exec(start + "answer = 1\n" + source, {"display": print})
     for wrong in ("2", "..."):
         with pytest.raises(AssertionError, match="not"):
             exec(f"{start}answer = {wrong}\n{source}", {})
