@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from helpers.adapters.text import Text
 from helpers.sentences import equivalent_words, influential_words, predict_substitutions
 from helpers.sentences.substitutions import Substitutions
 from helpers.sessions.inputs import SentenceInput
@@ -44,7 +45,7 @@ class WordEffects:
             self._known[part] = self._compute(part)
         return self._known[part]
 
-    def replace_word(self, part: int, word: str) -> str:
+    def replace_word(self, part: int, word: str) -> Text:
         """Return the sentence with another word at a token."""
         adapter, ids = self._input.adapter, self._input.adapter.token_ids(self._input.raw)
         ids[part] = next(i for i, name in adapter.whole_words().items() if name == word)

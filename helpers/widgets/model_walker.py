@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import traitlets
@@ -41,6 +41,7 @@ class ModelWalker(Walker):
     """
 
     menus = traitlets.Dict().tag(sync=True)  # the names of the inputs and of the models to choose from
+    _create_input: Callable[..., ModelInput]  # of a subclass; makes an input of what the page sends
 
     def __init__(
         self,
@@ -97,10 +98,7 @@ class ModelWalker(Walker):
         """
         self._run(lambda: self._begin(self._create_input(**source)), "cannot start there: ")
 
-    def _create_input(self, **source: Any) -> ModelInput:
-        raise NotImplementedError
-
-    def _choose_source(self, name: str | None, model: str | None) -> tuple[Adapter, Any]:
+    def _choose_source(self, name: str | None, model: str | None) -> tuple[Any, Any]:
         """Return the model and the raw input of these names; the present ones where there is no name."""
         for given, menu in ((name, self._inputs), (model, self._models)):
             if given is not None and given not in menu:
@@ -216,7 +214,7 @@ class SentenceWalker(ModelWalker):
         return super()._commands | {"find_words": self.find_words, "replace_word": self.replace_word}
 
     def _create_input(
-        self, name: str | None = None, model: str | None = None, text: str | None = None, outputs: str | None = None
+        self, name: str | None = None, model: str | None = None, text: Text | None = None, outputs: str | None = None
     ) -> SentenceInput:
         """Return an input of the menus, or a text of the page; outputs are the classes to tell apart, with commas."""
         adapter, raw = self._choose_source(name, model)
@@ -229,7 +227,7 @@ class SentenceWalker(ModelWalker):
     def effects(self) -> WordEffects:
         """What each word of the sentence could be replaced by."""
         if self._effects is None or self._effects.start is not self.walk.input:
-            self._effects = WordEffects(self.walk.input)
+            self._effects = WordEffects(cast(SentenceInput, self.walk.input))
         return self._effects
 
     def find_words(self, part: int) -> None:
