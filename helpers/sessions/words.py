@@ -50,7 +50,7 @@ class WordEffects:
         adapter, ids = self._input.adapter, self._input.adapter.token_ids(self._input.raw)
         ids[part] = next(i for i, name in adapter.whole_words().items() if name == word)
         text = adapter.decode(adapter.embed(ids, adapter.segments_of(self._input.point)))
-        return text if isinstance(text, str) else tuple(text)
+        return text if isinstance(text, str) else (text[0], text[1])
 
     def _compute(self, part: int) -> Frame:
         whole = self._substitutions

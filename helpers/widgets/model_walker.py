@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -40,8 +40,8 @@ class ModelWalker(Walker):
         models: what the page can choose besides the first model, by name.
     """
 
+    _create_input: Callable[..., ModelInput]  # from what the page sends
     menus = traitlets.Dict().tag(sync=True)  # the names of the inputs and of the models to choose from
-    _create_input: Callable[..., ModelInput]  # of a subclass; makes an input of what the page sends
 
     def __init__(
         self,
@@ -227,7 +227,8 @@ class SentenceWalker(ModelWalker):
     def effects(self) -> WordEffects:
         """What each word of the sentence could be replaced by."""
         if self._effects is None or self._effects.start is not self.walk.input:
-            self._effects = WordEffects(cast(SentenceInput, self.walk.input))
+            start: Any = self.walk.input
+            self._effects = WordEffects(start)
         return self._effects
 
     def find_words(self, part: int) -> None:
