@@ -83,7 +83,8 @@ def draw_layers_beside_control(
     tops = (max((t["value"] + t["high"] - t["difference"]).max(), t["control"].max()) for t in tables.values())
     axes[0].set(ylabel=quantity, ylim=(0, 1.05 * max(tops)))
     handles = [plt.Line2D([], [], label=measured, **solid), plt.Line2D([], [], label=control, **dotted)]
-    fig.legend(handles=handles, loc="outside right center")
+    title = "bars: 95% interval\nof the difference"
+    fig.legend(handles=handles, title=title, loc="outside right center")
     return fig
 
 

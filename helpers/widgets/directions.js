@@ -47,7 +47,7 @@ function buildDirections(root) {
     switch: make("label", { class: "tm-field" }, logarithms, make("span", {}, "logarithms of the probabilities")),
   };
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
-  const output = make("div", { class: "tm-output-box" }, make("div", { class: "tm-caption" }, "what the model says of the moved input; marks: of the input"), parts.verdict, parts.bars, parts.switch);
+  const output = make("div", { class: "tm-output-box" }, make("div", { class: "tm-caption" }, "Bars: what the model says of the moved input. Marks: of the input before."), parts.verdict, parts.bars, parts.switch);
   parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
   root.append(parts.stage, parts.lengths, parts.list, parts.alarm);
   return parts;
@@ -63,8 +63,13 @@ function drawDirections(parts, state, pull) {
   drawBars(parts.bars, setup, frame, setup.start, { asProbabilities: state.asProbabilities });
   parts.switch.hidden = !setup.is_logarithmic;
   parts.lengths.textContent =
-    `Each slider moves the input along one direction, by up to ${writeNumber(setup.length)} either way; ` +
-    `the input's norm is ${writeNumber(setup.norm)}.`;
+    `Each slider moves the input along one direction, by up to ${writeNumber(setup.length)} either way, ` +
+    `${Math.round((100 * setup.length) / setup.norm)}% of the input's norm. Along a visible direction the outputs react: ` +
+    "the eigenvalue is the square of how strongly. Along a null direction they do not, to first order: its eigenvalue is 0. " +
+    (setup.kind === "image"
+      ? "Red pixels get brighter, blue ones darker. Null directions without a goal are drawn at random. "
+      : "The vectors of words move; a word changes only where another word's vector becomes the nearest. ") +
+    "Try the first visible direction to its end, then the first null one.";
   drawVerdict(parts.verdict, setup, frame);
   const rows = buildOnce(parts.list, JSON.stringify(setup.directions.map(({ name }) => name)), () =>
     setup.directions.map((direction, i) => buildDirection(parts.list, setup, direction, (share) => pull(i, share * setup.length))),

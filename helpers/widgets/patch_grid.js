@@ -37,7 +37,7 @@ function buildPatchGrid(element, rows, columns, isFixed) {
   const map = make("div", { class: "tm-heat" }, ...spots);
   map.style.setProperty("--tm-columns", columns);
   const heat = make("div", { class: "tm-heat-box", role: "img", "aria-label": "importance of each patch" }, map);
-  heat.append(make("span", { class: "tm-caption" }, "importance of each patch"));
+  heat.append(make("span", { class: "tm-caption" }, "importance: how strongly the outputs react to each patch"));
   element.append(grid, heat);
   if (!isFixed) {
     grid.setAttribute("aria-multiselectable", "true");

@@ -7,7 +7,7 @@ import { drawDriftPlot } from "./drift_plot.js";
 import { drawPlane } from "./plane.js";
 
 const LANE_TEXTS = {
-  corrected: "in the kernel, brought back after each step",
+  corrected: "a null direction, and back into the class after each step",
   SiMEC: "a random null direction",
   SiMExp: "a random visible direction",
   random: "a random direction, the control",
@@ -15,14 +15,16 @@ const LANE_TEXTS = {
 
 // Each takes the elements {stage, plot} and the state of a walker, see walker.js.
 export function drawWalkStage(parts, { setup, frames, shown, choices, asProbabilities }) {
-  const { view, bars } = buildOnce(parts.stage, `walk ${setup.kind}`, () => {
-    const view = make("div", { class: "tm-view-box" }), bars = make("div", { class: "tm-bars-box" });
-    parts.stage.append(view, bars);
-    return { view, bars };
+  const { view, bars, key } = buildOnce(parts.stage, `walk ${setup.kind}`, () => {
+    const view = make("div", { class: "tm-view-box" }), bars = make("div");
+    const key = make("div", { class: "tm-caption" });
+    parts.stage.append(view, make("div", { class: "tm-bars-box" }, key, bars));
+    return { view, bars, key };
   });
   const frame = frames[shown];
   drawPoint(view, setup, frame, { selected: choices.parts, importance: frame.importance });
   drawBars(bars, setup, frame, frames[0], { asProbabilities });
+  key.textContent = describeBars(setup, asProbabilities);
   const points = frames.map(({ travel, drift }) => [travel, drift]);
   const runs = splitByAlgorithm(frames, shown, points);
   drawDriftPlot(parts.plot, { lines: runs, tolerance: choices.tolerance, unit: setup.unit });
@@ -91,6 +93,11 @@ export function drawPlaneStage(parts, { ground, frames, shown, choices }) {
 export function drawPoint(view, setup, frame, options) {
   if (setup.kind === "image") drawPatchGrid(view, { ...setup, ...frame, ...options });
   else drawTokenStrip(view, { ...setup, ...frame, ...options });
+}
+
+function describeBars({ quantity, is_logarithmic: isLogarithmic }, asProbabilities) {
+  if (!isLogarithmic) return "";
+  return `${asProbabilities ? quantity : `log-${quantity} in nats, 0 is certain`}; marks: at the start`;
 }
 
 export function drawBars(bars, setup, frame, first, options) {
