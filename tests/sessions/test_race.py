@@ -74,6 +74,10 @@ def test_an_error_in_one_lane_moves_none(race, monkeypatch):
     assert all(torch.equal(path.points, points[name]) for name, path in race.paths.items())
     monkeypatch.undo()
     race.step()
+    for name in ("SiMEC", "random"):
+        path = race.paths[name]
+        moves = path.points.diff(dim=0).flatten(1).norm(dim=1)
+        assert torch.allclose(moves, path.step_sizes.to(moves), rtol=1e-4), "no step is missing"
     assert {len(path) for name, path in race.paths.items() if name != "corrected"} == {2}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.sentences import predict_substitutions
+from helpers.sentences import influential_words, predict_substitutions
 from helpers.sentences.substitutions import TOLERANCE
 from helpers.sessions import SentenceInput, WordEffects
 
@@ -18,7 +18,9 @@ def test_each_word_has_the_change_that_the_model_makes_of_it(effects, bert):
     place = effects.start.tokens.index("leads")
     words = effects.find_words(place)
     before = bert.predict(effects.start.point)
-    assert words["equal"] and words["changing"]
+    everywhere = influential_words(predict_substitutions(bert, TEXT)).query("position == @place")
+    assert [entry["word"] for entry in words["changing"]] == everywhere["word"].head(6).tolist()
+    assert words["equal"]
     for kind, least, most in (("equal", 0, TOLERANCE), ("changing", 0.1, 1)):
         for entry in words[kind]:
             after = bert.predict(bert.encode(effects.replace_word(place, entry["word"])))
