@@ -12,12 +12,10 @@ from helpers.sessions.inputs import ImageInput, SentenceInput
 from helpers.sessions.parameters import ParameterSession, Place, ReadParameter
 from helpers.sessions.plane import PlaneSession
 from helpers.sessions.race import Race
-from helpers.sessions.walk import ALGORITHMS, STEP_LENGTHS, WalkChoices, WalkSession
+from helpers.sessions.walk import WalkChoices, WalkSession
 from helpers.sessions.words import WordEffects
 
 __all__ = [
-    "ALGORITHMS",
-    "STEP_LENGTHS",
     "Directions",
     "ImageInput",
     "ParameterSession",

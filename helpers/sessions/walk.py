@@ -35,8 +35,9 @@ class WalkChoices:
     """What can be chosen between two steps of a walk.
 
     Attributes:
-        algorithm: one of ``ALGORITHMS``.
-        step_length: one of ``STEP_LENGTHS``. A corrected step is at most as long as the first step of SiMEC.
+        algorithm: "corrected", "SiMEC", "SiMExp" or "random", the control.
+        step_length: "short", "medium", "long" or "very long". A corrected step is at most as long as the first
+            step of SiMEC.
         parts: the parts that may move; all of them if none is chosen.
         target: what a corrected walk approaches: a target of the image, or a word; None for nothing.
         tolerance: of the corrected walk, see ``WalkSettings``.

@@ -135,6 +135,8 @@ def test_the_race_shows_four_walks_and_one_plot(walkers, report, take_picture):
         plot = walker.widget.locator(".tm-drift-plot")
         assert plot.locator("text.tm-name").all_inner_texts() and plot.locator("path.tm-line").count() == 4
         assert plot.locator("text", has_text="tolerance").count() == 1
+        if walker is walkers[1]:
+            take_picture(walker, "race")
         walker.handle().press("Home")
         walker.wait_for_point(0)
         assert walker.last() == 20
@@ -189,7 +191,7 @@ def test_a_digit_is_drawn_and_the_walk_taken_away(walkers):
         assert download.value.suggested_filename == file
 
 
-def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report):
+def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report, take_picture):
     page = open_notebook(DIRECTIONS)
     image, text = (hand(page, nth, kind=".tm-directions") for nth in (0, 1))
     visible, null = (image.widget.get_by_role("slider", name=name) for name in ("visible 1", "null 1"))
@@ -209,6 +211,8 @@ def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report):
     words.press("End")
     text.wait_for_text("it was")
     assert "towards" in text.widget.locator(".tm-words").first.inner_text()
+    take_picture(image, "image_directions")
+    take_picture(text, "sentence_directions")
     report("direction slider to screen", image.median_of_pulls(null, told(null), 20), wanted=0.2)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from helpers import WalkSettings
 from helpers.equivalence import random_steps
-from helpers.sessions import ALGORITHMS, ImageInput, Race, walk
+from helpers.sessions import ImageInput, Race, walk
 from helpers.sessions.session import first_step
 
 
@@ -33,8 +33,8 @@ def test_all_walk_equally_far_and_only_the_corrected_one_holds_the_tolerance(rac
     for _ in range(6):
         frame = race.step()
     lanes = frame["lanes"]
-    assert list(lanes) == list(ALGORITHMS) == list(race.paths)
-    assert {name: lane["algorithm"] for name, lane in lanes.items()} == {name: name for name in ALGORITHMS}
+    assert list(lanes) == list(walk.ALGORITHMS) == list(race.paths)
+    assert {name: lane["algorithm"] for name, lane in lanes.items()} == {name: name for name in walk.ALGORITHMS}
     travels = [lane["travel"] for lane in lanes.values()]
     assert max(travels) < 1.5 * min(travels)
     drifts = {name: lane["drift"] for name, lane in lanes.items()}
