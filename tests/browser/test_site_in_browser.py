@@ -59,12 +59,12 @@ def test_every_page_is_whole(width, page, site, address):
         assert page.evaluate(MEASURE) == WELL, name
 
 
-def test_a_solution_unfolds_when_clicked(page, address):
+def test_an_answer_unfolds_when_clicked(page, address):
     page.goto(f"{address}/notebooks/01_geometry__what_a_function_cannot_see.html")
-    solution = page.locator("details", has=page.locator("summary", has_text="Solution")).first
-    assert not solution.locator("pre").is_visible()
-    solution.locator("summary").click()
-    assert solution.locator("pre").is_visible()
+    answer = page.locator("details", has=page.locator("summary", has_text="Answer")).first
+    assert not answer.locator("p").last.is_visible()
+    answer.locator("summary").click()
+    assert answer.locator("p").last.is_visible()
 
 
 def test_words_are_found_without_a_server_behind_the_search(page, address):

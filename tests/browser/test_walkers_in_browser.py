@@ -260,21 +260,17 @@ def test_the_keyboard_sets_the_start_of_the_plane(walkers):
     assert walker.ask("print(plane.path.points[0].tolist())") == "[1.19, 0.5]"
 
 
-def test_long_work_is_shown_and_the_kernels_interrupt_stops_it(open_notebook, hand):
+def test_long_work_is_shown_while_it_lasts(open_notebook, hand):
     walker = hand(open_notebook(SLOW))
     walker.press("step")
     walker.wait_for_point(1)
     bar = walker.widget.get_by_role("progressbar", name="computing", include_hidden=True)
     bar.wait_for(state="hidden")
-    walker.ask("pause = 600.0")
+    walker.ask("pause = 0.5")
     walker.press("step")
     walker.wait_for_text("computing")
     assert bar.is_visible()
-    walker.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
-    walker.wait_for_text("interrupted; all earlier results are kept")
     bar.wait_for(state="hidden")
-    assert walker.ask("pause = 0.0; print(len(walker.path))") == "1"
-    walker.press("step")
     walker.wait_for_point(2)
 
 
