@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.equivalence import create_generator
 from helpers.geometry import PullbackMetric, drift
 from helpers.sessions.inputs import ModelInput
 from helpers.sessions.session import Frame, round_number
@@ -66,7 +67,7 @@ class Directions:
         return found
 
     def _null_directions(self, towards: tuple[str, ...], seed: int) -> list[NamedDirection]:
-        generator, f, point = torch.Generator().manual_seed(seed), self.input.f, self.input.point
+        generator, f, point = create_generator(seed), self.input.f, self.input.point
         moves = {f"null {i}": torch.randn(f.start.shape, generator=generator) for i in range(1, COUNT + 1)}
         for name in towards:
             goal = self.input.find_target(name, point, f.parts)

@@ -7,6 +7,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -166,6 +167,16 @@ class SentenceInput(ModelInput):
         super().__init__(adapter, raw, TextAdapter, outputs)
         self.tokens = adapter.tokens(raw)
 
+    @cached_property
+    def _word_ids(self) -> dict[str, int]:
+        """The id of each word of the model."""
+        return {word: i for i, word in self.adapter.whole_words().items()}
+
+    @cached_property
+    def _shown_words(self) -> dict[int, str]:
+        """The words of the model that directions may be named by, by their ids."""
+        return {i: word for i, word in self.adapter.whole_words().items() if not is_offensive(word)}
+
     def describe_layout(self) -> Frame:
         """List the tokens of the sentence itself."""
         return {"tokens": self.tokens} | ({"text": self.raw} if isinstance(self.raw, str) else {})
@@ -182,7 +193,7 @@ class SentenceInput(ModelInput):
         """Name the token that moves most along a direction, and the words that lie that way from it, either way."""
         place = int(direction.norm(dim=1).argmax())
         segment = self.adapter.segments_of(self.point)[place]
-        words = {i: word for i, word in self.adapter.whole_words().items() if not is_offensive(word)}
+        words = self._shown_words
         ids = torch.tensor(list(words))
         ways = normalize(self.adapter.vocabulary_at(place, segment)[ids] - self.point[place], dim=-1)
         cosines = ways @ normalize(direction[place].to(ways), dim=-1)
@@ -193,7 +204,7 @@ class SentenceInput(ModelInput):
 
     def find_target(self, name: str, point: Float[Tensor, "parts d_model"], parts: Sequence[int]) -> Tensor:
         """Return the point at which each chosen token is a word, the target's name."""
-        words = {word: i for i, word in self.adapter.whole_words().items()}
+        words = self._word_ids
         if name not in words:
             near = get_close_matches(name, words, 3)
             raise ValueError(f"target={name!r}: is no word of the model; try {' or '.join(near) or 'another one'}")

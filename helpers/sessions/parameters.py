@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.equivalence import create_generator
 from helpers.vocabulary import (
     EmbeddingSpace,
     NeuronIndex,
@@ -180,7 +181,7 @@ class ParameterSession:
 
     def _score_control(self, shapes: tuple[torch.Size, ...], kind: str, reading: Reading, k: int) -> Tensor:
         """Score a random vector, or a head with random factors, of norm 1."""
-        generator = torch.Generator().manual_seed(self._seed)
+        generator = create_generator(self._seed)
         factors = [torch.randn(shape, generator=generator) for shape in shapes]
         random = factors[0] if len(factors) == 1 else FactoredMatrix(factors[0], factors[1])
         return _read(self._spaces(kind, reading), random, k).scores / float(random.norm())

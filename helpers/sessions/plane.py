@@ -10,7 +10,17 @@ import torch
 
 from helpers.equivalence import ExplorationPath, Step, WalkSettings, walk_class_steps
 from helpers.geometry import PullbackMetric, SmoothMap, check_finite, drift
-from helpers.sessions.session import UNLIMITED, Frame, Session, Walk, WalkPoint, add_passes, first_step, round_number
+from helpers.sessions.session import (
+    UNLIMITED,
+    Frame,
+    Session,
+    Walk,
+    WalkPoint,
+    add_passes,
+    check_option,
+    first_step,
+    round_number,
+)
 
 PLANE_STEPS = {"short (0.1)": 0.1, "medium (0.3)": 0.3, "long (0.8)": 0.8}  # in units of the plane
 
@@ -77,9 +87,8 @@ class PlaneSession(Session):
             ValueError: a choice that is not to be had; the session stays as it was.
         """
         chosen = replace(self.choices, **choices)
-        for name, options in (("function", list(self.functions)), ("step_length", list(PLANE_STEPS))):
-            if getattr(chosen, name) not in options:
-                raise ValueError(f"{name}={getattr(chosen, name)!r}: wanted one of {', '.join(options)}")
+        check_option("function", chosen.function, self.functions)
+        check_option("step_length", chosen.step_length, PLANE_STEPS)
         x, y = map(float, chosen.start)
         self._begin(replace(chosen, start=(x, y)))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from helpers.equivalence import ExplorationPath, Step, WalkSettings, path_of_steps
+from helpers.equivalence import ExplorationPath, Step, WalkSettings, create_generator, path_of_steps
 from helpers.geometry import SmoothMap
 
 UNLIMITED = 10**9  # steps or travel of a walk that goes on as long as someone asks for steps
@@ -90,7 +90,7 @@ class Session(ABC):
         begins = walk is None or walk[0] != self.choices or bool(following)
         if walk is None or begins:
             # The seed depends on the point only, so that the same choices at the same points make the same walk.
-            walk = (self.choices, self._start_walk(torch.Generator().manual_seed(self.seed + self.selected)))
+            walk = (self.choices, self._start_walk(create_generator(self.seed + self.selected)))
             next(walk[1][1])  # the start, which is stored already
         complete, steps = walk[1]
         last, step = self._points[self.selected], next(steps)
@@ -145,6 +145,12 @@ def add_passes(step: Step, previous: Step) -> Step:
         forward_passes=step.forward_passes + previous.forward_passes,
         backward_passes=step.backward_passes + previous.backward_passes,
     )
+
+
+def check_option(name: str, value: Any, options: Collection[str]) -> None:
+    """Raise a ValueError unless a value is one of the options."""
+    if value not in options:
+        raise ValueError(f"{name}={value!r}: wanted one of {', '.join(options)}")
 
 
 def round_number(value: float) -> float:

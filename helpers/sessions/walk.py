@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,7 +23,17 @@ from helpers.equivalence import (
 )
 from helpers.geometry import PullbackMetric, drift
 from helpers.sessions.inputs import ModelInput
-from helpers.sessions.session import UNLIMITED, Frame, Session, Walk, WalkPoint, add_passes, first_step, round_number
+from helpers.sessions.session import (
+    UNLIMITED,
+    Frame,
+    Session,
+    Walk,
+    WalkPoint,
+    add_passes,
+    check_option,
+    first_step,
+    round_number,
+)
 
 STEP_LENGTHS = {"short": 1.0, "medium": 3.0, "long": 10.0, "very long": 30.0}  # name: eta of SiMEC and SiMExp
 UNCORRECTED = {"SiMEC": simec_steps, "SiMExp": simexp_steps, "random": random_steps}
@@ -118,9 +129,8 @@ class WalkSession(Session):
             ValueError: a choice that is not to be had; all choices stay as they were.
         """
         chosen = replace(self.choices, **choices)
-        for name, options in (("algorithm", ALGORITHMS), ("step_length", STEP_LENGTHS)):
-            if getattr(chosen, name) not in options:
-                raise ValueError(f"{name}={getattr(chosen, name)!r}: wanted one of {', '.join(options)}")
+        check_option("algorithm", chosen.algorithm, ALGORITHMS)
+        check_option("step_length", chosen.step_length, STEP_LENGTHS)
         chosen = replace(chosen, parts=tuple(sorted(set(chosen.parts))), target=chosen.target or None)
         movable = self.input.f.parts
         if fixed := sorted(set(chosen.parts) - set(movable)):
@@ -146,8 +156,7 @@ class WalkSession(Session):
     def _settings_of(self, f: PartsMap) -> WalkSettings:
         """Return the settings of a walk with the present choices."""
         eta, norm = STEP_LENGTHS[self.choices.step_length], float(f.start.norm()) or 1.0
-        whole = self.input.f
-        condition = PullbackMetric.at(whole, whole.start, self._settings.output_metric).condition
+        condition = self._condition
         ratio = self._settings.curve_tolerance / self._settings.tolerance
         return replace(
             self._settings,
@@ -156,6 +165,12 @@ class WalkSession(Session):
             tolerance=self.choices.tolerance,
             curve_tolerance=ratio * self.choices.tolerance,
         )
+
+    @cached_property
+    def _condition(self) -> float:
+        """The ratio of the largest eigenvalue to the smallest at the input, on which the length of a step depends."""
+        whole = self.input.f
+        return PullbackMetric.at(whole, whole.start, self._settings.output_metric).condition
 
     def _target_of(self, f: PartsMap) -> Tensor | None:
         if self.choices.target is None:

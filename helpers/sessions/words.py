@@ -27,13 +27,13 @@ class WordEffects:
     """
 
     def __init__(self, start: SentenceInput):
-        self.start = self._input = start
+        self.start = start
         self._known: dict[int, Frame] = {}
 
     @cached_property
     def _substitutions(self) -> Substitutions:
-        target = self._input.f.target
-        return predict_substitutions(self._input.adapter, self._input.raw, None if target is None else list(target))
+        target = self.start.f.target
+        return predict_substitutions(self.start.adapter, self.start.raw, None if target is None else list(target))
 
     def find_words(self, part: int) -> Frame:
         """List the words that the model holds ``equal`` at a token, and those that change the outputs most.
@@ -47,19 +47,19 @@ class WordEffects:
 
     def replace_word(self, part: int, word: str) -> Text:
         """Return the sentence with another word at a token."""
-        adapter, ids = self._input.adapter, self._input.adapter.token_ids(self._input.raw)
+        adapter, ids = self.start.adapter, self.start.adapter.token_ids(self.start.raw)
         ids[part] = next(i for i, name in adapter.whole_words().items() if name == word)
-        text = adapter.decode(adapter.embed(ids, adapter.segments_of(self._input.point)))
+        text = adapter.decode(adapter.embed(ids, adapter.segments_of(self.start.point)))
         return text if isinstance(text, str) else (text[0], text[1])
 
     def _compute(self, part: int) -> Frame:
         whole = self._substitutions
-        frame: Frame = {"part": part, "token": self._input.tokens[part], "equal": [], "changing": []}
+        frame: Frame = {"part": part, "token": self.start.tokens[part], "equal": [], "changing": []}
         if part not in whole.f.parts:  # punctuation, a piece of a word, or a token that stays
             return frame
         row = whole.f.parts.index(part)
         single = replace(
-            whole, f=self._input.map_at(self._input.point, [part]), changes=whole.changes[row : row + 1]
+            whole, f=self.start.map_at(self.start.point, [part]), changes=whole.changes[row : row + 1]
         )  # fmt: skip
         tables = {"equal": equivalent_words(single), "changing": influential_words(single)}
         return frame | {name: _list_words(table.head(WORD_COUNT)) for name, table in tables.items()}

@@ -3,10 +3,10 @@ import { buildOnce, make, watchKernel, writeNumber } from "./dom.js";
 import { drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
-// its answers: setup, pulled (the frame after a move), status {text, isError}, busy, answered.
+// its answers: setup, pulled (the frame after a move), status {text, isError}, answered.
 export function createDirections(root, send) {
   const state = {
-    setup: null, pulled: null, status: {}, busy: false, sent: 0, answered: 0,
+    setup: null, pulled: null, status: {}, sent: 0, answered: 0,
     index: 0, length: 0, asked: "0 0", asProbabilities: true, gone: false,
   };
   root.classList.add("tm-directions", "tm-whole");
@@ -121,13 +121,13 @@ function render({ model, el }) {
   const name = Math.random().toString(36).slice(2);
   const explorer = createDirections(el, (command) => model.send({ ...command, view: name }));
   const read = () => {
-    const change = { setup: model.get("setup"), status: model.get("status"), busy: model.get("busy") };
+    const change = { setup: model.get("setup"), status: model.get("status") };
     const { view, id } = model.get("answered");
     if (view === name) change.answered = id;
     if (model.get("pulled").outputs) change.pulled = model.get("pulled");
     explorer.update(change);
   };
-  const traits = ["setup", "status", "busy", "answered", "pulled"];
+  const traits = ["setup", "status", "answered", "pulled"];
   for (const trait of traits) model.on(`change:${trait}`, read);
   const forget = watchKernel(model, (lives) => explorer.update({ gone: !lives }));
   read();

@@ -23,7 +23,6 @@ class DirectionView(View, files="dom patch_grid token_strip output_bars drift_pl
     setup = traitlets.Dict().tag(sync=True)  # the input and its directions
     pulled = traitlets.Dict().tag(sync=True)  # the frame after the last move
     status = traitlets.Dict().tag(sync=True)  # the last message
-    busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
     answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
 
     def __init__(self, session: Directions):

@@ -54,6 +54,19 @@ export function writeNumber(value, digits = 3) {
   return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
 }
 
+// Return a function that calls another one once, however often it is called at a time: several traits change together.
+export function callOnce(show) {
+  let isPlanned = false;
+  return () => {
+    if (isPlanned) return;
+    isPlanned = true;
+    queueMicrotask(() => {
+      isPlanned = false;
+      show();
+    });
+  };
+}
+
 // Tell whether the kernel behind a view still answers, whenever that changes. The view is what anywidget calls back with.
 export function watchKernel(model, tell) {
   const listener = function () {

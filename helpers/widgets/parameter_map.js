@@ -1,4 +1,6 @@
 // A cell per parameter, a block of cells per layer. A click or Enter opens one; the page asks for what is not computed.
+import { callOnce } from "./dom.js";
+
 const GUTTER = 26, TOP = 3, GAP = 6, HEIGHT = 300; // pixels: layer numbers, above the first layer, between layers, wanted of the whole map
 const SMALLEST = 4, LARGEST = 26; // pixels: side of a cell
 const SHADES = 254; // a byte is 0 for what is not computed, else 1 more than its shade
@@ -162,15 +164,7 @@ function render({ model, el }) {
     pointAt(cursor[0] < layers && cursor[1] < count ? cursor : [...model.get("selected")]);
     showProgress();
   };
-  let isPlanned = false; // several traits change together and are shown once
-  const plan = () => {
-    if (isPlanned) return;
-    isPlanned = true;
-    queueMicrotask(() => {
-      isPlanned = false;
-      showCells();
-    });
-  };
+  const plan = callOnce(showCells);
   const traits = ["cells", "count", "noun", "quantity", "low", "high", "ticks", "bar", "done", "pieces", "is_stopped"];
   for (const trait of traits) model.on(`change:${trait}`, plan);
   model.on("change:selected", showSelected);

@@ -14,7 +14,7 @@ SHADES = 254  # a cell is one byte: 0 where nothing is computed yet, else 1 more
 TICKS = (1.0, 0.1, 0.01, 0.001)  # p-values that the legend names
 
 
-class ParameterMap(View, files="parameter_map"):
+class ParameterMap(View, files="dom parameter_map"):
     """A cell per parameter, one block per layer; a click, or arrow keys and Enter, choose one.
 
     The page asks for the pieces of a survey one by one, by a message that names how many it has. So the kernel answers
@@ -44,7 +44,7 @@ class ParameterMap(View, files="parameter_map"):
         shares = np.clip((scale - low) / (high - low), 0, 1)
         with self.hold_sync():
             self.cells = (
-                np.where(np.isnan(shares), 0, 1 + np.round((SHADES) * np.nan_to_num(shares))).astype(np.uint8).tobytes()
+                np.where(np.isnan(shares), 0, 1 + np.round(SHADES * np.nan_to_num(shares))).astype(np.uint8).tobytes()
             )
             self.count, self.noun, self.quantity = values.shape[1], noun, quantity
             self.low, self.high, self.is_logarithm = low, high, is_p
@@ -52,7 +52,7 @@ class ParameterMap(View, files="parameter_map"):
             self.bar, self.done, self.pieces = survey.bar, survey.done, survey.pieces
 
 
-class ScoreBars(View, files="score_bars"):
+class ScoreBars(View, files="dom score_bars"):
     """Bars of the scores of items, each with a mark at the score of a random parameter at the same rank."""
 
     title = traitlets.Unicode("").tag(sync=True)

@@ -1,4 +1,6 @@
 // Bars of scores with a mark at the score of a random parameter, under a title and a legend.
+import { callOnce } from "./dom.js";
+
 function render({ model, el }) {
   const frame = document.createElement("div");
   frame.className = "tm-scores";
@@ -34,15 +36,7 @@ function render({ model, el }) {
   };
 
   const traits = ["title", "unit", "control_name", "names", "scores", "control", "longest", "sign"];
-  let isPlanned = false; // several traits change together and are shown once
-  const plan = () => {
-    if (isPlanned) return;
-    isPlanned = true;
-    queueMicrotask(() => {
-      isPlanned = false;
-      show();
-    });
-  };
+  const plan = callOnce(show);
   for (const trait of traits) model.on(`change:${trait}`, plan);
   show();
   return () => {

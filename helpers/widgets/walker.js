@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { make, makeField, watchKernel, writeNumber } from "./dom.js";
+import { callOnce, make, makeField, watchKernel, writeNumber } from "./dom.js";
 import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
 import { createInputPanel } from "./inputs.js";
 import { drawWords, watchTokens } from "./words.js";
@@ -256,12 +256,7 @@ function render({ model, el }) {
     if (index !== undefined) Object.assign(change, { frames: [frame], from: index });
     walker.update(change);
   };
-  let planned = false;
-  const plan = () => {
-    if (planned) return;
-    planned = true;
-    queueMicrotask(() => ((planned = false), read()));
-  };
+  const plan = callOnce(read);
   const receive = ({ frames, from, words, file }) => walker.update(frames ? { frames, from } : { words, file });
   const showAlive = (lives) => {
     for (const part of el.children) part.toggleAttribute("inert", !lives && !part.classList.contains("tm-status"));
