@@ -1,7 +1,7 @@
 // A status that screen readers speak, a bar while the kernel is at work, and names for the controls beside it.
 function render({ model, el }) {
   const box = document.createElement("div");
-  box.className = "tm-status";
+  box.className = "tm-status tm-status-line";
   const bar = document.createElement("div");
   bar.className = "tm-busy";
   bar.setAttribute("role", "progressbar");
