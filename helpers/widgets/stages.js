@@ -7,7 +7,7 @@ import { drawDriftPlot } from "./drift_plot.js";
 import { drawPlane } from "./plane.js";
 
 const LANE_TEXTS = {
-  corrected: "a null direction, and back into the class after each step",
+  corrected: "a null direction, then back into the class",
   SiMEC: "a random null direction",
   SiMExp: "a random visible direction",
   random: "a random direction, the control",

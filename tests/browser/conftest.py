@@ -426,6 +426,7 @@ def take_picture():
 
     def take(hand, name):
         if os.environ.get("WIDGET_PICTURES"):
+            hand.page.set_viewport_size({"width": 1200, "height": 1600})  # the whole widget is in sight
             picture = base64.b64encode(hand.widget.screenshot()).decode()
             (PICTURES / f"{name}.png").write_bytes(base64.b64decode(shrink(picture)))
 
