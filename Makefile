@@ -5,18 +5,21 @@
 # make assignments  set up and make the notebooks for nbgrader
 # make bench  set up and measure the walks beside the published algorithm
 # make tweaks set up and run the notebooks with every value of their menus
+# make coverage  set up, run every test and say which lines none of them runs
 # make lint   set up and check style, types and the order of imports
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test tweaks fresh bench lint notebooks site slides assignments clean
+.PHONY: help install lab test coverage tweaks fresh bench lint notebooks site slides assignments clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
 	@echo "make test       set up, then run all tests"
+	@echo "make coverage   set up, then run all tests and say which lines none of them runs"
 	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes an hour"
 	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
@@ -43,7 +46,10 @@ lab: $(READY)
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_geometry__what_a_function_cannot_see.ipynb
 
 test: $(READY) browser lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup --cov --cov-report term
+	$(TESTS)
+
+coverage: $(READY) browser
+	$(TESTS) --cov --cov-report term-missing
 
 tweaks: $(READY)
 	TWEAKS=all OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks/test_tweaks.py --numprocesses 2 -rP
