@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from jupyter_client import KernelManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
@@ -31,14 +32,18 @@ COLOURS = 256  # of a stored picture: a third of the size, without a visible dif
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
-def execute(notebook: NotebookNode, folder: Path, title: str = "", strict: bool = True) -> NotebookNode:
-    """Run every cell from a clean kernel, in place, with a progress bar.
+def execute(
+    notebook: NotebookNode, folder: Path, title: str = "", strict: bool = True, kernel: KernelManager | None = None
+) -> NotebookNode:
+    """Run every cell in place, with a progress bar.
 
     Args:
         notebook: the notebook; its outputs are replaced.
         folder: the working folder of the kernel.
         title: the title of the progress bar.
         strict: whether a claim that does not hold is an error.
+        kernel: runs the cells and stays open, with all that earlier notebooks left in it; if it runs already, it keeps
+            its folder and strictness. A clean kernel of its own if None.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised an error.
@@ -48,6 +53,7 @@ def execute(notebook: NotebookNode, folder: Path, title: str = "", strict: bool 
     with tqdm(total=code_cells, desc=title, unit="cell") as bar:
         client = NotebookClient(
             notebook,
+            km=kernel,
             timeout=CELL_TIMEOUT,
             kernel_name="python3",
             extra_arguments=[ERRORS_ONLY],
