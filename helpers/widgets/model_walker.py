@@ -28,6 +28,8 @@ from helpers.sessions import (
 from helpers.sessions.inputs import ModelInput
 from helpers.widgets.walker import Walker
 
+OTHER_IMAGE = "the other image"  # name of the target that was drawn or uploaded
+
 
 class ModelWalker(Walker):
     """Walk by hand from an input of a model, with one algorithm, or with all of them in a race.
@@ -96,7 +98,8 @@ class ModelWalker(Walker):
         Args:
             source: the ``name`` of an input or of a ``model``, or what ``_create_input`` of the walker takes.
         """
-        self._run(lambda: self._begin(self._create_input(**source)), "cannot start there: ")
+        target = OTHER_IMAGE if source.get("as_target") else None
+        self._run(lambda: self._begin(self._create_input(**source), target), "cannot start there: ")
 
     def _choose_source(self, name: str | None, model: str | None) -> tuple[Any, Any]:
         """Return the model and the raw input of these names; the present ones where there is no name."""
@@ -107,9 +110,9 @@ class ModelWalker(Walker):
         adapter = start.adapter if model is None else self._models[model]
         return adapter, start.raw if name is None else self._inputs[name]
 
-    def _begin(self, start: ModelInput) -> None:
-        """Start from an input with the present choices, but for the parts and the target."""
-        choices = asdict(self.walk.choices) | {"parts": (), "target": None}
+    def _begin(self, start: ModelInput, target: str | None = None) -> None:
+        """Start from an input, towards a target of it, with the present choices, but all parts may move."""
+        choices = asdict(self.walk.choices) | {"parts": (), "target": target}
         walk = WalkSession(start, self.settings, self._seed, **choices)
         is_race = self.session is not self.walk
         race = Race(start, self.settings, self._seed, **choices) if is_race else None
@@ -171,7 +174,7 @@ class ClassWalker(ModelWalker):
         adapter, raw = self._choose_source(name, model)
         image = raw if pixels is None else self._decode_pixels(pixels)
         if as_target:
-            self._targets["the other image"] = image
+            self._targets[OTHER_IMAGE] = image
             image = self.walk.input.raw
         return ImageInput(adapter, image, self._targets)
 

@@ -206,6 +206,7 @@ function drawWalker(parts, state) {
   parts.fields.word.hidden = !takesWord;
   if (document.activeElement !== parts.word) parts.word.value = choices.target ?? "";
   parts.fields.watch.hidden = isPlane || setup.class_count <= setup.names.length;
+  if (parts.watch.tmWatched !== String(setup.watched)) [parts.watch.value, parts.watch.tmWatched] = ["", String(setup.watched)];
   parts.fields.probabilities.hidden = !setup.is_logarithmic;
   parts.all.hidden = isPlane;
   parts.all.textContent = `all ${setup.part_kind ?? ""}`;

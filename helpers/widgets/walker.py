@@ -101,10 +101,11 @@ class Walker(View, files=SCRIPTS):
         """Tell the page what has changed since it was told last."""
         frames, session = self.session.frames, self.session
         new = [i for i, frame in enumerate(frames) if i >= len(self._frames) or frame is not self._frames[i]]
+        setup = session.describe() | {"serial": self.setup.get("serial")}
         with self.hold_sync():
-            if self._shown is not session or len(new) > 1:
+            if self._shown is not session or len(new) > 1 or setup != self.setup:
                 self._told += 1
-                self.setup = session.describe() | {"serial": self._told}
+                self.setup = setup | {"serial": self._told}
             if new:
                 self._told += 1
                 self.frame = frames[-1] | {"index": len(frames) - 1, "serial": self._told}

@@ -66,6 +66,26 @@ PIXELS = """async (image) => {
   pen.drawImage(image, 0, 0);
   return Array.from(pen.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
+MOUNT = """async ([script, style, state, name]) => {
+  const module = await import(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+  const listeners = {}, root = document.createElement('div'), sheet = document.createElement('style');
+  const tell = (event, ...told) => listeners[event]?.forEach((listener) => listener(...told));
+  const model = {
+    get: (trait) => state[trait],
+    on: (event, listener) => (listeners[event] ??= new Set()).add(listener),
+    off: (event, listener) => listeners[event]?.delete(listener),
+    send: async (command) => {
+      const { changed, messages } = await window[`answer_${name}`](command);
+      Object.assign(state, changed);
+      Object.keys(changed).forEach((trait) => tell(`change:${trait}`));
+      messages.forEach((message) => tell('msg:custom', message));
+    },
+  };
+  [sheet.textContent, root.className] = [style, 'tm-view'];
+  document.head.append(sheet);
+  document.body.append(root);
+  module.default.render({ model, el: root });
+}"""
 # Voilà's own page asks for a style sheet of icons, whatever it shows. Here it gets an empty one from this machine.
 VOILA_ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free"
 KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
@@ -410,6 +430,29 @@ class Hand:
 def hand():
     """Put a hand on a widget: hand(page), or hand(page, 1) on the second one."""
     return Hand
+
+
+@pytest.fixture
+def show(page, hand, monkeypatch):
+    """Put a widget of this process on a page of its own, without a front end and a kernel, and a hand on it."""
+    page.set_content("<!doctype html><html><body></body></html>")
+
+    def mount(widget):
+        messages, shown = [], len(page.query_selector_all(".tm-view"))
+        monkeypatch.setattr(widget, "send", messages.append)
+        read = lambda: {k: v for k, v in widget.get_state().items() if k in widget.traits() and k[0] != "_"}  # noqa: E731
+
+        def answer(command):
+            before = read()
+            messages.clear()
+            widget._receive(widget, command, [])
+            return {"changed": {k: v for k, v in read().items() if v != before[k]}, "messages": list(messages)}
+
+        page.expose_function(f"answer_{shown}", answer)
+        page.evaluate(MOUNT, [widget._esm, widget._css, read(), str(shown)])
+        return hand(page, shown, kind=".tm-view")
+
+    return mount
 
 
 @pytest.fixture

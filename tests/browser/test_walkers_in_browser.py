@@ -165,32 +165,6 @@ def test_a_sentence_is_typed_and_a_word_put_in(walkers):
     assert "funny" not in text.ask("print(text.walk.input.raw)")
 
 
-def test_a_digit_is_drawn_and_the_walk_taken_away(walkers):
-    image = walkers[1]
-    image.widget.get_by_text("another input").click()
-    box = image.widget.locator("canvas").bounding_box()
-    image.page.mouse.move(box["x"] + 84, box["y"] + 30)
-    image.page.mouse.down()
-    image.page.mouse.move(box["x"] + 84, box["y"] + 140, steps=6)
-    image.page.mouse.up()
-    shown = image.widget.locator(".tm-patch-grid img")
-    before = shown.get_attribute("src")
-    image.press("walk from it")
-    image.page.wait_for_function("([img, src]) => img.src !== src", arg=[shown.element_handle(), before])
-    image.press("step")
-    image.wait_for_point(1)
-    assert image.ask("print(image.walk.input.raw.shape, image.walk.input.raw[0, 5:23, 13].min() > 0.9)") == (
-        "(1, 28, 28) True"
-    )
-    image.widget.get_by_text("take it away").click()
-    image.press("show me the code")
-    image.wait_for_text("WalkSession(walker.walk.input")
-    for name, file in (("outputs (CSV)", "walk.csv"), ("walk (GIF)", "walk.gif"), ("picture (PNG)", "walk.png")):
-        with image.page.expect_download() as download:
-            image.press(name)
-        assert download.value.suggested_filename == file
-
-
 def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report, take_picture):
     page = open_notebook(DIRECTIONS)
     image, text = (hand(page, nth, kind=".tm-directions") for nth in (0, 1))
