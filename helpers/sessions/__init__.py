@@ -7,7 +7,7 @@ its inputs.
 """
 
 from helpers.sessions.directions import Directions
-from helpers.sessions.export import tabulate_frames, write_code, write_gif
+from helpers.sessions.export import tabulate_frames, write_code, write_gif, write_mp4
 from helpers.sessions.inputs import ImageInput, SentenceInput
 from helpers.sessions.parameters import ParameterSession, Place, ReadParameter
 from helpers.sessions.plane import PlaneSession
@@ -30,4 +30,5 @@ __all__ = [
     "tabulate_frames",
     "write_code",
     "write_gif",
+    "write_mp4",
 ]

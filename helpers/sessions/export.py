@@ -1,10 +1,15 @@
-"""What can be taken away from a session: a table, a moving picture, and the code that repeats it."""
+"""What can be taken away from a session: a table, a moving picture or a film, and the code that repeats it."""
 
 from __future__ import annotations
 
 import base64
+import importlib
 import io
+import shutil
+import subprocess
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image
@@ -33,18 +38,51 @@ def write_gif(session: WalkSession) -> bytes:
     Raises:
         ValueError: the frames hold no pictures.
     """
-    if "picture" not in session.frames[0]:
-        raise ValueError("session: its frames hold tokens, not pictures; tabulate_frames lists them")
-    pictures = [_read_picture(frame["picture"]) for frame in session.frames]
-    buffer = io.BytesIO()
+    pictures, buffer = _read_pictures(session), io.BytesIO()
     pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=FRAME_TIME, loop=0)
     return buffer.getvalue()
 
 
-def _read_picture(address: str) -> Image.Image:
-    picture = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1])))
-    scale = max(1, -(-SIDE // max(picture.size)))
-    return picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
+def write_mp4(session: WalkSession) -> bytes:
+    """Write the pictures of a walk as an MP4 film, each point as long as every other.
+
+    Raises:
+        ValueError: the frames hold no pictures, or the program FFmpeg, which writes films, is not there or refuses.
+    """
+    pictures = [picture.convert("RGB") for picture in _read_pictures(session)]
+    width, height = pictures[0].size
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "walk.mp4"
+        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(1000 / FRAME_TIME)]
+        form = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]  # all players
+        command = [_find_ffmpeg(), "-v", "error", *source, "-i", "-", *form, str(film)]
+        result = subprocess.run(command, input=b"".join(p.tobytes() for p in pictures), capture_output=True)
+        if result.returncode:
+            raise ValueError(f"mp4: FFmpeg refused: {result.stderr.decode(errors='replace').strip()[:300]}; take a GIF")
+        return film.read_bytes()
+
+
+def _find_ffmpeg() -> str:
+    """Find the program FFmpeg on the path, or in the package imageio-ffmpeg, which carries it."""
+    if program := shutil.which("ffmpeg"):
+        return program
+    try:
+        return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        advice = "install it, or run pip install imageio-ffmpeg (about 70 MB); a GIF needs neither"
+        raise ValueError(f"mp4: the program ffmpeg, which writes films, is not on this machine; {advice}") from None
+
+
+def _read_pictures(session: WalkSession) -> list[Image.Image]:
+    if "picture" not in session.frames[0]:
+        raise ValueError("session: its frames hold tokens, not pictures; tabulate_frames lists them")
+    pictures = (Image.open(io.BytesIO(base64.b64decode(f["picture"].split(",")[1]))) for f in session.frames)
+    return [picture.resize(_enlarge(picture.size), Image.Resampling.NEAREST) for picture in pictures]
+
+
+def _enlarge(size: tuple[int, int]) -> tuple[int, int]:
+    scale = max(1, -(-SIDE // max(size)))
+    return scale * size[0], scale * size[1]
 
 
 def write_code(session: WalkSession, name: str = "walker") -> str:

@@ -24,6 +24,7 @@ from helpers.sessions import (
     tabulate_frames,
     write_code,
     write_gif,
+    write_mp4,
 )
 from helpers.sessions.inputs import ModelInput
 from helpers.widgets.walker import Walker
@@ -120,23 +121,26 @@ class ModelWalker(Walker):
         self.session = race or walk
 
     def take_away(self, kind: str) -> None:
-        """Send the page a file: a "csv" table, a "gif", the "path" itself, or the "code" that repeats the walk."""
+        """Send the page a file: a "csv", a "gif", an "mp4", the "path" itself, or the "code" that repeats the walk."""
         self._run(lambda: self.send({"file": self._write_file(kind)}), "cannot write it: ")
 
     def _write_file(self, kind: str) -> dict[str, str]:
-        if kind == "path":
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "walk.safetensors"
-                self.path.save(path)
-                content = path.read_bytes()
-        elif kind == "gif":
-            content = write_gif(self.walk)
-        elif kind == "csv":
-            content = tabulate_frames(self.walk).to_csv(index=False).encode()
-        else:
-            content = write_code(self.walk).encode()
-        names = {"path": "walk.safetensors", "gif": "walk.gif", "csv": "walk.csv", "code": "walk.py"}
-        return {"name": names[kind], "content": base64.b64encode(content).decode()}
+        writers: dict[str, tuple[str, Callable[[WalkSession], bytes]]] = {
+            "path": ("walk.safetensors", _write_path),
+            "gif": ("walk.gif", write_gif),
+            "mp4": ("walk.mp4", write_mp4),
+            "csv": ("walk.csv", lambda walk: tabulate_frames(walk).to_csv(index=False).encode()),
+            "code": ("walk.py", lambda walk: write_code(walk).encode()),
+        }
+        name, write = writers[kind]
+        return {"name": name, "content": base64.b64encode(write(self.walk)).decode()}
+
+
+def _write_path(walk: WalkSession) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "walk.safetensors"
+        walk.path.save(path)
+        return path.read_bytes()
 
 
 class ClassWalker(ModelWalker):

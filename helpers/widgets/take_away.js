@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 export function createTakeAway(root, ask, getPicture) {
   const code = make("pre", { class: "tm-code", tabIndex: 0, hidden: true, "aria-label": "code that repeats the walk" });
   const button = (text, action) => make("button", { type: "button", class: "tm-button", on: { click: action } }, text);
-  const kinds = { code: "show me the code", csv: "outputs (CSV)", path: "path (safetensors)", gif: "walk (GIF)" };
+  const kinds = { code: "show me the code", csv: "outputs (CSV)", path: "path (safetensors)", gif: "walk (GIF)", mp4: "walk (MP4)" };
   const buttons = Object.entries(kinds).map(([kind, text]) => button(text, () => ask({ do: "take_away", kind })));
   const png = button("picture (PNG)", async () => download("walk.png", await enlarge(getPicture())));
   root.append(make("details", { class: "tm-more" }, make("summary", {}, "take it away"), make("div", { class: "tm-row" }, ...buttons, png), code));
@@ -15,7 +15,8 @@ export function createTakeAway(root, ask, getPicture) {
     code.textContent = new TextDecoder().decode(bytes);
     code.hidden = false;
   };
-  return { receive, draw: (setup) => (buttons.at(-1).hidden = png.hidden = setup.kind !== "image") };
+  const pictures = [...buttons.slice(-2), png]; // of images only
+  return { receive, draw: (setup) => pictures.forEach((each) => (each.hidden = setup.kind !== "image")) };
 }
 
 function download(name, blob) {

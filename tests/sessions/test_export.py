@@ -1,12 +1,25 @@
 """What can be taken away from a session."""
 
 import io
+import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from helpers.sessions import ImageInput, SentenceInput, WalkSession, tabulate_frames, write_code, write_gif
+from helpers.sessions import (
+    ImageInput,
+    SentenceInput,
+    WalkSession,
+    export,
+    tabulate_frames,
+    write_code,
+    write_gif,
+    write_mp4,
+)
 
 TEXT = "The story is slow, but the two leads are a delight."
 
@@ -68,3 +81,28 @@ def test_the_gif_has_a_picture_per_point(session):
     durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]  # equal pictures become one
     assert (sum(durations), gif.size) == (8 * 200, (280, 280))
     assert gif.n_frames > 1
+
+
+def test_without_ffmpeg_the_film_says_what_to_install(vit, digits, monkeypatch):
+    session = WalkSession(ImageInput(vit.in_pixels(), digits.images[17]))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(ValueError, match=r"ffmpeg.* is not on this machine; .*pip install imageio-ffmpeg"):
+        write_mp4(session)
+    monkeypatch.setattr(export, "_find_ffmpeg", lambda: sys.executable)
+    with pytest.raises(ValueError, match=r"(?s)FFmpeg refused: .*; take a GIF"):
+        write_mp4(session)
+
+
+def test_the_film_has_a_picture_per_point(session):
+    try:
+        ffmpeg = export._find_ffmpeg()
+    except ValueError:
+        pytest.skip("needs FFmpeg: pip install imageio-ffmpeg")
+    film = write_mp4(session)
+    read = [ffmpeg, "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    seen = subprocess.run(read, input=film, capture_output=True, check=True).stdout
+    frames = np.frombuffer(seen, np.uint8).reshape(8, 280, 280)  # the end
+    for frame, point in zip(frames, session.points, strict=True):
+        picture = 255 * session.input.adapter.decode(point.step.point)
+        assert abs(frame[5::10, 5::10] - picture).mean() < 4
