@@ -17,10 +17,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
-from helpers.figures.style import THEME_COLOURS
+from helpers.figures.style import ROLE_COLOURS, THEME_COLOURS
 
 DARKEST, LIGHTEST = 0x11 / 255, 0.93  # what white and black become: JupyterLab's dark page, and nearly white
-KNOWN = dict(THEME_COLOURS.values())  # colours of algorithms on a light page -> those on a dark one
+KNOWN = dict([*ROLE_COLOURS.values(), *THEME_COLOURS.values()])  # colours on a light page -> those on a dark one
 PROPERTIES = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 RGBA = tuple[float, float, float, float]

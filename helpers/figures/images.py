@@ -12,7 +12,7 @@ from torch import Tensor
 
 from helpers.adapters import Head
 from helpers.adapters.heads import CLASSES
-from helpers.figures.style import COLOURS, styled
+from helpers.figures.style import ROLE_COLOURS, styled
 
 SMALLEST_PROBABILITY = 1e-7  # lower end of the logarithmic axis of probabilities
 Images = Sequence[np.ndarray | None]  # (H, W) or (C, H, W) each; None leaves its place in a grid empty
@@ -84,6 +84,7 @@ def draw_walk_images(
 ) -> Figure:
     """Draw some images along a walk, each above its probabilities on a logarithmic axis, or above its values.
 
+    The bar of the predicted class is black.
     The outputs have one row per image: (len(images), k). The head says what they are, as in ``f.head``.
 
     Raises:
@@ -95,7 +96,9 @@ def draw_walk_images(
         _show_image(ax, image)
         ax.set_title(title, fontsize=8)
     for ax, values in zip(axes[1], head.probabilities(outputs), strict=True):
-        ax.bar(range(len(class_names)), values.tolist(), color=COLOURS[0])
+        predicted = int(values.argmax()) if head.is_logarithmic else None
+        colours = [ROLE_COLOURS["predicted" if k == predicted else "bar"][0] for k in range(len(class_names))]
+        ax.bar(range(len(class_names)), values.tolist(), color=colours)
         ax.set_xticks(range(len(class_names)), class_names, fontsize=7)
         if head.is_logarithmic:
             ax.set(yscale="log", ylim=(SMALLEST_PROBABILITY, 1.5))

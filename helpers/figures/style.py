@@ -26,6 +26,12 @@ THEME_COLOURS = {  # algorithm -> its colour on a light and on a dark page, wher
     "naive": ("#744300", "#fbb649"),  # brown, or amber; straight steps along the kernel, without correction
     "random": ("#5c5c5c", "#b5b5b5"),  # grey; the control, steps of the same size in a random direction
 }
+ROLE_COLOURS = {  # what is drawn -> its colour on a light and on a dark page; tests compute how far apart they are
+    "bar": ("#4d6580", "#93aeca"),  # slate; the bar of an output or a score
+    "predicted": ("#212121", "#e0e0e0"),  # nearly black, or white; the bar of the predicted class
+    "visible": THEME_COLOURS["SiMExp"],  # a direction with an eigenvalue above 0, in which SiMExp walks
+    "null": THEME_COLOURS["SiMEC"],  # a direction with eigenvalue 0, in which SiMEC walks
+}
 COLOURS_ON_LIGHT = {algorithm: to_rgb(light) for algorithm, (light, _) in THEME_COLOURS.items()}
 
 

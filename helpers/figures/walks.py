@@ -16,7 +16,7 @@ from torch import Tensor
 from helpers.adapters import Head
 from helpers.adapters.heads import CLASSES
 from helpers.equivalence import ExplorationPath
-from helpers.figures.style import COLOURS, DASHES, MARKERS, create_panels, get_axes, style_walks, styled
+from helpers.figures.style import COLOURS, DASHES, MARKERS, ROLE_COLOURS, create_panels, get_axes, style_walks, styled
 from helpers.geometry import PullbackMetric
 from helpers.geometry.differentiation import SmoothMap
 
@@ -120,8 +120,12 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     values = metric.eigenvalues.clamp(min=1e-20).numpy()  # a logarithmic axis cannot show zero
     index = np.arange(1, len(values) + 1)
     positive = index <= metric.rank
-    ax.semilogy(index[positive], values[positive], "o", color=COLOURS[0], label=f"not zero: {metric.rank}")
-    ax.semilogy(index[~positive], values[~positive], "x", color=COLOURS[3], label=f"zero: {metric.nullity}")
+    ax.semilogy(
+        index[positive], values[positive], "o", color=ROLE_COLOURS["visible"][0], label=f"not zero: {metric.rank}"
+    )
+    ax.semilogy(
+        index[~positive], values[~positive], "x", color=ROLE_COLOURS["null"][0], label=f"zero: {metric.nullity}"
+    )
     ax.set(xlabel="index", ylabel="eigenvalue", xticks=index, title=f"{len(values)} of {metric.n} eigenvalues")
     ax.legend(loc="lower left")
     return fig

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from typing import Any
 
 import pandas as pd
 
 DISPLAYED_ROWS = 20
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 CONTINUATION = "…"  # shown before an item that continues a word
 NO_TOKEN = "no token, id "  # shown for an id that the tokenizer does not have
 BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")  # how SentencePiece writes a single byte
@@ -26,6 +28,16 @@ def _byte_characters() -> dict[str, int]:
 
 
 BYTES = _byte_characters()
+
+
+def write_number(value: float, digits: int = 3) -> str:
+    """Write a number with so many significant digits, such as 0.0123, 93.7 or 2.84×10⁻⁵, as the widgets do."""
+    if not value or not math.isfinite(value):
+        return f"{value or 0:g}"
+    sign, (mantissa, power) = "−" if value < 0 else "", f"{abs(value):.{digits - 1}e}".split("e")
+    if -3 <= int(power) < 4:
+        return f"{sign}{float(f'{mantissa}e{power}'):.{max(0, digits - 1 - int(power))}f}"
+    return f"{sign}{'' if mantissa == '1' else f'{mantissa}×'}10{str(int(power)).translate(RAISED)}"
 
 
 def table_html(table: pd.DataFrame, note: str, number_format: str = "{:.3g}", index: bool = True) -> str:

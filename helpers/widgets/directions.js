@@ -1,18 +1,18 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
 import { buildOnce, make, watchKernel, writeNumber } from "./dom.js";
-import { drawBars, drawPoint } from "./stages.js";
+import { describeBars, drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
 // its answers: setup, pulled (the frame after a move), status {text, isError}, answered.
 export function createDirections(root, send) {
   const state = {
     setup: null, pulled: null, status: {}, sent: 0, answered: 0,
-    index: 0, length: 0, asked: "0 0", asProbabilities: true, gone: false,
+    index: 0, length: 0, asked: "0 0", isLinear: true, gone: false,
   };
   root.classList.add("tm-directions", "tm-whole");
   const parts = buildDirections(root);
-  parts.logarithms.addEventListener("change", () => {
-    state.asProbabilities = !parts.logarithms.checked;
+  parts.linear.addEventListener("change", () => {
+    state.isLinear = parts.linear.checked;
     draw();
   });
   // Only one request is on its way; where the slider has moved on meanwhile, the next one follows the answer.
@@ -38,16 +38,16 @@ export function createDirections(root, send) {
 }
 
 function buildDirections(root) {
-  const logarithms = make("input", { type: "checkbox" });
+  const linear = make("input", { type: "checkbox", checked: true });
   const parts = {
-    logarithms, stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
+    linear, key: make("div", { class: "tm-caption" }), stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
     before: make("div", { class: "tm-view-box" }), after: make("div", { class: "tm-view-box" }),
     bars: make("div", { class: "tm-bars-box" }), verdict: make("div", { class: "tm-verdict", role: "status" }),
     alarm: make("div", { role: "alert", class: "tm-alarm" }), lengths: make("p", { class: "tm-caption" }),
-    switch: make("label", { class: "tm-field" }, logarithms, make("span", {}, "logarithms of the probabilities")),
+    switch: make("label", { class: "tm-field" }, linear, make("span", {}, "bars from 0 to 1")),
   };
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
-  const output = make("div", { class: "tm-output-box" }, make("div", { class: "tm-caption" }, "Bars: what the model says of the moved input. Marks: of the input before."), parts.verdict, parts.bars, parts.switch);
+  const output = make("div", { class: "tm-output-box" }, parts.verdict, parts.key, parts.bars, parts.switch);
   parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
   root.append(parts.stage, parts.lengths, parts.list, parts.alarm);
   return parts;
@@ -60,7 +60,8 @@ function drawDirections(parts, state, pull) {
   const frame = pulled ?? setup.start;
   drawPoint(parts.before, setup, setup.start, { isFixed: true, label: "the input" });
   drawPoint(parts.after, setup, frame, { isFixed: true, label: "the moved input" });
-  drawBars(parts.bars, setup, frame, setup.start, { asProbabilities: state.asProbabilities });
+  drawBars(parts.bars, setup, frame, setup.start, { isLinear: state.isLinear });
+  parts.key.textContent = describeBars(setup, setup.start, state.isLinear);
   parts.switch.hidden = !setup.is_logarithmic;
   parts.lengths.textContent =
     `Each slider moves the input along one direction, by up to ${writeNumber(setup.length)} either way, ` +
@@ -93,7 +94,7 @@ function drawVerdict(element, setup, frame) {
     element.textContent = "";
     return;
   }
-  const share = Math.exp(frame.outputs[now]).toFixed(3);
+  const share = writeNumber(Math.exp(frame.outputs[now]));
   element.textContent = `prediction: ${setup.names[now]} (${share})` + (now !== before ? `, it was ${setup.names[before]}` : "");
 }
 

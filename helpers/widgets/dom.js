@@ -48,10 +48,15 @@ export function algorithmColour(name) {
   return `var(--tm-algorithm-${name.toLowerCase().replaceAll("_", "-")})`;
 }
 
+// Write a number with so many significant digits: 0.0123, 93.7, 2.84×10⁻⁵. Every number in a widget is written by this,
+// or by its twin in Python, write_number of helpers.resources.display.
 export function writeNumber(value, digits = 3) {
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  return size >= 0.001 && size < 10000 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
+  if (!value || !Number.isFinite(value)) return String(value || 0);
+  const sign = value < 0 ? "−" : "", [mantissa, exponent] = Math.abs(value).toExponential(digits - 1).split("e");
+  const power = Number(exponent);
+  if (power >= -3 && power < 4) return sign + Number(`${mantissa}e${power}`).toFixed(Math.max(0, digits - 1 - power));
+  const raised = Array.from(String(power), (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] ?? "⁻").join("");
+  return `${sign}${mantissa === "1" ? "" : `${mantissa}×`}10${raised}`;
 }
 
 // Return a function that calls another one once, however often it is called at a time: several traits change together.

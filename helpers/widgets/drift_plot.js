@@ -1,5 +1,5 @@
 // Drift over travel on a logarithmic axis, one line per walk, with the tolerance that the corrected walk holds.
-import { addSvg, algorithmColour, buildOnce, make } from "./dom.js";
+import { addSvg, algorithmColour, buildOnce, make, writeNumber } from "./dom.js";
 
 const PLOT = { height: 190, left: 54, right: 84, top: 10, bottom: 34 }; // pixels
 const PLOT_DASHES = { corrected: "", SiMEC: "7 3", SiMExp: "2 3", random: "9 3 2 3", naive: "7 3" };
@@ -33,15 +33,14 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
   const sheet = addSvg(box, "svg", { width, height, "aria-hidden": "true" });
   const step = Math.max(1, Math.ceil((high - low) / 6));
   for (let power = high; power >= low; power -= step) {
-    const y = toY(10 ** power), label = power >= 0 && power < 3 ? String(10 ** power) : `1e${power}`;
+    const y = toY(10 ** power), label = writeNumber(10 ** power, 1);
     addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: y, y2: y, class: "tm-grid" });
     addSvg(sheet, "text", { x: PLOT.left - 6, y: y + 4, "text-anchor": "end" }, label);
   }
   const base = height - PLOT.bottom, middle = (PLOT.left + width - PLOT.right) / 2;
   addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: base, y2: base, class: "tm-axis" });
   for (const share of [0, 0.5, 1]) {
-    const text = share ? String(Number((share * far).toPrecision(2))) : "0";
-    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, text);
+    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, writeNumber(share * far, 2));
   }
   addSvg(sheet, "text", { x: middle, y: height - 4, "text-anchor": "middle" }, "distance travelled");
   addSvg(sheet, "text", { x: 11, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${height / 2})` }, `drift, ${unit}`);
@@ -67,6 +66,6 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
     end.y = Math.max(end.y, i ? ends[i - 1].y + 13 : 0); // names do not cover each other
     addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name" }, end.name);
   });
-  const told = lines.map(({ name, points, shown }) => `${name} ${points[Math.max(0, shown - 1)]?.[1] ?? 0}`).join(", ");
+  const told = lines.map(({ name, points, shown }) => `${name} ${writeNumber(points[Math.max(0, shown - 1)]?.[1] ?? 0, 2)}`).join(", ");
   box.setAttribute("aria-label", `drift over distance travelled, in ${unit}: ${told}`);
 }

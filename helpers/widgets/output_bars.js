@@ -1,27 +1,29 @@
 // A bar for each output, with a mark where the input itself had it; or numbers only, for values without a range.
-import { buildOnce, make } from "./dom.js";
+import { buildOnce, make, writeNumber } from "./dom.js";
 
-const SMALLEST_LOG = -12; // nats; a logarithmic bar begins here, or below the smallest output of the start
+const FEWEST_DECADES = 5; // of probabilities on a logarithmic axis
 
-// state: {names, values, start: values, isLogarithmic, asProbabilities, label, isSmall}
-// Values are log-probabilities where isLogarithmic.
+// The power of ten at which the logarithmic axis begins: a little below the smallest probability of the start.
+export function findLowestPower(start) {
+  return Math.min(-FEWEST_DECADES, ...start.map((value) => Math.floor(value / Math.LN10 - 0.4)));
+}
+
+// state: {names, values, start: values, isLogarithmic, isLinear, label, isSmall}
+// Values are log-probabilities where isLogarithmic; they are written as probabilities, and isLinear says on which axis.
 export function drawOutputBars(element, state) {
-  const { names, values, start, isLogarithmic, asProbabilities, isSmall } = state;
+  const { names, values, start, isLogarithmic, isLinear, isSmall } = state;
   const key = JSON.stringify([names, isLogarithmic, isSmall]);
   const rows = buildOnce(element, key, () => buildOutputBars(element, names, isLogarithmic, isSmall));
   element.firstChild.setAttribute("aria-label", state.label ?? "outputs of the model");
-  const lowest = Math.min(SMALLEST_LOG, ...start.map((value) => Math.floor(value) - 1));
-  const share = (value) => (asProbabilities ? Math.exp(value) : 1 - Math.max(value, lowest) / lowest);
-  const write = (value) => {
-    if (!isLogarithmic) return String(Number(value.toPrecision(4)));
-    return asProbabilities ? Math.exp(value).toFixed(3) : value.toFixed(2).replace("-", "−").replace(/^−(0\.00)$/, "$1");
-  };
+  const lowest = findLowestPower(start) * Math.LN10;
+  const share = (value) => (isLinear ? Math.exp(value) : 1 - Math.max(value, lowest) / lowest);
+  const write = (value) => writeNumber(isLogarithmic ? Math.exp(value) : value);
   const largest = values.indexOf(Math.max(...values));
   rows.forEach(({ row, bar, mark, value, first }, i) => {
-    row.classList.toggle("tm-largest", i === largest);
+    row.classList.toggle("tm-predicted", i === largest);
     if (value) value.textContent = write(values[i]);
     row.title = isLogarithmic
-      ? `${names[i]}: log-probability ${values[i].toFixed(3)}, at the start ${start[i].toFixed(3)}`
+      ? `${names[i]}: ${write(values[i])}, log-probability ${writeNumber(values[i], 4)} nats; at the start ${write(start[i])}, ${writeNumber(start[i], 4)} nats`
       : names[i];
     if (!isLogarithmic) first.textContent = `${write(start[i])} at the start, now`;
     else {

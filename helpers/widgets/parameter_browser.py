@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 from torch import Tensor
 
+from helpers.resources.display import write_number
 from helpers.sessions.parameters import ParameterSession, Place
 from helpers.vocabulary import PairTable, Reading, TokenTable
 from helpers.vocabulary.survey import HEAD_KINDS
@@ -151,7 +152,7 @@ class ParameterBrowser(widgets.VBox):
         table = self.session.search(self.word.value.strip(), self._kind, self.reading)
         kind = self.session.searched_kind(self._kind)
         self._list_results(
-            (f"layer {row.layer}, neuron {row.neuron}: {row.z:.2f} standard deviations", (kind, row.layer, row.neuron))
+            (f"layer {row.layer}, neuron {row.neuron}: {write_number(row.z)} standard deviations", (kind, *row[1:3]))
             for row in table.itertuples()
         )
 
@@ -224,7 +225,7 @@ class ParameterBrowser(widgets.VBox):
     def _show_bars(self) -> None:
         read, noun = self.session.read(self.place, self.reading), self.session.noun(self._kind)
         items, part, product = WORDS[self._kind in HEAD_KINDS]
-        unit = f"score: {product}; norm of this {noun}: {float(read.parameter.norm()):.2f}"
+        unit = f"score: {product}; norm of this {noun}: {write_number(float(read.parameter.norm()))}"
         self.highest.unit, self.highest.control_name = unit, f"the same rank for a random {part} of the same norm"
         both = {1: read.highest, -1: read.lowest}
         longest = max(*(float(table.scores[0]) for table in both.values()), float(read.control[0]), 1e-30)
@@ -233,7 +234,7 @@ class ParameterBrowser(widgets.VBox):
                 bars.title = f"{items} with the {'highest' if sign > 0 else 'lowest'} scores"
                 bars.names, bars.scores = _name_items(table), (sign * table.scores).tolist()
                 bars.control, bars.longest = (sign * read.control).tolist(), longest
-        bias = "" if read.bias is None else f"; its bias is {read.bias:.2f}"
+        bias = "" if read.bias is None else f"; its bias is {write_number(read.bias)}"
         self.status.show(f"{self.kind.value}, layer {self.layer.value}, {noun} {self.index.value}{bias}")
 
 

@@ -1,5 +1,5 @@
 // An image under a grid of patches to choose, above a heat map of their importance.
-import { buildOnce, make, makeChoosable, tell } from "./dom.js";
+import { buildOnce, make, makeChoosable, tell, writeNumber } from "./dom.js";
 
 // state: {rows, columns, picture, selected: indices, importance: shares or null, label, isFixed}
 // event: tm-choose, with {parts, isLast}
@@ -16,7 +16,7 @@ export function drawPatchGrid(element, state) {
   content.spots.forEach((spot, index) => {
     const share = state.importance?.[index] ?? 0;
     spot.style.setProperty("--tm-share", `${Math.round(100 * share)}%`);
-    spot.title = `importance ${share.toFixed(2)}`;
+    spot.title = `importance ${writeNumber(share, 2)} of the largest`;
   });
 }
 

@@ -1,5 +1,5 @@
 // Bars of scores with a mark at the score of a random parameter, under a title and a legend.
-import { callOnce } from "./dom.js";
+import { callOnce, writeNumber } from "./dom.js";
 
 function render({ model, el }) {
   const frame = document.createElement("div");
@@ -9,7 +9,6 @@ function render({ model, el }) {
     '<div class="tm-note tm-unit"></div><div class="tm-note"><span class="tm-sample"></span><span class="tm-control"></span></div>';
   el.append(frame);
   const part = (name) => frame.querySelector(name);
-  const write = (value) => value.toFixed(Math.abs(value) < 9.995 ? 2 : 1).replace("-", "−");
 
   const show = () => {
     part(".tm-title").textContent = model.get("title");
@@ -28,8 +27,8 @@ function render({ model, el }) {
       row.querySelector(".tm-name").textContent = row.querySelector(".tm-name").title = name; // a long one is cut
       row.querySelector(".tm-bar").style.width = share(scores[i]);
       row.querySelector(".tm-mark").style.left = share(control[i]);
-      row.querySelector(".tm-value").textContent = write(scores[i]);
-      row.querySelector(".tm-track").title = `${write(scores[i])}; a random parameter's: ${write(control[i])}`;
+      row.querySelector(".tm-value").textContent = writeNumber(scores[i]);
+      row.querySelector(".tm-track").title = `${writeNumber(scores[i])}; a random parameter's: ${writeNumber(control[i])}`;
       return row;
     });
     part("[role=list]").replaceChildren(...rows);

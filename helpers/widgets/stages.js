@@ -2,7 +2,7 @@
 import { algorithmColour, buildOnce, make, writeNumber } from "./dom.js";
 import { drawPatchGrid } from "./patch_grid.js";
 import { drawTokenStrip } from "./token_strip.js";
-import { drawOutputBars } from "./output_bars.js";
+import { drawOutputBars, findLowestPower } from "./output_bars.js";
 import { drawDriftPlot } from "./drift_plot.js";
 import { drawPlane } from "./plane.js";
 
@@ -14,7 +14,7 @@ const LANE_TEXTS = {
 };
 
 // Each takes the elements {stage, plot} and the state of a walker, see walker.js.
-export function drawWalkStage(parts, { setup, frames, shown, choices, asProbabilities }) {
+export function drawWalkStage(parts, { setup, frames, shown, choices, isLinear }) {
   const { view, bars, key } = buildOnce(parts.stage, `walk ${setup.kind}`, () => {
     const view = make("div", { class: "tm-view-box" }), bars = make("div");
     const key = make("div", { class: "tm-caption" });
@@ -23,8 +23,8 @@ export function drawWalkStage(parts, { setup, frames, shown, choices, asProbabil
   });
   const frame = frames[shown];
   drawPoint(view, setup, frame, { selected: choices.parts, importance: frame.importance });
-  drawBars(bars, setup, frame, frames[0], { asProbabilities });
-  key.textContent = describeBars(setup, asProbabilities);
+  drawBars(bars, setup, frame, frames[0], { isLinear });
+  key.textContent = describeBars(setup, frames[0], isLinear);
   const points = frames.map(({ travel, drift }) => [travel, drift]);
   const runs = splitByAlgorithm(frames, shown, points);
   drawDriftPlot(parts.plot, { lines: runs, tolerance: choices.tolerance, unit: setup.unit });
@@ -43,7 +43,7 @@ function splitByAlgorithm(frames, shown, points) {
   return runs;
 }
 
-export function drawRaceStage(parts, { setup, frames, shown, choices, asProbabilities }) {
+export function drawRaceStage(parts, { setup, frames, shown, choices, isLinear }) {
   const lanes = buildOnce(parts.stage, `race ${setup.kind}`, () => {
     const built = {};
     for (const name of setup.lanes) {
@@ -61,7 +61,7 @@ export function drawRaceStage(parts, { setup, frames, shown, choices, asProbabil
   for (const name of setup.lanes) {
     const frame = frames[shown].lanes[name], { view, bars, told } = lanes[name];
     drawPoint(view, setup, frame, { isFixed: true });
-    drawBars(bars, setup, frame, frames[0].lanes[name], { asProbabilities, isSmall: setup.names.length > 3 });
+    drawBars(bars, setup, frame, frames[0].lanes[name], { isLinear, isSmall: setup.names.length > 3 });
     told.textContent = `drift ${writeNumber(frame.drift, 2)} ${setup.unit}`;
     told.title = frame.ended ?? "";
     if (frame.ended) told.textContent += `; stopped: ${frame.ended}`;
@@ -95,16 +95,17 @@ export function drawPoint(view, setup, frame, options) {
   else drawTokenStrip(view, { ...setup, ...frame, ...options });
 }
 
-function describeBars({ quantity, is_logarithmic: isLogarithmic }, asProbabilities) {
+// What the bars and the drift are, in one sentence each, with their units.
+export function describeBars({ quantity, is_logarithmic: isLogarithmic }, first, isLinear) {
   if (!isLogarithmic) return "";
-  return `${asProbabilities ? quantity : `log-${quantity} in nats, 0 is certain`}; marks: at the start`;
+  const from = writeNumber(10 ** findLowestPower(readOutputs(first)), 1);
+  return `Bars: ${quantity}, ${isLinear ? "from 0 to 1" : `on a logarithmic axis from ${from} to 1`}. Marks: at the start.`;
 }
 
 export function drawBars(bars, setup, frame, first, options) {
   const names = [...setup.names, ...(setup.watched ?? [])], isLogarithmic = setup.is_logarithmic;
   const state = { names, isLogarithmic, ...options };
-  const kind = options.asProbabilities || !isLogarithmic ? setup.quantity : `log-${setup.quantity}`;
-  drawOutputBars(bars, { ...state, values: readOutputs(frame), start: readOutputs(first), label: `${kind} of each output` });
+  drawOutputBars(bars, { ...state, values: readOutputs(frame), start: readOutputs(first), label: `${setup.quantity} of each output` });
 }
 
 function readOutputs({ outputs, watched }) {

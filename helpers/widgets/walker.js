@@ -8,6 +8,7 @@ import { createTakeAway } from "./take_away.js";
 const PLAY_INTERVAL = 300; // milliseconds from one step on the screen to the next request
 const MANY_STEPS = 20; // of the button that makes many
 const SILENCE = 1500; // milliseconds without an answer after which the walker says that the kernel is busy
+const DRIFT_TEXT = "Drift: the largest change of a log-probability since the start; 0.01 nats is 1% of a probability.";
 const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 
 // Create a walker in an element. `send` takes a command {do, ...}; `update` of what is returned takes its answers:
@@ -15,7 +16,7 @@ const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 export function createWalker(root, send) {
   const state = {
     setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
-    sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, asProbabilities: false, gone: false,
+    sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, isLinear: false, gone: false,
   };
   root.classList.add("tm-walker", "tm-whole");
   const parts = buildWalker(root);
@@ -59,8 +60,8 @@ export function createWalker(root, send) {
   };
   for (const [name, action] of Object.entries(actions)) parts[name].addEventListener("click", action);
   parts.slider.addEventListener("input", () => (pause(), show(Number(parts.slider.value))));
-  parts.probabilities.addEventListener("change", () => {
-    state.asProbabilities = parts.probabilities.checked;
+  parts.linear.addEventListener("change", () => {
+    state.isLinear = parts.linear.checked;
     draw();
   });
   for (const name of ["algorithm", "step_length", "function", "target"]) {
@@ -136,9 +137,9 @@ function buildWalker(root) {
     algorithm: make("select"), step_length: make("select"), function: make("select"), target: make("select"),
     word: make("input", { type: "text", size: 10, placeholder: "a word" }),
     tolerance: make("select"), watch: make("input", { type: "text", size: 14, placeholder: "name of a class" }),
-    probabilities: make("input", { type: "checkbox" }),
+    linear: make("input", { type: "checkbox" }),
     modes: make("div", { class: "tm-modes", role: "group", "aria-label": "what is shown" }),
-    stage: make("div", { class: "tm-stage" }), words: make("div", { class: "tm-words-box" }), more: make("div"), plot: make("div", { class: "tm-plot" }),
+    stage: make("div", { class: "tm-stage" }), words: make("div", { class: "tm-words-box" }), more: make("div"), plot: make("div", { class: "tm-plot" }), unit: make("div", { class: "tm-caption" }, DRIFT_TEXT),
     progress: make("progress", { max: MANY_STEPS, value: 0, "aria-label": "steps made" }),
     receipt: make("span", { class: "tm-receipt", "aria-hidden": "true" }),
     busy: make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing", hidden: true }),
@@ -151,11 +152,11 @@ function buildWalker(root) {
     function: makeField("function", parts.function), algorithm: makeField("walk", parts.algorithm),
     step_length: makeField("step length", parts.step_length), target: makeField("towards", parts.target), word: makeField("towards the word", parts.word),
     tolerance: makeField("tolerance", parts.tolerance), watch: makeField("show also", parts.watch),
-    probabilities: make("label", { class: "tm-field" }, parts.probabilities, make("span", {}, "probabilities, not their logarithms")),
+    linear: make("label", { class: "tm-field" }, parts.linear, make("span", {}, "bars from 0 to 1")),
   };
   parts.status = make("div", { class: "tm-status" }, parts.busy, parts.note, parts.alarm, parts.receipt);
   root.append(
-    parts.modes, parts.stage, parts.words, parts.plot,
+    parts.modes, parts.stage, parts.words, parts.plot, parts.unit,
     make("div", { class: "tm-row" }, parts.back, parts.step, parts.play, parts.many, parts.slider, parts.progress),
     make("div", { class: "tm-row" }, ...Object.values(parts.fields), parts.all, parts.restart),
     parts.status, parts.more,
@@ -187,7 +188,7 @@ function drawWalker(parts, state) {
     parts.inputs.draw(setup, state.menus);
     parts.files.draw(setup);
   }
-  drawWords(parts.words, isRace ? null : state.words[state.token], parts.putWord);
+  drawWords(parts.words, isRace ? null : state.words[state.token], setup.variation, parts.putWord);
   for (const button of parts.modes.children) {
     button.setAttribute("aria-pressed", String((button.value === "race") === isRace));
   }
@@ -197,7 +198,7 @@ function drawWalker(parts, state) {
   setOptions(parts.function, named(setup.functions), choices.function);
   setOptions(parts.target, [["", "no target"], ...named(setup.target_names)], choices.target ?? "");
   const tolerances = [...new Set([...TOLERANCES, choices.tolerance ?? 1e-4])].sort((a, b) => a - b);
-  setOptions(parts.tolerance, tolerances.map((value) => [value, writeNumber(value, 2)]), choices.tolerance);
+  setOptions(parts.tolerance, tolerances.map((value) => [value, `${writeNumber(value, 1)} ${setup.unit ?? ""}`]), choices.tolerance);
   parts.fields.function.hidden = !isPlane;
   parts.fields.algorithm.hidden = isPlane || isRace;
   parts.fields.tolerance.hidden = isPlane;
@@ -207,7 +208,7 @@ function drawWalker(parts, state) {
   if (document.activeElement !== parts.word) parts.word.value = choices.target ?? "";
   parts.fields.watch.hidden = isPlane || setup.class_count <= setup.names.length;
   if (parts.watch.tmWatched !== String(setup.watched)) [parts.watch.value, parts.watch.tmWatched] = ["", String(setup.watched)];
-  parts.fields.probabilities.hidden = !setup.is_logarithmic;
+  parts.unit.hidden = parts.fields.linear.hidden = !setup.is_logarithmic;
   parts.all.hidden = isPlane;
   parts.all.textContent = `all ${setup.part_kind ?? ""}`;
   parts.all.disabled = !choices.parts?.length;

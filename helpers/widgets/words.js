@@ -17,8 +17,9 @@ export function watchTokens(view, isSentence, askForWords) {
   view.addEventListener("pointerleave", () => clearTimeout(waiting));
 }
 
-// words: {part, token, equal: [{word, change, prediction}], changing}; choose(part, word) puts a word in.
-export function drawWords(element, words, choose) {
+// words: {part, token, equal: [{word, change, prediction}], changing}; unit says what a change is; choose(part, word) puts
+// a word in.
+export function drawWords(element, words, unit, choose) {
   buildOnce(element, JSON.stringify(words ?? null), () => {
     if (!words) return;
     const row = (title, list) => {
@@ -30,6 +31,6 @@ export function drawWords(element, words, choose) {
     };
     row(`“${words.token}” in the sentence itself; the model holds equal:`, words.equal);
     row("words that change its mind most:", words.changing);
-    element.append(make("div", { class: "tm-caption" }, "in brackets: the verified change of the outputs; a click puts the word in and starts there"));
+    element.append(make("div", { class: "tm-caption" }, `in brackets: the verified change of the outputs, ${unit}; a click puts the word in and starts there`));
   });
 }

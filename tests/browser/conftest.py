@@ -302,6 +302,14 @@ def is_foreign(url: str) -> bool:
     return parts.scheme not in ("data", "blob", "file") and not is_own
 
 
+def read_number(text: str) -> float:
+    """Read a number as the widgets write it, such as 0.0123 or −2.84×10⁻⁵."""
+    mantissa, _, power = text.replace("−", "-").rpartition("10")
+    if not power.startswith(("⁻", *"⁰¹²³⁴⁵⁶⁷⁸⁹")):
+        return float(text.replace("−", "-"))
+    return float(f"{mantissa.rstrip('×') or 1}e{power.translate(str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789'))}")
+
+
 class Hand:
     """A reader's hand and eye on one widget of a page.
 
@@ -374,7 +382,7 @@ class Hand:
 
     def bars(self) -> list[float]:
         """Read the numbers beside the bars."""
-        return [float(text.replace("−", "-")) for text in self.widget.locator(".tm-value").all_inner_texts()]
+        return [read_number(text) for text in self.widget.locator(".tm-value").all_inner_texts()]
 
     def ask(self, code) -> str:
         """Run code in the kernel, as the notebook's next cell would, and return what it prints."""

@@ -1,4 +1,4 @@
-"""Inputs of one's own, classes among many and files to take away, on a page without a front end and a kernel."""
+"""Inputs of one's own, classes among many, numbers and files, on a page without a front end and a kernel."""
 
 import io
 
@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers.widgets import ClassWalker, SentenceWalker
+from helpers.resources.display import write_number
+from helpers.widgets import ClassWalker, ImageDirections, SentenceWalker, views
+from tests.browser.conftest import read_number
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser for all
 
@@ -152,3 +154,34 @@ def test_two_words_are_told_apart_and_another_word_is_watched(show, masked_bert)
     words.fill("")
     words.press("Enter")
     shown.widget.locator(".tm-outputs .tm-name").nth(10).wait_for()
+
+
+def test_numbers_are_written_in_one_way(page):
+    script = (views.FOLDER / "dom.js").read_text(encoding="utf-8")
+    values = [0, 1, -1, 0.5, 93.66, 278.4, 9999, 99999, 0.000999, -0.0009996, 2.8449e-5, 1e-4, 9.996e-5, 1.7e300, 3e-9]
+    write = """async ([script, values]) => {
+      const { writeNumber } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+      return [1, 2, 3].map((digits) => values.map((value) => writeNumber(value, digits)));
+    }"""
+    written = page.evaluate(write, [script, values])
+    assert written == [[write_number(value, digits) for value in values] for digits in (1, 2, 3)]
+    assert written[0][11] == "10⁻⁴" and written[1][10] == "2.8×10⁻⁵" and written[2][4:6] == ["93.7", "278"]
+    assert [read_number(text) for text in written[2]] == pytest.approx(values, rel=6e-3)
+
+
+def test_bars_have_one_scale_of_numbers_on_two_axes(show, walker, vit, digits):
+    outputs = np.array(walker.walk.frames[0]["outputs"])
+    read_widths = "bars => bars.map((bar) => parseFloat(bar.style.width))"
+    for widget, is_linear in ((walker, False), (ImageDirections(vit.in_pixels(), digits.images[17]), True)):
+        shown = show(widget)
+        box = shown.widget.get_by_label("bars from 0 to 1")
+        assert box.is_checked() == is_linear
+        for _ in range(2):
+            axis = "from 0 to 1" if box.is_checked() else "on a logarithmic axis from 10⁻⁷ to 1"
+            shown.wait_for_text(f"Bars: probability, {axis}. Marks: at the start.")
+            shares = np.exp(outputs) if box.is_checked() else 1 + outputs / (7 * np.log(10))
+            widths = shown.widget.locator(".tm-bar").evaluate_all(read_widths)
+            assert widths == pytest.approx(100 * shares, abs=0.01)
+            assert shown.bars() == pytest.approx(np.exp(outputs), rel=6e-3), "the numbers are the same on both axes"
+            box.click()
+        assert "log-probability" in shown.widget.locator(".tm-outputs [role=listitem]").first.get_attribute("title")

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from tests.browser.conftest import read_number
+
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
 
 ALL = """
@@ -68,7 +70,7 @@ def walkers(open_notebook, hand):
 
 
 def drift(walker) -> float:
-    return float(re.search(r"drift (\S+) nats", walker.status())[1])
+    return read_number(re.search(r"drift (\S+) nats", walker.status())[1])
 
 
 def test_they_answer_at_once_and_do_not_disturb_each_other(walkers, report, take_picture):
@@ -130,7 +132,7 @@ def test_the_race_shows_four_walks_and_one_plot(walkers, report, take_picture):
         walker.widget.locator(".tm-lane").nth(3).wait_for()
         report(f"race's step to screen, {name}", walker.median_of_steps(), wanted=1.0)
         drifts = walker.widget.locator(".tm-lane-drift").all_inner_texts()
-        corrected, simec, simexp, random = (float(re.search(r"drift (\S+) nats", text)[1]) for text in drifts)
+        corrected, simec, simexp, random = (read_number(re.search(r"drift (\S+) nats", text)[1]) for text in drifts)
         assert corrected <= 1e-4 < simec < min(simexp, random)
         plot = walker.widget.locator(".tm-drift-plot")
         assert plot.locator("text.tm-name").all_inner_texts() and plot.locator("path.tm-line").count() == 4
