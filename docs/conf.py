@@ -15,6 +15,7 @@ from types import FunctionType
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
+from figure_index import list_figures, mark_figures  # noqa: E402
 from gallery import show_figures  # noqa: E402
 from launch import REPOSITORY  # noqa: E402
 from live import write_front_page  # noqa: E402
@@ -39,7 +40,7 @@ include_patterns = [
 ]
 CHAPTERS = {
     "Notebooks": sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")),
-    "What we found out": ["docs/findings.md"],
+    "What we found out": ["docs/findings.md", "docs/figures.md"],
     "To use it for your own models": ["docs/gallery.md"],
     "To teach from them": [
         "docs/teaching_plan.md",
@@ -108,6 +109,8 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         )
     if docname == "docs/gallery":
         source[0] = show_figures(source[0], Path(app.doctreedir) / "gallery")
+    if docname == "docs/figures":
+        source[0] = list_figures(source[0], Path(app.doctreedir) / "figures")
     if docname.startswith("docs/api/"):
         source[0] += describe_constants(docname.removeprefix("docs/api/"))
     if docname.startswith("notebooks/"):
@@ -115,6 +118,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         for cell in notebook["cells"]:
             replace_widget(cell)
             describe_pictures(cell)
+        notebook["cells"] = mark_figures(notebook["cells"], Path(docname))
         source[0] = json.dumps(notebook)
 
 

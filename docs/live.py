@@ -5,14 +5,13 @@ they need of the bundled models is written here as JavaScript, because a page op
 """
 
 import base64
-import html
 import json
-import re
 import shutil
 from pathlib import Path
 from string import Template
 
 import numpy as np
+from cards import write_cards
 from matplotlib.colors import to_hex
 from safetensors.numpy import load_file
 
@@ -28,7 +27,6 @@ COLOURS = {
     "corrected": ALGORITHM_COLOURS["corrected"],
     "control": CONTROL_COLOUR,
 }
-ROW = re.compile(r"\| \[\w+\.ipynb]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+) \| !\[(.+?)]\((.+?)\) \|")
 
 
 def write_front_page(site: Path) -> None:
@@ -42,28 +40,6 @@ def write_front_page(site: Path) -> None:
     colours = " ".join(f"--{name}: {to_hex(colour)};" for name, colour in COLOURS.items())
     page = Template((ROOT / "docs" / "live" / "page.html").read_text())
     (site / "index.html").write_text(page.substitute(colours=colours, cards=write_cards(folder)))
-
-
-def write_cards(folder: Path) -> str:
-    """Write a card per notebook from the README's table, and copy their pictures to a folder."""
-    cards = []
-    for name, question, minutes, alt, picture in ROW.findall((ROOT / "README.md").read_text()):
-        source = ROOT / picture
-        shutil.copyfile(source, folder / source.name)
-        emphasised = re.sub(r"[*](.+?)[*]", r"<em>\1</em>", html.escape(question))
-        cards.append(
-            f'<li><img src="_static/live/{source.name}" alt="{html.escape(alt)}" loading="lazy"'
-            ' width="400" height="150">'
-            f'<div><h3><a href="notebooks/{name}.html">{html.escape(read_title(name))}</a></h3>'
-            f'<p>{emphasised}</p><p class="minutes">{minutes} minutes</p></div></li>'
-        )
-    return "\n".join(cards)
-
-
-def read_title(name: str) -> str:
-    """Read a notebook's title."""
-    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
-    return re.search(r"^# (.+)$", "".join(cells[0]["source"]), re.MULTILINE)[1]
 
 
 def digits_script() -> str:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -20,6 +21,7 @@ LOADED = {
     "object": "data",
     "link": "href",
 }
+STRAIGHT = str.maketrans("“”‘’", "\"\"''")  # Sphinx curls quotation marks
 
 pytestmark = pytest.mark.xdist_group("browser")  # where the site is built already
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name[:2])
@@ -149,6 +151,37 @@ def test_the_gallery_shows_a_figure_for_each_of_its_short_examples(site, pages):
     assert all(len(re.findall(r"^.+$", code, re.MULTILINE)) < 15 for code in examples)
     shown = pages[site / "docs" / "gallery.html"].article.find_all("img")
     assert [tag["alt"] for tag in shown] == figures
+
+
+@by_name
+def test_the_index_leads_to_every_figure(path, page, pages, site):
+    """Each small picture stands above the description of the figure that stands at the place to which it leads."""
+    index, anchors = pages[site / "docs" / "figures.html"], page(path).select("[id^=figure-]")
+    (heading,) = index.select(f"h2 a[href$='{path.stem}.html']")
+    items = heading.find_parent("section").select(".figure-index li")
+    stored = [o["metadata"]["image/png"]["alt"] for c in cells(path) for o in c.get("outputs", []) if is_picture(o)]
+    assert [item.a["href"].split("#")[1] for item in items] == [anchor["id"] for anchor in anchors]
+    for item, anchor, description in zip(items, anchors, stored, strict=True):
+        shown = item.get_text().translate(STRAIGHT)
+        assert " ".join(shown.split()).endswith(" ".join(description.translate(STRAIGHT).split()))
+        figure = next(tag for tag in anchor.find_all_next("img") if tag.find_parent("div", "cell_output"))
+        assert figure["alt"] == description
+
+
+def is_picture(output):
+    return "image/png" in output.get("data", {})
+
+
+def test_cards_show_pieces_of_figures_that_are_not_made_small(site, pages):
+    """A picture wider than 530 pixels could not be read on a card; an edge outside of a figure would be black."""
+    pictures = pages[site / "index.html"].select(".cards img")
+    assert len(pictures) == len(NOTEBOOKS)
+    for tag in pictures:
+        with Image.open(site / tag["src"]) as stored:
+            picture = stored.convert("RGB")
+        assert picture.size == (int(tag["width"]), int(tag["height"])) and 250 <= picture.width <= 530
+        corners = [(x, y) for x in (0, picture.width - 1) for y in (0, picture.height - 1)]
+        assert sum(picture.getpixel(corner) == (0, 0, 0) for corner in corners) == 0, tag["src"]
 
 
 @by_name
