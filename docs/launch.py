@@ -1,8 +1,9 @@
 """Write the links that need the project's public address, and check the links that leave the project.
 
 ``python docs/launch.py https://github.com/someone/name`` writes the address into CITATION.cff, and the links that open
-the notebooks in Binder and Colab into README.md; until then there are none. Without an address the command writes the
-README's links again from the address in CITATION.cff. ``python docs/launch.py --check`` asks for every link of the
+the notebooks in Binder and Colab into README.md; until then there are none. With a second address, that of the site,
+the README's moving picture leads to the site's live page, and until then to a notebook. Without an address the command
+writes the README's links again from CITATION.cff. ``python docs/launch.py --check`` asks for every link of the
 documents and notebooks that leaves the project, and lists those that do not answer.
 """
 
@@ -17,32 +18,40 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRY = re.compile(r"^repository-code: (\S+)\n", re.MULTILINE)  # the one place that holds the address
+SITE_ENTRY = re.compile(r"^url: (\S+)\n", re.MULTILINE)  # the one place that holds the site's address
 ADDRESS = re.compile(r"https://[^/\s]+/[^/\s]+/[^/\s]+")  # of a repository: host, owner and name
-LICENCE = re.compile(r"^license: .*\n", re.MULTILINE)  # the line of CITATION.cff after which the address is written
+LICENCE = re.compile(r"^license: .*\n", re.MULTILINE)  # the line of CITATION.cff after which addresses are written
+FILM = re.compile(r"(?<=\(data/pictures/live\.gif\)\]\()[^)]+")  # where the README's moving picture leads
+WALK = "notebooks/02_vit__walk_inside_a_class.ipynb"  # the notebook that makes the same walk
 LINK = re.compile(r"https?://[^\s)\]>\"'`}|]+")
 BEGIN, END = "<!-- written by docs/launch.py -->", "<!-- end -->"
 TIMEOUT = 20  # seconds to wait for an answer
 
 
-def read_address(citation: str) -> str | None:
-    """Read the public address from the text of CITATION.cff; None where it is not known yet."""
-    entry = ENTRY.search(citation)
-    return entry[1] if entry else None
+def read_address(citation: str, entry: re.Pattern = ENTRY) -> str | None:
+    """Read the public address, or by another entry the site's, from CITATION.cff's text; None if not known yet."""
+    found = entry.search(citation)
+    return found[1] if found else None
 
 
 REPOSITORY = read_address((ROOT / "CITATION.cff").read_text())
 
 
-def write_address(citation: str, address: str) -> str:
-    """Return the text of CITATION.cff with an address.
+def write_address(citation: str, address: str, site: str | None = None) -> str:
+    """Return the text of CITATION.cff with the address of the repository, and with that of the site if it is known.
 
     Raises:
-        ValueError: the address is not that of a repository.
+        ValueError: an address is not that of a repository, or not that of a site.
     """
     address = address.rstrip("/").removesuffix(".git")
     if not ADDRESS.fullmatch(address):
         raise ValueError(f"address={address!r}: wanted one of a repository, such as https://github.com/someone/name")
-    return LICENCE.sub(lambda line: f"{line[0]}repository-code: {address}\n", ENTRY.sub("", citation), count=1)
+    if site is not None and not LINK.fullmatch(site):
+        raise ValueError(f"site={site!r}: wanted the address of the built site, such as https://someone.github.io/name")
+    site = site or read_address(citation, SITE_ENTRY)
+    entries = f"repository-code: {address}\n" + (f"url: {site.rstrip('/')}/\n" if site else "")
+    without = ENTRY.sub("", SITE_ENTRY.sub("", citation))
+    return LICENCE.sub(lambda line: line[0] + entries, without, count=1)
 
 
 def badges(notebook: str, repository: str) -> str:
@@ -71,9 +80,11 @@ def section(repository: str | None) -> str:
     )  # fmt: skip
 
 
-def with_section(readme: str, repository: str | None) -> str:
-    """Put the section in its place in the README's text."""
-    return re.sub(f"{BEGIN}.*{END}", lambda _: section(repository), readme, flags=re.DOTALL)
+def with_links(readme: str, citation: str) -> str:
+    """Put the section in its place in the README's text, and let the moving picture lead to the site."""
+    written = section(read_address(citation))
+    readme = re.sub(f"{BEGIN}.*{END}", lambda _: written, readme, flags=re.DOTALL)
+    return FILM.sub(lambda _: read_address(citation, SITE_ENTRY) or WALK, readme)
 
 
 def texts() -> Iterator[tuple[Path, str]]:
@@ -121,10 +132,10 @@ def main(arguments: list[str]) -> int:
         return min(1, check_links())
     citation, readme = ROOT / "CITATION.cff", ROOT / "README.md"
     if arguments:
-        citation.write_text(write_address(citation.read_text(), arguments[0]))
-    address = read_address(citation.read_text())
-    readme.write_text(with_section(readme.read_text(), address))
-    print(f"public address: {address or 'not known yet'}")
+        citation.write_text(write_address(citation.read_text(), *arguments))
+    readme.write_text(with_links(readme.read_text(), citation.read_text()))
+    for what, entry in (("public address", ENTRY), ("site", SITE_ENTRY)):
+        print(f"{what}: {read_address(citation.read_text(), entry) or 'not known yet'}")
     return 0
 
 

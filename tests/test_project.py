@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -144,9 +145,20 @@ def test_the_glossary_names_code_that_is_there():
 def test_readme_shows_every_picture_of_a_widget_and_says_what_is_on_it():
     shown = {name: alt for alt, name in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", (ROOT / "README.md").read_text())}
     for picture in (ROOT / "data" / "pictures").iterdir():
-        assert picture.stat().st_size <= 60_000, picture.name
+        assert picture.stat().st_size <= (300_000 if picture.suffix == ".gif" else 60_000), picture.name
     for view in ("plane_walker", "class_walker", "sentence_walker", "parameter_browser"):
         assert len(shown[f"data/pictures/{view}.png"]) > 60
+
+
+def test_the_readme_opens_with_a_picture_that_moves_and_comes_to_rest():
+    text = (ROOT / "README.md").read_text()
+    (name,) = re.findall(r"\]\((data/pictures/\w+\.gif)\)", text)
+    assert text.index(name) < text.index("\n## ")
+    with Image.open(ROOT / name) as film:
+        assert film.n_frames >= 30 and film.info["loop"] == 2  # shown three times in all
+        first = film.convert("RGB")
+        film.seek(film.n_frames - 1)
+        assert film.convert("RGB").tobytes() != first.tobytes() and film.info["duration"] >= 3000
 
 
 def test_every_bundled_model_has_a_card():

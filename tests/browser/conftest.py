@@ -7,6 +7,7 @@ work where ipywidgets and anywidget do: JupyterLab, Notebook 7 and Voilà, all t
 
 import base64
 import builtins
+import io
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
+from PIL import Image
 
 from notebooks.execute import NOTEBOOKS, PICTURES, shrink
 
@@ -482,3 +484,39 @@ def take_picture():
             (PICTURES / f"{name}.png").write_bytes(base64.b64decode(shrink(picture)))
 
     return take
+
+
+@pytest.fixture
+def take_film():
+    """Write the walk on the front page as a moving picture for the README, if WIDGET_PICTURES is set."""
+
+    def take(page):
+        if os.environ.get("WIDGET_PICTURES"):
+            page.set_viewport_size({"width": 880, "height": 900})  # the panel is as wide as a page on GitHub
+            page.add_style_tag(content=ONLY_THE_WALK)
+            write_film([film_frame(page, at) for at in range(0, 1001, 25)], PICTURES / "live.gif")
+
+    return take
+
+
+ONLY_THE_WALK = """
+nav, .tabs, .digits, .own, .controls, .readout, .bars > p { display: none !important; }
+.end > .digit { width: 150px; }
+#start { margin-bottom: 22px; }"""
+
+
+def film_frame(page, at) -> Image.Image:
+    """Take a picture of the front page's panel with the slider at a place, from 0 to 1000."""
+    page.locator("#view-walk .at").evaluate(
+        "(slider, at) => { slider.value = at; slider.dispatchEvent(new Event('input', { bubbles: true })); }", at
+    )
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    return Image.open(io.BytesIO(page.locator("#live").screenshot())).convert("RGB")
+
+
+def write_film(frames, path):
+    """Write frames as a GIF of one palette that is shown three times and then rests on its last frame."""
+    palette = frames[len(frames) // 2].quantize(128, Image.Quantize.MAXCOVERAGE)
+    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    times = [1000, *[100] * (len(others) - 1), 3000]  # milliseconds
+    first.save(path, save_all=True, append_images=others, duration=times, loop=2, optimize=True)

@@ -50,7 +50,7 @@ def drifts(page, view):
 
 
 @pytest.mark.parametrize("width", [1300, 390])
-def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address):
+def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address, take_film):
     page.set_viewport_size({"width": width, "height": 844})
     page.add_init_script(WATCH_SHIFTS)
     page.goto(address)
@@ -63,6 +63,7 @@ def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address)
     assert page.get_by_role("status").inner_text() == text  # said to a screen reader, once
     loaded = page.evaluate(LOADED)
     assert loaded["bytes"] < 1e6 and loaded["overflow"] == 0 and loaded["shift"] < 0.02
+    take_film(page)
 
 
 def test_the_page_works_when_opened_from_disk(page, site):

@@ -27,7 +27,7 @@ def launch():
 
 def test_the_readme_has_what_launch_writes(launch):
     assert launch.BEGIN in README
-    assert launch.with_section(README, launch.REPOSITORY) == README, "run `python docs/launch.py`"
+    assert launch.with_links(README, (ROOT / "CITATION.cff").read_text()) == README, "run `python docs/launch.py`"
 
 
 def test_no_link_is_a_placeholder(launch):
@@ -48,6 +48,23 @@ def test_one_command_writes_the_address_and_can_change_it(launch, tmp_path, monk
     assert launch.section(ADDRESS) in readme and "first/name" not in readme
     with pytest.raises(ValueError, match="wanted one of a repository"):
         launch.main(["someone/some-name"])
+
+
+def test_the_moving_picture_leads_to_the_site_once_it_has_an_address(launch, tmp_path, monkeypatch):
+    for name in ("CITATION.cff", "README.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    film = "](data/pictures/live.gif)]({})"
+    for arguments, target in (
+        ([ADDRESS], launch.WALK),
+        ([ADDRESS, "https://someone.github.io/some-name"], "https://someone.github.io/some-name/"),
+        ([], "https://someone.github.io/some-name/"),
+    ):
+        assert launch.main(arguments) == 0
+        assert film.format(target) in (tmp_path / "README.md").read_text()
+    with pytest.raises(ValueError, match="wanted the address of the built site"):
+        launch.main([ADDRESS, "the site"])
 
 
 def test_without_an_address_on_github_there_are_no_badges(launch):
