@@ -1,4 +1,5 @@
 # make lab    set up and open JupyterLab on the first notebook
+# make app    set up and show the walkers as pages without code, for a lecture
 # make test   set up and run every test
 # make site   set up and make the web pages of it all
 # make slides set up and make the slides of each session of the course
@@ -12,12 +13,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup
+VOILA := .venv/voila
+# more options for JupyterLab and for Voila, such as --no-browser
+LAB :=
+APP :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test coverage tweaks fresh bench lint notebooks site slides assignments clean
+.PHONY: help install lab app voila test coverage tweaks fresh bench lint notebooks site slides assignments clean
 
 help:
 	@echo "make lab        set up, then open JupyterLab on the first notebook"
+	@echo "make app        set up, then show the walkers as pages without code, for a lecture"
 	@echo "make test       set up, then run all tests"
 	@echo "make coverage   set up, then run all tests and say which lines none of them runs"
 	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes an hour"
@@ -43,7 +49,17 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(READY)
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_geometry__what_a_function_cannot_see.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/01_geometry__what_a_function_cannot_see.ipynb
+
+voila: $(VOILA)
+
+$(VOILA): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,voila]"
+	@touch $@
+
+# Voila would load an extension of Notebook 7 that needs all of Notebook.
+app: $(VOILA)
+	OMP_NUM_THREADS=1 $(BIN)/voila apps --VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension $(APP)
 
 test: $(READY) browser lint
 	$(TESTS)
