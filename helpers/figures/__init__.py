@@ -2,7 +2,7 @@
 
 from helpers.figures.alignment import draw_alignments, draw_stitched_predictions, draw_stitching
 from helpers.figures.images import draw_images, draw_importance, draw_walk_images
-from helpers.figures.layers import draw_layer_chain, draw_ranks_by_layer
+from helpers.figures.layers import draw_layer_chain, draw_ranks_by_layer, draw_residual_stream
 from helpers.figures.parameters import (
     draw_coherence,
     draw_curves,
@@ -50,6 +50,7 @@ __all__ = [
     "draw_probabilities",
     "draw_projection",
     "draw_ranks_by_layer",
+    "draw_residual_stream",
     "draw_spectrum",
     "draw_stitched_predictions",
     "draw_stitching",

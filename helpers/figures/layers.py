@@ -1,4 +1,4 @@
-"""Figures of rank and kernel, layer by layer."""
+"""Figures of a Transformer: rank and kernel layer by layer, and what reads from and writes to its residual stream."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from matplotlib.figure import Figure
 from helpers.figures.style import COLOURS, DASHES, MARKERS, get_axes, styled
 from helpers.measures import LayerRanks
 
+STREAM = (  # what is beside the residual stream, from top to bottom, and whether it reads from it or writes to it
+    ("embedding $W_E$: one row per word", "writes"),
+    ("head: queries and keys, $W_Q$ and $W_K$\nsay which word attends to which", "reads"),
+    ("head: $W_V$ reads the word attended to", "reads"),
+    ("head: $W_O$ writes what is made of it", "writes"),
+    ("neuron: its key, a column of $W_{in}$,\nsays when it is active", "reads"),
+    ("neuron: its value, a row of $W_{out}$,\nis added when it is active", "writes"),
+    ("unembedding $W_U = E^T$:\none score per word, $x E^T$", "is scored"),
+)
 ORDINALS = ("largest", "second", "third", "fourth", "fifth")  # the singular values that are drawn
 
 
@@ -58,5 +67,28 @@ def draw_layer_chain(ranks: LayerRanks, names: tuple[str, str] = ("image", "clas
     arrow = {"arrowstyle": "->", "color": COLOURS[1]}
     ax.annotate("the point x is taken here", (1, 0.05), (1, 0.75), arrowprops=arrow, ha="center", color=COLOURS[1])
     ax.set(xlim=(-0.9, 2 * count + 0.9), ylim=(-1.5, 1))
+    ax.axis("off")
+    return fig
+
+
+@styled
+def draw_residual_stream() -> Figure:
+    """Draw what reads from the residual stream of a GPT-2, through E', and what writes to it, to be read by E."""
+    fig, ax = get_axes(None, (4.3, 4.6))
+    looks = {"reads": ("->", COLOURS[0], "$E'$"), "writes": ("<-", COLOURS[3], "$E$")}
+    looks["is scored"] = "->", "0.3", "$E$"
+    ax.annotate("", (0, -len(STREAM) + 0.4), (0, 0.6), arrowprops={"arrowstyle": "-|>", "lw": 5, "color": "0.7"})
+    ax.text(0, 0.75, "state $x$,\na row", ha="center")
+    for i, (text, action) in enumerate(STREAM):
+        style, colour, letter = looks[action]
+        ax.annotate("", (1.3, -i), (0.06, -i), arrowprops={"arrowstyle": style, "lw": 1.5, "color": colour})
+        ax.text(0.68, 0.12 - i, letter, ha="center", color=colour, size=12)
+        ax.text(1.4, -i, text, va="center", bbox={"boxstyle": "round", "fc": "white", "ec": colour})
+    for first, last, text in ((0.62, 3.38, "one layer:\nattention"), (3.62, 5.38, "feed-\nforward")):
+        ax.plot([-0.2, -0.3, -0.3, -0.2], [-first, -first, -last, -last], color="0.5", lw=1)
+        ax.text(-0.4, -(first + last) / 2, text, ha="right", va="center", color="0.3")
+    for place, action, text in ((0, "reads", "reads, through $E'$"), (1, "writes", "written, read by $E$")):
+        ax.text(0.3 + 2.6 * place, -len(STREAM), text, color=looks[action][1])
+    ax.set(xlim=(-1.2, 4.6), ylim=(-len(STREAM) - 0.2, 1.3))
     ax.axis("off")
     return fig

@@ -1,11 +1,13 @@
 """Rank and kernel by layer: known ranks, parts that no output depends on any more, and the figure."""
 
+import itertools
+
 import pytest
 import torch
 
 from helpers import PullbackMetric, walk_class
 from helpers.adapters import GPT2Adapter
-from helpers.figures import draw_layer_chain, draw_ranks_by_layer
+from helpers.figures import draw_layer_chain, draw_ranks_by_layer, draw_residual_stream
 from helpers.measures import rank_by_layer
 
 TEXT = "a warm and funny film, with two fine actors."
@@ -54,6 +56,13 @@ def test_the_chain_names_its_blocks_and_the_rank_and_kernel_between_them(bert):
     assert states == [[f"{n:,}", f"{r}", f"{n - r:,}"] for n, r in zip(ranks.sizes, ranks.ranks, strict=True)]
     part = rank_by_layer(bert, TEXT, layers=[1])
     assert "text\nto block 1" in [t.get_text() for t in draw_layer_chain(part, ("text", "classes")).axes[0].texts]
+
+
+def test_what_reads_from_the_residual_stream_is_read_through_e_prime():
+    texts = [text.get_text() for text in draw_residual_stream().axes[0].texts]
+    beside = list(itertools.pairwise(texts))  # the letter at an arrow, then what the arrow joins
+    assert [t.count("W_") for letter, t in beside if letter == "$E'$"] == [2, 1, 1], "W_Q and W_K; W_V; W_in"
+    assert sum(letter == "$E$" for letter in texts) == 4, "embedding, W_O, W_out and the unembedding"
 
 
 def test_a_walk_holds_a_hidden_state_and_with_it_the_classes(bert):
