@@ -197,7 +197,9 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
 
 
 def embedding_kernel(classifier: MeanStateClassifier, base: Base, shuffle: torch.Generator | None = None) -> Kernel:
-    """Return E_B E_A^+, the least-squares map from the base's unembedding (model B) to the classifier's (model A).
+    """Return E_B^T E_A (E_A^T E_A)^-1, the least-squares map from states of the base (B) to the classifier's (A).
+
+    The rows of E_A and E_B are the items of the two vocabularies, which are the same.
 
     With a generator, the base's words are permuted, for a control: both models' embeddings, but no shared words.
 

@@ -72,8 +72,8 @@ def compare_inner_products(vectors: Vectors, rows: Rows, inverse_rows: Rows, k: 
     """Measure how well inner products survive projection to the items if k entries of each vector are kept.
 
     Returns:
-        The cosine between X X^T and keep_k(X E) keep_k(X E')^T as long vectors; 1 is perfect. X are the vectors, and
-        the rows are E and E' transposed.
+        The cosine between X X^T and keep_k(X E^T) keep_k(X E'^T)^T as long vectors; 1 is perfect. X are the vectors,
+        and the rows are E and E', one per item.
 
     Source: arXiv 2209.02535, appendix on the choice of E'.
     """

@@ -24,7 +24,7 @@ class Reading:
     Attributes:
         clean: centre the embeddings, remove the direction that follows the items' log-frequency, and give each
             unit length; without this, small models' tables mostly list rare or common items.
-        pseudo_inverse: use the pseudo-inverse of E for E', not its transpose.
+        pseudo_inverse: use the pseudo-inverse of E, transposed, for E'; else the embeddings ("transpose").
         ascii_only: list only ASCII items.
         words_only: list only items of two letters or more that begin a word.
         least_count: list only items that occur this often in the training text, if the counts are known.
