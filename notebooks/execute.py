@@ -112,7 +112,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
                 output.data["image/png"] = shrink(output.data["image/png"])
             if "data" in output and WIDGET_VIEW in output.data:
                 output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
-                output.data["text/plain"] = "Run this cell to get the widget; the figure below it shows what it does."
+                output.data["text/plain"] = "Run this cell to get the widget."
     return notebook
 
 
