@@ -185,8 +185,10 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask.
 
     Raises:
-        ValueError: a text without tokens.
+        ValueError: no text, or a text without tokens.
     """
+    if not texts:
+        raise ValueError("texts: is empty; give at least one text")
     tokens = tokenizer(list(texts), verbose=False)["input_ids"]
     empty = [i for i, text in enumerate(tokens) if not text]
     if empty:

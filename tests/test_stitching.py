@@ -270,6 +270,8 @@ def test_texts_that_cannot_be_classified_are_named(donor):
     assert ids[1, 0] == ord("a")
     with pytest.raises(ValueError, match="texts: number 1 has no tokens"):
         last_tokens(Spaces(), ["ab", ""])
+    with pytest.raises(ValueError, match="texts: is empty; give at least one text"):
+        last_tokens(Spaces(), [])
     many = torch.ones(1, CONTEXT + 1, dtype=torch.long)
     with pytest.raises(ValueError, match=r"ids: have 129 tokens, wanted 128 at most; use last_tokens\(..., most=128\)"):
         hidden_states(donor.body, many, many, 1)

@@ -58,6 +58,8 @@ class ToyAdapter(Adapter):
     """
 
     def __init__(self, name: str):
+        if name not in TOYS:
+            raise ValueError(f"name={name!r}: must be one of {sorted(TOYS)}")
         self.name, self.d_model, self.dtype = name, 1, torch.float64
         self._log_probabilities, self.class_names = TOYS[name]
 
@@ -68,8 +70,6 @@ class ToyAdapter(Adapter):
         Raises:
             ValueError: another name, or a device that is not the CPU.
         """
-        if name not in TOYS:
-            raise ValueError(f"name={name!r}: must be one of {sorted(TOYS)}")
         if device != "cpu":
             raise ValueError(f"device={device!r}: a toy runs on the CPU only; leave device out")
         return cls(name)

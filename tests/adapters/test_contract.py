@@ -158,3 +158,9 @@ def test_a_whole_point_on_a_map_of_some_parts_is_refused_with_the_way_out(bert, 
             call(f, x)
     y = vit.encode(digits.images[0])
     assert len(walk_class(vit.output_map(y), y, travel=1.0)) > 0, "all patches move, so the whole point is taken"
+
+
+@pytest.mark.parametrize("make", [ToyAdapter, ToyAdapter.load])
+def test_an_unknown_toy_is_refused(make):
+    with pytest.raises(ValueError, match="name='oval': must be one of .*'circle'"):
+        make("oval")
