@@ -157,7 +157,7 @@ class ParameterSession:
         """Return what a survey can measure of a kind."""
         if kind in WRITTEN_BIASES:
             return ()
-        return ("p-value", "coherence") if self.sibling is not None and kind in KINDS else ("p-value",)
+        return ("p-value", "coherence") if self.sibling is not None else ("p-value",)
 
     def _start_survey(self, kind: str, measure: str, reading: Reading) -> ParameterSurvey:
         if measure == "coherence" and self.sibling is not None:

@@ -163,12 +163,16 @@ def _head_p_values(
 ) -> Float[Tensor, " k"]:
     if head.norm() == 0:
         return torch.ones(k, dtype=torch.float64)
-    left, right_factor = (factor.detach().to(space.rows) for factor in (head.left, head.right))
-    rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(n_random))
-    random_heads = [FactoredMatrix(left @ rotation, right_factor) for rotation in rotations]
-    heads = (FactoredMatrix(left, right_factor), *random_heads)
-    own, *null = (space.top_pairs(each, k, right).scores / each.norm().cpu() for each in heads)
+    heads = (head, *draw_random_heads(head, n_random, generator))
+    own, *null = (space.top_pairs(each, k, right).scores / each.norm().detach().cpu() for each in heads)
     return _p_values(own[None], torch.stack(null))[0]
+
+
+def draw_random_heads(head: FactoredMatrix, count: int, generator: torch.Generator) -> list[FactoredMatrix]:
+    """Draw heads with the factors of a given one and a random rotation between them: left @ Q @ right.T."""
+    left, right = head.left.detach(), head.right.detach()
+    rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(count))
+    return [FactoredMatrix(left @ rotation, right) for rotation in rotations]
 
 
 def _draw_rotation(size: int, generator: torch.Generator) -> Float[Tensor, "size size"]:

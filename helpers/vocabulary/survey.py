@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.vocabulary.control import LayerControl
-from helpers.vocabulary.neurons import coherence
+from helpers.vocabulary.control import LayerControl, draw_random_heads
+from helpers.vocabulary.neurons import TOP, coherence, pair_coherence
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.space import embedding_space, embedding_spaces
-from helpers.weights import KINDS, Weights
+from helpers.vocabulary.space import EmbeddingSpace, embedding_space, embedding_spaces
+from helpers.weights import KINDS, FactoredMatrix, Weights
 
 HEAD_KINDS = ("W_OV", "W_QK")  # kinds with one matrix per head, read as pairs
 RANDOM_VECTORS = 2_000  # the smallest p-value is then 5e-4, which a colour can tell from 1e-3
 RANDOM_JUDGED = 3_000  # random vectors whose coherence is compared; the bar of 5% then varies by about a tenth of that
+RANDOM_HEADS_JUDGED = 100  # at least; each is read exactly, which takes as long as reading a head
 BAR = 0.05  # the share of random parameters that pass the bar
 
 
@@ -78,17 +79,45 @@ def survey_p_values(w: Weights, kind: str, reading: Reading | None = None, seed:
 def survey_coherence(
     w: Weights, kind: str, sibling: Weights, reading: Reading | None = None, seed: int = 0
 ) -> ParameterSurvey:
-    """Survey the coherence of each vector of a kind, judged by another model with the same items; see ``coherence``."""
-    space, judge = embedding_space(w, reading, KINDS[kind]), embedding_space(sibling, reading)
-    if space.names != judge.names:
+    """Survey how coherent the reading of each parameter of a kind is, judged by another model with the same items.
+
+    It is the ``coherence`` of a vector's ten top items, and for a head the mean ``pair_coherence`` of its ten top
+    pairs. The bar of heads is that of the same heads with a random rotation between their factors; it becomes more
+    exact with every head that is read.
+    """
+    spaces = embedding_spaces(w, getattr(w, kind)(0, 0), reading) if kind in HEAD_KINDS else ()
+    space = spaces[0] if spaces else embedding_space(w, reading, KINDS[kind])
+    judge = embedding_space(sibling, replace(reading or Reading(), clean=True))  # with rows of length 1
+    if any(each.names != judge.names for each in (space, *spaces)):
         raise ValueError(f"sibling: {sibling.name} lists other items than {w.name}, wanted a model with the same ones")
-    random = torch.randn(RANDOM_JUDGED, w.d_model, generator=torch.Generator().manual_seed(seed)).to(space.rows)
+    generator = torch.Generator().manual_seed(seed)
+    if spaces:
+        return _survey_heads(w, kind, spaces, judge.rows, generator)
+    random = torch.randn(RANDOM_JUDGED, w.d_model, generator=generator).to(space.rows)
     bar = float(coherence(random, space, judge.rows).quantile(1 - BAR))
 
     def measure_layer(layer: int) -> Tensor:
         return coherence(w.vectors(kind, layer).to(space.rows), space, judge.rows)
 
     return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, bar)
+
+
+def _survey_heads(
+    w: Weights, kind: str, spaces: tuple[EmbeddingSpace, EmbeddingSpace], judge: Tensor, generator: torch.Generator
+) -> ParameterSurvey:
+    (left, right), count, random = spaces, w.n_layers * w.n_heads, list[float]()
+
+    def judge_head(head: FactoredMatrix) -> float:
+        return float(pair_coherence(left.top_pairs(head, TOP, right), left, judge).mean()) if head.norm() > 0 else 0.0
+
+    def measure_head(piece: int) -> Tensor:
+        head = getattr(w, kind)(*divmod(piece, w.n_heads))
+        random.extend(map(judge_head, draw_random_heads(head, -(-RANDOM_HEADS_JUDGED // count), generator)))
+        survey.bar = float(torch.tensor(random).quantile(1 - BAR))
+        return torch.tensor([judge_head(head)])
+
+    survey = ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), count, 0.0)
+    return survey
 
 
 def _empty(*shape: int) -> Float[Tensor, "layers n"]:

@@ -40,7 +40,7 @@ class ParameterMap(View, files="dom parameter_map"):
         values, is_p = survey.values.double().numpy(), quantity == "p-value"
         scale = np.log10(values) if is_p else values
         known = scale[np.isfinite(scale)]
-        low, high = (0.0, -3.5) if is_p else (0.0, max(2 * survey.bar, float(known.max(initial=survey.bar))))
+        low, high = (0.0, -3.5) if is_p else (0.0, max(2 * survey.bar, float(known.max(initial=0.0))) or 1.0)
         shares = np.clip((scale - low) / (high - low), 0, 1)
         with self.hold_sync():
             self.cells = (

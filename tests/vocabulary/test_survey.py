@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from helpers.vocabulary import LayerControl, coherence, embedding_space, survey_coherence, survey_p_values
+from helpers.vocabulary import (
+    LayerControl,
+    Reading,
+    coherence,
+    embedding_space,
+    pair_coherence,
+    survey_coherence,
+    survey_p_values,
+    top_pairs,
+)
+from helpers.vocabulary.control import draw_random_heads
 from helpers.vocabulary.survey import RANDOM_VECTORS, ParameterSurvey
 from helpers.weights import load_weights
 
@@ -41,6 +51,25 @@ def test_coherence_is_judged_by_the_sibling_and_passes_the_bar_of_random_vectors
     assert float((coherence(random, space, judge) > survey.bar).float().mean()) == pytest.approx(0.05, abs=0.02)
     with pytest.raises(ValueError, match="lists other items"):
         survey_coherence(w, "W_out", load_weights("bert-reviews"))
+
+
+def test_coherence_of_a_head_is_that_of_its_pairs_and_the_bar_that_of_rotated_heads(w):
+    sibling = load_weights("gpt2-reviews-b", fold=True)
+    survey = survey_coherence(w, "W_OV", sibling)
+    assert (survey.pieces, survey.values.shape, survey.bar) == (24, (4, 6), 0.0)
+    survey.advance()
+    space, judge = embedding_space(w), embedding_space(sibling).rows
+    random = draw_random_heads(w.W_OV(0, 0), 5, torch.Generator().manual_seed(0))  # 24 times 5 are 100 or more
+    own, *others = (float(pair_coherence(top_pairs(w, m, 10), space, judge).mean()) for m in (w.W_OV(0, 0), *random))
+    assert float(survey.values[0, 0]) == pytest.approx(own, abs=1e-6)
+    assert survey.bar == pytest.approx(float(torch.tensor(others).quantile(0.95)), abs=1e-6)
+    assert survey.values.isnan().sum() == 23 and survey.done == 1
+
+
+def test_a_judge_is_clean_also_where_the_reading_is_not(w):
+    raw = survey_coherence(w, "W_out", load_weights("gpt2-reviews-b", fold=True), Reading(clean=False))
+    raw.advance()
+    assert float(raw.values[0].min()) >= -1 and float(raw.values[0].max()) <= 1 and 0 < raw.bar < 1
 
 
 def test_what_is_computed_stays_after_an_interrupt():

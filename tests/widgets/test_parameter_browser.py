@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.resources.display import write_number
 from helpers.vocabulary import Reading, search_neurons, top_pairs, top_tokens
 from helpers.weights import FactoredMatrix, load_weights
 from helpers.widgets import ParameterBrowser
@@ -37,7 +38,7 @@ def test_it_shows_the_neuron_that_the_controls_name(browser, w):
     assert browser.map.selected == [3, 507]
     browser.kind.value = "neuron: key (W_in)"
     assert browser.highest.names == top_tokens(w, w.W_in(3)[:, 507], 12, side="in").tokens
-    assert browser.status.value.endswith(f"neuron 507; its bias is {float(w.b_in(3)[507]):.2f}")
+    assert browser.status.value.endswith(f"neuron 507; its bias is {write_number(float(w.b_in(3)[507]))}")
 
 
 def test_heads_show_pairs_and_the_index_is_kept_in_range(browser, w):
@@ -114,6 +115,10 @@ def test_a_sibling_lets_the_map_show_coherence(w):
     assert browser.map.quantity == "coherence" and not browser.map.is_logarithm
     assert browser.map.bar == survey.bar and browser.map.high >= float(survey.values[0].max())
     assert len(browser.map.cells) == 4 * 768
+    browser.kind.value = "head: pairs of W_OV"
+    assert (browser.map.quantity, browser.map.bar, browser.map.cells) == ("coherence", 0.0, bytes(24))
+    ask(browser)
+    assert browser.map.bar > 0 and [cell > 0 for cell in browser.map.cells] == [True] + [False] * 23
     browser.kind.value = "bias of attention (b_O)"
     assert (browser.map.cells, browser.map.pieces) == (b"", 0)
 
