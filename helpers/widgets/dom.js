@@ -59,6 +59,11 @@ export function writeNumber(value, digits = 3) {
   return `${sign}${mantissa === "1" ? "" : `${mantissa}×`}10${raised}`;
 }
 
+// Write a number at an axis: two significant digits at most.
+export function writeTick(value) {
+  return writeNumber(value, Number(value.toPrecision(1)) === Number(value.toPrecision(2)) ? 1 : 2);
+}
+
 // Return a function that calls another one once, however often it is called at a time: several traits change together.
 export function callOnce(show) {
   let isPlanned = false;

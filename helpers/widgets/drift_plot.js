@@ -1,5 +1,5 @@
 // Drift over travel on a logarithmic axis, one line per walk, with the tolerance that the corrected walk holds.
-import { addSvg, algorithmColour, buildOnce, make, writeNumber } from "./dom.js";
+import { addSvg, algorithmColour, buildOnce, make, writeNumber, writeTick } from "./dom.js";
 
 const PLOT = { height: 190, left: 54, right: 84, top: 10, bottom: 34 }; // pixels
 const PLOT_DASHES = { corrected: "", SiMEC: "7 3", SiMExp: "2 3", random: "9 3 2 3", naive: "7 3" };
@@ -33,14 +33,14 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
   const sheet = addSvg(box, "svg", { width, height, "aria-hidden": "true" });
   const step = Math.max(1, Math.ceil((high - low) / 6));
   for (let power = high; power >= low; power -= step) {
-    const y = toY(10 ** power), label = writeNumber(10 ** power, 1);
+    const y = toY(10 ** power), label = writeTick(10 ** power);
     addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: y, y2: y, class: "tm-grid" });
     addSvg(sheet, "text", { x: PLOT.left - 6, y: y + 4, "text-anchor": "end" }, label);
   }
   const base = height - PLOT.bottom, middle = (PLOT.left + width - PLOT.right) / 2;
   addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: base, y2: base, class: "tm-axis" });
   for (const share of [0, 0.5, 1]) {
-    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, writeNumber(share * far, 2));
+    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, writeTick(share * far));
   }
   addSvg(sheet, "text", { x: middle, y: height - 4, "text-anchor": "middle" }, "distance travelled");
   addSvg(sheet, "text", { x: 11, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${height / 2})` }, `drift, ${unit}`);

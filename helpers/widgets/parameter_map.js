@@ -1,5 +1,5 @@
 // A cell per parameter, a block of cells per layer. A click or Enter opens one; the page asks for what is not computed.
-import { callOnce, writeNumber } from "./dom.js";
+import { callOnce, writeNumber, writeTick } from "./dom.js";
 
 const GUTTER = 26, TOP = 3, GAP = 6, HEIGHT = 300; // pixels: layer numbers, above the first layer, between layers, wanted of the whole map
 const SMALLEST = 4, LARGEST = 26; // pixels: side of a cell
@@ -147,7 +147,7 @@ function render({ model, el }) {
     for (const value of model.get("ticks")) {
       const tick = document.createElement("span");
       tick.className = "tm-tick";
-      tick.textContent = writeNumber(value, model.get("is_logarithm") ? 1 : 2);
+      tick.textContent = writeTick(value);
       tick.style.left = share(value);
       legend.append(tick);
     }

@@ -1,5 +1,5 @@
 // A plane with level curves, and two walks over it. A click or Enter sets the start.
-import { addSvg, algorithmColour, buildOnce, make, tell, writeNumber } from "./dom.js";
+import { addSvg, algorithmColour, buildOnce, make, tell, writeTick } from "./dom.js";
 
 const PLANE = { size: 340, left: 30, bottom: 24 }; // pixels: the map, and what its tick labels need
 const PLANE_WALKS = ["naive", "corrected"];
@@ -57,8 +57,8 @@ function buildPlane(element, span) {
   const dot = addSvg(map, "circle", { r: 5, class: "tm-start" }), cross = addSvg(map, "path", { class: "tm-cross" });
   for (const share of [-1, -0.5, 0, 0.5, 1]) {
     const at = share * span, shift = -share * 5; // the outer ones stay inside
-    addSvg(sheet, "text", { x: left + toX(at) + shift, y: size + 16, "text-anchor": "middle" }, writeNumber(at, 2));
-    addSvg(sheet, "text", { x: left - 6, y: toY(at) + 4 - shift, "text-anchor": "end" }, writeNumber(at, 2));
+    addSvg(sheet, "text", { x: left + toX(at) + shift, y: size + 16, "text-anchor": "middle" }, writeTick(at));
+    addSvg(sheet, "text", { x: left - 6, y: toY(at) + 4 - shift, "text-anchor": "end" }, writeTick(at));
   }
   const where = make("div", { class: "tm-where", role: "status" });
   frame.append(where);

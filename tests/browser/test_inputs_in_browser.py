@@ -160,12 +160,14 @@ def test_numbers_are_written_in_one_way(page):
     script = (views.FOLDER / "dom.js").read_text(encoding="utf-8")
     values = [0, 1, -1, 0.5, 93.66, 278.4, 9999, 99999, 0.000999, -0.0009996, 2.8449e-5, 1e-4, 9.996e-5, 1.7e300, 3e-9]
     write = """async ([script, values]) => {
-      const { writeNumber } = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-      return [1, 2, 3].map((digits) => values.map((value) => writeNumber(value, digits)));
+      const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+      const { writeNumber, writeTick } = await import(address);
+      return [[1, 2, 3].map((digits) => values.map((value) => writeNumber(value, digits))), values.map(writeTick)];
     }"""
-    written = page.evaluate(write, [script, values])
+    written, ticks = page.evaluate(write, [script, values])
     assert written == [[write_number(value, digits) for value in values] for digits in (1, 2, 3)]
     assert written[0][11] == "10⁻⁴" and written[1][10] == "2.8×10⁻⁵" and written[2][4:6] == ["93.7", "278"]
+    assert ticks[:6] == ["0", "1", "−1", "0.5", "94", "280"] and ticks[8:12] == ["0.001", "−0.001", "2.8×10⁻⁵", "10⁻⁴"]
     assert [read_number(text) for text in written[2]] == pytest.approx(values, rel=6e-3)
 
 
