@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
 from figure_index import list_figures, mark_figures  # noqa: E402
 from gallery import show_figures  # noqa: E402
+from glossary_links import link_glossary  # noqa: E402
 from launch import REPOSITORY  # noqa: E402
 from live import write_front_page  # noqa: E402
 
@@ -172,5 +173,6 @@ def link_front_page(app, pagename: str, templatename: str, context: dict, doctre
 def setup(app) -> None:
     """Connect all this to Sphinx."""
     app.connect("source-read", prepare_source)
+    app.connect("doctree-resolved", link_glossary)
     app.connect("html-page-context", link_front_page)
     app.connect("build-finished", add_front_page)

@@ -1,7 +1,9 @@
 """Rules for the whole project: imports run one way, one list of dependencies, nothing unsafe, true documents."""
 
 import ast
+import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -107,6 +109,34 @@ def test_environment_yml_installs_the_project_itself_and_lists_nothing_else():
     assert names == {"python=3.11", "pip", "--constraint constraints.txt", "--editable .[dev]"}
     lowest = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert f"python={lowest}" in names, "environment.yml gives the lowest Python that the project promises"
+
+
+def dry_run(command: str) -> str:
+    """Return what a command of make would do."""
+    made = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def test_the_container_and_binder_install_what_the_makefile_installs():
+    """The container's own steps are those of make; Binder, which has no make, is given the same list."""
+    text = (ROOT / "Containerfile").read_text()
+    assert "pip install" not in text
+    (setup,) = re.findall(r"^RUN (make .+)$", text, re.MULTILINE)
+    assert setup == "make install voila"
+    for requirement in ("--constraint constraints.txt", "--editable .[dev]"):
+        assert requirement in (ROOT / "environment.yml").read_text()
+    for extras in ("dev", "dev,voila"):
+        assert f'--constraint constraints.txt --editable ".[{extras}]"' in (ROOT / "Makefile").read_text()
+    (started,) = re.findall(r"^CMD (\[.+\])$", text, re.MULTILINE)
+    assert re.search(
+        r"jupyter lab .*--ip=0\.0\.0\.0 --no-browser notebooks/01_", dry_run(shlex.join(json.loads(started)))
+    )
+
+
+def test_the_container_leaves_out_what_git_ignores():
+    left_out = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv", "build", "runs", "site"} <= set(left_out)
 
 
 def test_ci_runs_the_readmes_test_command_and_nothing_else():

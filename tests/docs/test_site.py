@@ -184,6 +184,30 @@ def test_cards_show_pieces_of_figures_that_are_not_made_small(site, pages):
         assert sum(picture.getpixel(corner) == (0, 0, 0) for corner in corners) == 0, tag["src"]
 
 
+def test_the_glossary_and_the_interface_lead_to_each_other(site, pages):
+    """Each name in the code leads to its description, where a link leads back to the term."""
+    glossary, count = pages[site / "docs" / "glossary.html"], 0
+    for row in glossary.select("tbody tr"):
+        codes = row.select("td:last-child code")
+        links = [code.find_parent("a")["href"].split("#") for code in codes]
+        for page_name, place in links:
+            described = pages[site / "docs" / page_name].find(id=place).find_parent("dl")
+            assert described.select(f".in-glossary a[href$='#{row.td['id']}']"), f"{row.td.get_text()}: {place}"
+        count += len(links)
+    assert count > 60
+
+
+def test_notebooks_lead_to_the_terms_that_they_introduce_and_terms_to_the_notebooks(site, pages):
+    glossary, links = pages[site / "docs" / "glossary.html"], []
+    for path in NOTEBOOKS:
+        leading = pages[site / "notebooks" / f"{path.stem}.html"].article.select("a[href*='glossary.html#term-']")
+        for place in [link["href"].split("#")[1] for link in leading]:
+            assert glossary.find(id=place).select(f"a[href*='{path.stem}.html#']"), f"{path.name}: {place}"
+            links.append(place)
+    assert len(links) == len(glossary.select("td a[href*='/notebooks/']")) >= 20
+    assert "term-kernel" in links
+
+
 @by_name
 def test_answers_fold_and_no_page_has_a_solution(path, page):
     stored = "".join("".join(c["source"]) for c in cells(path) if c["cell_type"] == "markdown")
