@@ -59,6 +59,8 @@ def test_keeps_to_the_template(path):
     assert statistics.median(lines) <= 6
     assert sum(cell.source.count("**Predict.**") for cell in prose) >= 1
     assert sum("exercise" in cell.metadata.get("tags", []) for cell in code) >= 2
+    for kind in (r"\(predict; ", r"\(write; ", r"\(open, \d+ minutes, "):
+        assert any(re.search(r"\*\*Exercise \d+\*\* " + kind, cell.source) for cell in prose), kind
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
     if read_menu(notebook):  # then every value of the menu is to run through
         assert not any(re.search(r"^\s*assert\b", cell.source, re.MULTILINE) for cell in code)
