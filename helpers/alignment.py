@@ -1,4 +1,4 @@
-"""Layers of two models with one vocabulary, matched by what their parameters say about its items.
+"""Layers of two models, matched by what their parameters say about the vocabulary items that both have.
 
 Parameters multiplied by the embeddings are vectors over the same items in both models. Those long vectors are never
 formed: their correlations follow from three matrices of the models' width.
@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers.resources.display import table_html
-from helpers.vocabulary import Reading, embedding_space
+from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space, match_items
 from helpers.weights import KINDS, Side, Weights
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "mean_best_correlation",
     "mean_correlation",
     "shared_coordinates",
+    "shared_strings",
     "shared_vocabulary",
 ]
 
@@ -102,6 +103,22 @@ def shared_vocabulary(
     if shuffle is not None:
         rows_b = rows_b[torch.randperm(len(rows_b), generator=shuffle).to(rows_b.device)]
         note += ", B's shuffled"
+    return _compare_rows(rows_a, rows_b, note)
+
+
+def shared_strings(a: EmbeddingSpace, b: EmbeddingSpace, shuffle: torch.Generator | None = None) -> SharedSpace:
+    """Compare vectors over the items that two embedding spaces name alike, such as a GPT-2's and a BERT's.
+
+    Build both spaces for the side of the vectors, such as ``embedding_space(w, FREQUENT_ITEMS, "in")``. ``shuffle`` is
+    as in ``shared_vocabulary``.
+
+    Raises:
+        ValueError: fewer than two names are common.
+    """
+    rows_a, rows_b = match_items(a, b)
+    note = f"{len(rows_a):,} shared strings"
+    if shuffle is not None:
+        rows_b, note = rows_b[torch.randperm(len(rows_b), generator=shuffle)], f"{note}, B's shuffled"
     return _compare_rows(rows_a, rows_b, note)
 
 

@@ -14,9 +14,10 @@ from helpers.alignment import (
     mean_best_correlation,
     mean_correlation,
     shared_coordinates,
+    shared_strings,
     shared_vocabulary,
 )
-from helpers.vocabulary import embedding_space
+from helpers.vocabulary import EmbeddingSpace, embedding_space, match_items
 from helpers.weights import KINDS, LayerWeights, Weights, load_weights
 
 ORDER = (2, 0, 3, 1)  # layer i of the copy is layer ORDER[i] of the model
@@ -172,3 +173,19 @@ def test_names_from_outside_are_escaped_in_html(pair):
     strange = replace(pair[0], name="<b>x</b>")
     html = align_layers(strange, pair[1], "W_in", shared_coordinates(*pair))._repr_html_()
     assert "&lt;b&gt;x&lt;/b&gt;" in html and "<b>" not in html
+
+
+def test_spaces_with_other_items_are_compared_over_the_strings_that_both_have():
+    a = EmbeddingSpace(torch.randn(5, 2), torch.arange(5), ["The", "the", "cat", "dog", "one"], "")
+    b = EmbeddingSpace(torch.randn(4, 3), torch.arange(4), ["DOG", "the", "fish", "Cat"], "")
+    rows_a, rows_b = match_items(a, b)
+    assert torch.equal(rows_a, a.rows[[0, 2, 3]]) and torch.equal(rows_b, b.rows[[1, 3, 0]])
+    turned = replace(a, rows=a.rows @ torch.tensor([[0.0, 2], [-2, 0]]) + 1)
+    vectors = torch.randn(4, 2)
+    space = shared_strings(a, turned)
+    assert torch.allclose(space.correlate(vectors, vectors @ torch.tensor([[0.0, 1], [-1, 0]])).diag(), torch.ones(4))
+    assert space.note == "4 shared strings"
+    shuffled = shared_strings(a, turned, torch.Generator().manual_seed(0))
+    assert shuffled.note == "4 shared strings, B's shuffled" and not torch.allclose(shuffled.cross, space.cross)
+    with pytest.raises(ValueError, match="b: shares 1 names of 2 items"):
+        shared_strings(a, replace(b, rows=b.rows[:2], names=["DOG", "fish"], ids=b.ids[:2]))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +31,11 @@ from data.training.text import (
     save_token_counts,
     token_stream,
 )
-from helpers.resources import COUNTS, MEAN_POOLING
-from helpers.stitching import CONTEXT, MeanStateClassifier, last_tokens
+from helpers.geometry.arguments import check_whole
+from helpers.resources import COUNTS, MEAN_POOLING, load_config, load_pretrained, load_tokenizer, resolve
+from helpers.stitching import CONTEXT, MeanStateClassifier, last_tokens, load_classifier
 
 BATCH = 16
-FINETUNING_BATCH = 32
-FINETUNED_LAYERS = 2  # of 4; the paper finetunes the top 3 of 12
-SENTIMENT_SEED = 2011
 
 
 @dataclass(frozen=True)
@@ -114,37 +114,100 @@ def train_language_model(
     return figures
 
 
-def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:
-    """Finetune the top layers of ``gpt2-reviews`` and a classifier on IMDB's reviews; returns its quality figures."""
-    torch.manual_seed(SENTIMENT_SEED)
-    body = target.parent / "gpt2-reviews"
-    tokenizer = GPT2TokenizerFast.from_pretrained(body)
-    labels_by_id = {0: "negative", 1: "positive"}
-    stored = GPT2ForSequenceClassification.from_pretrained(body, id2label=labels_by_id, dtype=torch.float32)
-    stored.config.state_pooling = MEAN_POOLING
-    model = MeanStateClassifier(stored).to(device).train()
-    torch.nn.init.zeros_(model.score.weight)
-    for parameter in model.body.parameters():
-        parameter.requires_grad = False
-    for parameter in model.body.h[-FINETUNED_LAYERS:].parameters():
-        parameter.requires_grad = True
-    reviews = load_sentiment("train")["imdb"]
-    ids, mask = last_tokens(tokenizer, reviews.texts)
+@dataclass(frozen=True)
+class Finetuning:
+    """How a GPT-2 becomes a classifier: AdamW on its top layers and a new head on the mean of its last states.
+
+    Attributes:
+        layers: how many of the top layers are trained; the paper finetunes the top 3 of 12.
+        epochs: times that each text is seen.
+        batch: texts per step.
+        peak_lr: largest learning rate.
+        seed: of the order of the texts.
+        device: cpu, cuda or mps.
+    """
+
+    layers: int = 2
+    epochs: int = 3
+    batch: int = 32
+    peak_lr: float = 5e-4
+    seed: int = 2011
+    device: str = "cpu"
+
+
+def finetune_classifier(
+    name: str | Path,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    folder: str | Path,
+    recipe: Finetuning | None = None,
+    work: Path | None = None,
+) -> Path:
+    """Finetune a GPT-2 to tell texts of different labels, as ``gpt2-sentiment`` was made, and store it in a folder.
+
+    ``helpers.stitching.load_classifier`` runs it, and ``helpers.weights.difference`` reads what has changed. The last
+    128 tokens of a text count. Classes are numbered in alphabetical order. The weights, in safetensors, keep the
+    precision of the model's own file. With a folder for work, a training that was stopped goes on.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ValueError: another family; labels that are not one per text, or all alike; fewer texts than a batch of the
+            recipe; more layers than the model has.
+    """
+    recipe = recipe or Finetuning()
+    stored, numbers = _make_classifier(name, texts, labels, recipe)
+    model, tokenizer = MeanStateClassifier(stored).to(recipe.device).train(), load_tokenizer(name)
+    ids, mask = last_tokens(tokenizer, texts)
 
     def loss_at(step: int) -> torch.Tensor:
-        chosen = epoch_order(step, FINETUNING_BATCH, len(ids), SENTIMENT_SEED)
-        with torch.autocast(device, torch.bfloat16):
-            logits = model(ids[chosen].to(device), mask[chosen].to(device))
-        return F.cross_entropy(logits.float(), reviews.labels[chosen].to(device))
+        chosen = epoch_order(step, recipe.batch, len(ids), recipe.seed)
+        with torch.autocast(recipe.device, torch.bfloat16):
+            logits = model(ids[chosen].to(recipe.device), mask[chosen].to(recipe.device))
+        return F.cross_entropy(logits.float(), numbers[chosen].to(recipe.device))
 
-    steps = 3 * (len(ids) // FINETUNING_BATCH)
-    minutes = fit(model, loss_at, Optimisation(steps=steps, peak_lr=5e-4, weight_decay=0.05), work)
-    model.cpu().eval()
-    accuracy = classifier_accuracy(model, tokenizer, load_sentiment("test")["imdb"])
-    stored.cpu().half().save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    shutil.copy(body / COUNTS, target / COUNTS)
-    return {"minutes": minutes, "accuracy on imdb's test part": accuracy}
+    steps = recipe.epochs * (len(ids) // recipe.batch)
+    with TemporaryDirectory() as temporary, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)  # for a model with dropout
+        schedule = Optimisation(steps, recipe.peak_lr, weight_decay=0.05)
+        fit(model, loss_at, schedule, work or Path(temporary, "finetuning"))
+    stored.cpu().eval().to(stored.config.dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if (counts := Path(resolve(name), COUNTS)).is_file():
+        shutil.copy(counts, Path(folder, COUNTS))
+    return Path(folder)
+
+
+def _make_classifier(
+    name: str | Path, texts: Sequence[str], labels: Sequence[str], recipe: Finetuning
+) -> tuple[GPT2ForSequenceClassification, torch.Tensor]:
+    """Return a classifier whose top layers and head are to be trained, and the number of each text's class."""
+    classes = sorted(set(labels))
+    if len(labels) != len(texts) or len(classes) < 2:
+        raise ValueError(
+            f"labels: are {len(labels):,} of {len(classes)} classes for {len(texts):,} texts; wanted one per text, and "
+            "two classes or more"
+        )
+    check_whole("number of texts", len(texts), least=recipe.batch)
+    config, _ = load_config(name, {"gpt2": []})
+    check_whole("recipe.layers", recipe.layers, 1, config.n_layer)
+    options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
+    options["id2label"] = dict(enumerate(classes))
+    options["label2id"] = {label: number for number, label in enumerate(classes)}
+    stored = load_pretrained(GPT2ForSequenceClassification, name, **options)
+    stored.config.state_pooling, stored.config.dtype = MEAN_POOLING, config.dtype or torch.float32
+    torch.nn.init.zeros_(stored.score.weight)
+    stored.transformer.requires_grad_(False)
+    stored.transformer.h[-recipe.layers :].requires_grad_(True)
+    return stored, torch.tensor([classes.index(label) for label in labels])
+
+
+def train_gpt2_sentiment(work: Path, target: Path, device: str) -> dict[str, float]:
+    """Finetune ``gpt2-reviews`` on IMDB's reviews; returns the accuracy of the classifier."""
+    reviews, names = load_sentiment("train")["imdb"], ("negative", "positive")
+    labels = [names[label] for label in reviews.labels.tolist()]
+    finetune_classifier(target.parent / "gpt2-reviews", reviews.texts, labels, target, Finetuning(device=device), work)
+    model, tokenizer = load_classifier(target), load_tokenizer(target)
+    return {"accuracy on imdb's test part": classifier_accuracy(model, tokenizer, load_sentiment("test")["imdb"])}
 
 
 @torch.no_grad()

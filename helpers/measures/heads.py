@@ -22,7 +22,7 @@ from torch import Tensor
 
 from helpers.measures.sweeps import correct_by_holm
 from helpers.resources.display import table_html
-from helpers.vocabulary import Reading, embedding_space
+from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space
 from helpers.weights import FactoredMatrix, Weights
 from helpers.weights.families import FAMILIES
 
@@ -79,15 +79,19 @@ class HeadScores:
 
 
 @torch.no_grad()
-def score_copying(w: Weights, reading: Reading | None = None, seed: int = 0) -> HeadScores:
+def score_copying(
+    w: Weights, reading: Reading | None = None, seed: int = 0, upper: EmbeddingSpace | None = None
+) -> HeadScores:
     """Score how far every head writes what it attends to: the diagonal of W_OV over all items that are listed.
 
     A negative score says that a head suppresses what it attends to. The p-values are two-sided, by the normal limit of
-    random rotations between the factors.
+    random rotations between the factors. ``upper`` is as in ``score_relation``.
     """
-    reads, writes = embedding_space(w, reading, "in").rows, embedding_space(w, reading, "out").rows
-    relation = (writes - writes.mean(0)).T @ (reads - reads.mean(0))  # (d_model, d_model), for all items at once
-    products = torch.stack([head.right.T @ (relation @ head.left) for head in list_heads(w)])
+    writes, reads = embedding_space(w, reading, "out").rows, embedding_space(w, reading, "in").rows
+    spaces = [reads] if upper is None else [reads, upper.rows]  # the last one is read by the upper layers
+    relations = [(writes - writes.mean(0)).T @ (rows - rows.mean(0)) for rows in spaces]  # for all items at once
+    heads = enumerate(list_heads(w))
+    products = torch.stack([head.right.T @ (relations[-(i >= w.n_heads)] @ head.left) for i, head in heads])
     scores, random = _trace_scores(products), _trace_scores(_rotate(products, seed))
     return _by_rotation(w, "copying", scores, random)
 
@@ -112,12 +116,19 @@ def score_induction(w: Weights, previous: tuple[int, int], reading: Reading | No
 
 
 @torch.no_grad()
-def score_relation(w: Weights, pairs: Mapping[str, str], reading: Reading | None = None, seed: int = 0) -> HeadScores:
+def score_relation(
+    w: Weights,
+    pairs: Mapping[str, str],
+    reading: Reading | None = None,
+    seed: int = 0,
+    upper: EmbeddingSpace | None = None,
+) -> HeadScores:
     """Score how far every head writes the second word of a pair where it attends to the first: country to capital.
 
     The score compares the pairs with all other pairings of the same words. Words of a pair are alike, so a head that
     copies passes this test too. Hence p is the larger of two p-values: of shuffled pairs, and of the difference to
-    writing the first word itself, with shuffled signs (parts "p, pairs" and "p, copying").
+    writing the first word itself, with shuffled signs (parts "p, pairs" and "p, copying"). ``upper`` is what heads
+    above the first layer attend to, such as ``embed_through_first_mlp(w)``; None for the embeddings themselves.
 
     Raises:
         ValueError: a word is no single item of the vocabulary, or fewer than two pairs.
@@ -125,9 +136,10 @@ def score_relation(w: Weights, pairs: Mapping[str, str], reading: Reading | None
     if len(pairs) < 2:
         raise ValueError(f"pairs: has {len(pairs)}, wanted two or more, better twenty, because they are shuffled")
     reads, writes = embedding_space(w, reading, "in"), embedding_space(w, reading, "out")
-    first = reads.rows[[reads.find(word) for word in pairs]]
+    first = [space.rows[[space.find(word) for word in pairs]] for space in (reads, upper or reads)]
     itself, second = (writes.rows[[writes.find(word) for word in words]] for words in (pairs, pairs.values()))
-    attended = torch.stack([first @ head.left @ head.right.T for head in list_heads(w)])  # (heads, pairs, d_model)
+    heads = enumerate(list_heads(w))
+    attended = torch.stack([first[i >= w.n_heads] @ head.left @ head.right.T for i, head in heads])
     scores, p, controls = _test_pairing(attended @ second.T, torch.Generator().manual_seed(seed))
     gains = (attended * (second - itself)).sum(2)
     signs = 2.0 * torch.randint(2, (DRAWS, len(pairs)), generator=torch.Generator().manual_seed(seed)) - 1

@@ -16,6 +16,7 @@ from helpers.vocabulary.space import (
     embed_through_first_mlp,
     embedding_space,
     embedding_spaces,
+    match_items,
     top_pairs,
     top_tokens,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "embed_through_first_mlp",
     "embedding_space",
     "embedding_spaces",
+    "match_items",
     "pair_coherence",
     "read_parameter",
     "search_neurons",

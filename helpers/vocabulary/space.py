@@ -169,6 +169,23 @@ def embedding_space(w: Weights, reading: Reading | None = None, side: Side = "ou
     return EmbeddingSpace(rows, ids, names, reading.describe(w, len(ids)), side)
 
 
+def match_items(a: EmbeddingSpace, b: EmbeddingSpace) -> tuple[Rows, Rows]:
+    """Return the rows of the items that two spaces name alike, in upper or lower case; the first of a name counts.
+
+    The rows of two models make them comparable (``helpers.alignment``), and a kernel that maps states of one to the
+    other by least squares: ``torch.linalg.lstsq(rows_b, rows_a).solution``.
+
+    Raises:
+        ValueError: fewer than two names are common.
+    """
+    places = [{name.lower(): row for row, name in reversed(list(enumerate(space.names)))} for space in (a, b)]
+    common = [name for name in places[0] if name in places[1]]
+    if len(common) < 2:
+        raise ValueError(f"b: shares {len(common)} names of {len(b):,} items with the other space, wanted two or more")
+    rows_a, rows_b = (space.rows[[at[name] for name in common]] for space, at in zip((a, b), places, strict=True))
+    return rows_a, rows_b
+
+
 def embed_through_first_mlp(w: Weights, reading: Reading | None = None) -> EmbeddingSpace:
     """Build the space that reads what upper layers read: each embedding, and what the first MLP writes where it enters.
 

@@ -1,64 +1,115 @@
-"""Join a GPT-2 with a Llama, and align a GPT-2 with a BERT over shared strings: ``python -m tests.benchmarks.joined``.
+"""Join a GPT-2 with a Llama and with a BERT, which shares strings only: ``python -m tests.benchmarks.joined``.
 
-Prints the mean AUC of the sentiment classifier of ``gpt2-sentiment`` stitched onto other bases, with its 95% interval
-over texts, beside random kernels; and how many layers of two models with different vocabularies are matched to the same
-depth over the strings that both have, beside shuffled strings, and as fewer of the strings are used.
+Writes ``data/results/joined.parquet``, which notebooks 08 and 11 show. Stitching: the area under the curve of the
+sentiment classifier of ``gpt2-sentiment`` on other bases, averaged over all numbers of layers, with its 95% interval
+over texts; the interval of a control is its range over kernels. Alignment: the share of layers that are matched to the
+same depth over shared strings, without the layers' means. Both also over a part of the strings, and beside shuffled
+strings: mean and range over draws.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pandas as pd
 import torch
+from torch import Tensor
 
 from helpers import datasets, stitching
-from helpers.alignment import FREQUENT_ITEMS, _compare_rows, align_layers
+from helpers.alignment import FREQUENT_ITEMS, align_layers, shared_strings
 from helpers.measures import mean_area
 from helpers.resources import load_tokenizer
-from helpers.vocabulary import embedding_space
+from helpers.sweep.results import BUNDLED_RESULTS, write_table
+from helpers.vocabulary import EmbeddingSpace, embed_through_first_mlp, embedding_space, match_items
 from helpers.weights import KINDS, load_weights
+from helpers.weights.reference import layer_states
+
+CLASSIFIER = "gpt2-sentiment"
+SEEDS = range(5)  # random kernels, and kernels of shuffled words
+SHARES = (1.0, 0.5, 0.1, 0.02)  # of the shared strings
+DRAWS = range(3)  # of a part of the strings
+
+Row = tuple[str, str, str, str, float, float, float]
+COLUMNS = ["experiment", "model", "setting", "quantity", "value", "low", "high"]
 
 
-def seeded(seed):
+def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def shared_strings(w_a, w_b, side, share=1.0, seed=0, shuffle=None):
-    """Compare two models over some of the items that are the same string, upper and lower case alike."""
-    spaces = [embedding_space(w, FREQUENT_ITEMS, side) for w in (w_a, w_b)]
-    rows = [{name.lower(): i for i, name in reversed(list(enumerate(space.names)))} for space in spaces]
-    common = [name for name in rows[0] if name in rows[1]]
-    chosen = torch.randperm(len(common), generator=seeded(seed))[: max(2, int(share * len(common)))].tolist()
-    a, b = (s.rows[[r[common[i]] for i in chosen]] for s, r in zip(spaces, rows, strict=True))
-    if shuffle is not None:
-        b = b[torch.randperm(len(b), generator=seeded(shuffle))]
-    return _compare_rows(a, b, f"{len(chosen):,} shared strings")
-
-
-def print_stitching(name, use_unembedding):
-    classifier, base = stitching.load_classifier("gpt2-sentiment"), stitching.load_body(name)
-    if not use_unembedding and hasattr(base, "item_rows"):
-        del base.item_rows
-    table = datasets.read_sentences("review")
-    tokens = stitching.last_tokens(load_tokenizer("gpt2-reviews"), table["text"].tolist())
-    labels = torch.tensor(table["label"].astype(int).tolist())
-    result = stitching.stitching_table(classifier, base, tokens, labels, range(5, 8))
-    kinds = {"kernel": result.log_odds, "random": result.random_log_odds, "shuffled": result.shuffled_log_odds}
-    areas = {kind: [round(x, 3) for x in mean_area(odds, labels)] for kind, odds in kinds.items()}
-    print(name, "by its unembedding" if use_unembedding else "by its input embeddings", areas)
-
-
-def print_alignment(name_a, name_b):
-    a, b = load_weights(name_a), load_weights(name_b)
+def align(name_a: str, name_b: str) -> Iterator[Row]:
+    """Yield how many layers of two models are matched over shared strings, as embeddings and through the first MLP."""
+    a, b = (load_weights(name) for name in (name_a, name_b))
+    spaces = {side: [embedding_space(w, FREQUENT_ITEMS, side) for w in (a, b)] for side in ("in", "out")}
+    through = [embed_through_first_mlp(w, FREQUENT_ITEMS) for w in (a, b)]
     for kind in a.kinds:
-        side = KINDS[kind]
-        own = align_layers(a, b, kind, shared_strings(a, b, side))
-        chance = [align_layers(a, b, kind, shared_strings(a, b, side, shuffle=seed)).on_diagonal for seed in range(10)]
-        by_share = {}
-        for share in (0.5, 0.1, 0.02):
-            some = [align_layers(a, b, kind, shared_strings(a, b, side, share, seed)) for seed in range(4)]
-            by_share[share] = sum(each.on_diagonal for each in some) / 4
-        print(name_a, name_b, kind, own, f"shuffled {sum(chance) / 10:.2f}; by share {by_share}")
+        choices = {"embeddings": spaces[KINDS[kind]]} | ({"first MLP": through} if KINDS[kind] == "in" else {})
+        for setting, pair in choices.items():
+            row = "alignment", f"{name_a} and {name_b}", f"{kind}, {setting}"
+            spaces_a = {"all items": [pair[0]]}
+            spaces_a |= {f"{s:.0%} of the items": [keep_share(pair[0], s, i) for i in DRAWS] for s in SHARES[1:]}
+            shared = {name: [shared_strings(each, pair[1]) for each in some] for name, some in spaces_a.items()}
+            shared["shuffled"] = [shared_strings(*pair, seeded(seed)) for seed in SEEDS]
+            for quantity, some in shared.items():
+                alignments = [align_layers(a, b, kind, space).remove_layer_means() for space in some]
+                found = [alignment.on_diagonal for alignment in alignments]
+                yield *row, quantity, sum(found) / len(found), min(found), max(found)
+
+
+def keep_share(space: EmbeddingSpace, share: float, seed: int) -> EmbeddingSpace:
+    """Return a space of a random part of the items."""
+    chosen = torch.randperm(len(space), generator=seeded(seed))[: round(share * len(space))].tolist()
+    return EmbeddingSpace(space.rows[chosen], space.ids[chosen], [space.names[i] for i in chosen], "", space.side)
+
+
+@torch.no_grad()
+def stitch_all(base_name: str) -> Iterator[Row]:
+    """Yield the mean area of a base's stitched classifiers by kernels of shared strings, beside controls."""
+    classifier, base = stitching.load_classifier(CLASSIFIER), stitching.load_body(base_name)
+    spaces = [embedding_space(load_weights(name), FREQUENT_ITEMS) for name in (CLASSIFIER, base_name)]
+    rows_a, rows_b = match_items(*spaces)
+    kernels = {"all items": [torch.linalg.lstsq(rows_b, rows_a).solution]}
+    kernels["random"] = [stitching.random_kernel(kernels["all items"][0], seeded(seed)) for seed in SEEDS]
+    orders = [torch.randperm(len(rows_b), generator=seeded(seed)) for seed in SEEDS]
+    kernels["shuffled"] = [torch.linalg.lstsq(rows_b[order], rows_a).solution for order in orders]
+    for share in SHARES[1:]:
+        parts = [order[: round(share * len(order))] for order in orders[: len(DRAWS)]]
+        kernels[f"{share:.0%} of the items"] = [torch.linalg.lstsq(rows_b[p], rows_a[p]).solution for p in parts]
+    areas = measure_areas(classifier, base, base_name, [kernel for each in kernels.values() for kernel in each])
+    for quantity, each in kernels.items():
+        found, areas = areas[: len(each)], areas[len(each) :]
+        means = [area[0] for area in found]
+        interval = found[0][1:] if quantity == "all items" else (min(means), max(means))
+        yield "stitching", base_name, f"{len(rows_a):,} shared strings", quantity, sum(means) / len(means), *interval
+
+
+def measure_areas(classifier, base, base_name: str, kernels: list[Tensor]) -> list[tuple[float, float, float]]:
+    """Return the mean area of each kernel, over all numbers of layers, with its interval over texts."""
+    table = datasets.read_sentences("review")
+    labels = torch.tensor(table["label"].astype(int).tolist())
+    ids, mask = stitching.last_tokens(load_tokenizer(base_name), table["text"].tolist())
+    states = layer_states(base, input_ids=ids, attention_mask=mask)
+    grid = list(product(range(len(states)), range(len(classifier.body.h) + 1)))
+    areas = []
+    for kernel in kernels:
+        odds = [
+            stitching.stitch(classifier, base, keep, top, kernel).finish(states[keep], mask).diff(dim=1)[:, 0]
+            for keep, top in grid
+        ]
+        areas.append(mean_area(torch.stack(odds).unflatten(0, (len(states), -1)), labels))
+    return areas
+
+
+def main() -> None:
+    """Join the bundled models, and store the table."""
+    rows: list[Row] = []
+    for base in ("gpt2-reviews-b", "llama-reviews", "bert-reviews"):
+        rows += [*align("gpt2-reviews", base), *stitch_all(base)]
+        write_table(pd.DataFrame(rows, columns=COLUMNS), BUNDLED_RESULTS.with_stem("joined"))
+    rows += align("gpt2-reviews-b", "llama-reviews")
+    write_table(pd.DataFrame(rows, columns=COLUMNS), BUNDLED_RESULTS.with_stem("joined"))
 
 
 if __name__ == "__main__":
-    for other in ("bert-reviews", "gpt2-reviews-b", "llama-reviews"):
-        print_alignment("gpt2-reviews", other)
-    for base_name, unembedding in (("gpt2-reviews-b", True), ("llama-reviews", True), ("llama-reviews", False)):
-        print_stitching(base_name, unembedding)
+    main()
