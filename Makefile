@@ -57,9 +57,10 @@ $(VOILA): $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,voila]"
 	@touch $@
 
-# Voila would load an extension of Notebook 7 that needs all of Notebook.
+# Voila would load an extension of Notebook 7 that needs all of Notebook, and would keep the kernels of pages that were left.
 app: $(VOILA)
-	OMP_NUM_THREADS=1 $(BIN)/voila apps --VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension $(APP)
+	OMP_NUM_THREADS=1 $(BIN)/voila apps --VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension \
+	  --MappingKernelManager.cull_idle_timeout=120 --MappingKernelManager.cull_interval=30 $(APP)
 
 test: $(READY) browser lint
 	$(TESTS)

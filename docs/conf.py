@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from types import FunctionType
 
+from docutils import nodes
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT)]
 
@@ -45,6 +47,7 @@ CHAPTERS = {
     "To use it for your own models": ["docs/gallery.md"],
     "To teach from them": [
         "docs/teaching_plan.md",
+        "docs/lecture.md",
         "docs/glossary.md",
         *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/handouts").glob("*.md")),
     ],
@@ -83,7 +86,7 @@ mathjax_path = "tex-svg.js"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_js_files = ["copy.js"]
-html_theme_options = {"home_page_in_toc": True, "navbar_persistent": []}
+html_theme_options = {"navbar_persistent": []}
 if REPOSITORY:  # buttons that need the public address, see docs/launch.py
     html_theme_options |= {
         "repository_url": REPOSITORY,
@@ -104,7 +107,7 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
     """Give the front page the notebooks' titles and the list of all pages, and notebooks pictures for their widgets."""
     if docname == root_doc:
         source[0] = re.sub(r"\[\w+\.ipynb\]\(", "[](", source[0])  # a link without a text shows the page's title
-        source[0] += "".join(
+        source[0] += "\n```{toctree}\n:hidden:\n\nRead me <self>\n```\n" + "".join(
             f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(paths) + "\n```\n"
             for caption, paths in CHAPTERS.items()
         )
@@ -165,6 +168,13 @@ def add_front_page(app, exception: Exception | None) -> None:
         write_front_page(Path(app.outdir))
 
 
+def link_film(app, doctree, docname: str) -> None:
+    """Let the README's moving picture lead to the page where it was taken."""
+    for picture in doctree.findall(nodes.image) if docname == root_doc else []:
+        if picture["uri"].endswith(".gif"):
+            picture.parent["refuri"] = "index.html"
+
+
 def link_front_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Let the title of each page lead to the front page."""
     context["theme_logo_link"] = context["pathto"]("index.html", 1)
@@ -173,6 +183,7 @@ def link_front_page(app, pagename: str, templatename: str, context: dict, doctre
 def setup(app) -> None:
     """Connect all this to Sphinx."""
     app.connect("source-read", prepare_source)
+    app.connect("doctree-resolved", link_film)
     app.connect("doctree-resolved", link_glossary)
     app.connect("html-page-context", link_front_page)
     app.connect("build-finished", add_front_page)

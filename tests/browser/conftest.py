@@ -88,8 +88,8 @@ MOUNT = """async ([script, style, state, name]) => {
   document.body.append(root);
   module.default.render({ model, el: root });
 }"""
-# Voilà's own page asks for a style sheet of icons, whatever it shows. Here it gets an empty one from this machine.
-VOILA_ICONS = "https://cdn.jsdelivr.net/npm/@fortawesome/fontawesome-free"
+# Voilà's own pages ask for a style sheet of icons, whatever they show. Here they get an empty one from this machine.
+VOILA_ICONS = re.compile(r"https://cdn\.jsdelivr\.net/npm/(@fortawesome/fontawesome-free|font-awesome)@")
 KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
     r"Could not restore the debugger state"  # JupyterLab asks a kernel that is just being restarted
     r"|reading 'schema'"  # Notebook 7's shortcuts are told of settings that it has not loaded yet
@@ -187,7 +187,7 @@ def page(chromium):
     """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console."""
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
     page.set_default_timeout(60_000)
-    page.route(f"{VOILA_ICONS}**", lambda route: route.fulfill(body="", content_type="text/css"))
+    page.route(VOILA_ICONS, lambda route: route.fulfill(body="", content_type="text/css"))
     foreign, errors = [], []
     for event in ("request", "websocket"):
         page.on(event, lambda asked: foreign.append(asked.url) if is_foreign(asked.url) else None)
@@ -300,7 +300,7 @@ def names_in(source) -> tuple[set[str], set[str]]:
 def is_foreign(url: str) -> bool:
     """Say whether a request leaves this machine."""
     parts = urlsplit(url)
-    is_own = parts.hostname == "127.0.0.1" or url.startswith(VOILA_ICONS)
+    is_own = parts.hostname == "127.0.0.1" or VOILA_ICONS.match(url)
     return parts.scheme not in ("data", "blob", "file") and not is_own
 
 
