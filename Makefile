@@ -57,9 +57,10 @@ $(VOILA): $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,voila]"
 	@touch $@
 
-# Voila would load an extension of Notebook 7 that needs all of Notebook, and would keep the kernels of pages that were left.
+# Without the first option Voila loads an extension that needs all of Notebook 7, without the last two it keeps the kernels
+# of pages that were left. The plain list, which needs no script, has no errors.
 app: $(VOILA)
-	OMP_NUM_THREADS=1 $(BIN)/voila apps --VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension \
+	OMP_NUM_THREADS=1 $(BIN)/voila apps --VoilaConfiguration.extension_denylist=@jupyter-notebook/lab-extension --classic-tree \
 	  --MappingKernelManager.cull_idle_timeout=120 --MappingKernelManager.cull_interval=30 $(APP)
 
 test: $(READY) browser lint

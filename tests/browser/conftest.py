@@ -95,6 +95,7 @@ KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
     r"|reading 'schema'"  # Notebook 7's shortcuts are told of settings that it has not loaded yet
     r"|'filebrowser:open-path' not registered"  # a command of JupyterLab's file browser, which Notebook 7 lacks
     r"|403 .*/static/notebook/\w+\.woff2"  # Notebook 7's icon font, refused now and then
+    r"|403 .*/voila/api/shutdown/"  # Voilà's page asks to end its kernel, and is refused; see the Makefile
 )
 
 
