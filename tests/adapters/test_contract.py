@@ -162,5 +162,5 @@ def test_a_whole_point_on_a_map_of_some_parts_is_refused_with_the_way_out(bert, 
 
 @pytest.mark.parametrize("make", [ToyAdapter, ToyAdapter.load])
 def test_an_unknown_toy_is_refused(make):
-    with pytest.raises(ValueError, match="name='oval': must be one of .*'circle'"):
+    with pytest.raises(ValueError, match=r"name='oval': must be one of .*'circle'"):
         make("oval")
