@@ -96,8 +96,8 @@ class PlaneSession(Session):
         """Restart both walks with new choices; an error leaves the old ones."""
         start = first_step(self.functions[choices.function], torch.tensor(choices.start, dtype=torch.float64))
         check_finite(start.outputs, "outputs")
-        self.choices = choices
-        self._points = [WalkPoint(start, None, self._create_frame(start, start, start, 0.0), start)]
+        points = [WalkPoint(start, None, self._create_frame(start, start, start, 0.0), start)]
+        self.choices, self._points = choices, points
         self.restart()
 
     def _start_walk(self, generator: torch.Generator) -> Walk:

@@ -1,5 +1,5 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
-import { buildOnce, make, watchKernel, writeNumber } from "./dom.js";
+import { buildOnce, make, makePictures, watchKernel, writeNumber } from "./dom.js";
 import { describeBars, drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
@@ -10,7 +10,7 @@ export function createDirections(root, send) {
     index: 0, length: 0, asked: "0 0", isLinear: true, gone: false,
   };
   root.classList.add("tm-directions", "tm-whole");
-  const parts = buildDirections(root);
+  const parts = buildDirections(root, () => pull(state.pulled?.direction ?? 0, state.pulled?.length ?? 0));
   parts.linear.addEventListener("change", () => {
     state.isLinear = parts.linear.checked;
     draw();
@@ -37,25 +37,28 @@ export function createDirections(root, send) {
   return { update, state };
 }
 
-function buildDirections(root) {
+function buildDirections(root, showAgain) {
   const linear = make("input", { type: "checkbox", checked: true });
   const parts = {
     linear, key: make("div", { class: "tm-caption" }), stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
     before: make("div", { class: "tm-view-box" }), after: make("div", { class: "tm-view-box" }),
     bars: make("div", { class: "tm-bars-box" }), verdict: make("div", { class: "tm-verdict", role: "status" }),
-    alarm: make("div", { role: "alert", class: "tm-alarm" }), lengths: make("p", { class: "tm-caption" }),
+    note: make("p", { role: "status", class: "tm-caption" }), lengths: make("p", { class: "tm-caption" }),
     switch: make("label", { class: "tm-field" }, linear, make("span", {}, "bars from 0 to 1")),
   };
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
   const output = make("div", { class: "tm-output-box" }, parts.verdict, parts.key, parts.bars, parts.switch);
   parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
-  root.append(parts.stage, parts.lengths, parts.list, parts.alarm);
+  parts.pictures = makePictures("The input is as it was before. Move a slider, or go back to the last move.", showAgain, parts.stage);
+  root.append(parts.pictures.box, parts.lengths, parts.list, parts.note);
   return parts;
 }
 
 function drawDirections(parts, state, pull) {
   const { setup, pulled, index, length, status, gone } = state;
-  parts.alarm.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : status.isError ? status.text : "";
+  const isFailed = status.isError && state.sent <= state.answered;
+  parts.pictures.draw(isFailed ? status.text : "");
+  parts.note.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : "";
   if (!setup) return;
   const frame = pulled ?? setup.start;
   drawPoint(parts.before, setup, setup.start, { isFixed: true, label: "the input" });
@@ -78,7 +81,7 @@ function drawDirections(parts, state, pull) {
   rows.forEach(({ slider, told }, i) => {
     const share = i === index ? length / setup.length : 0;
     if (Number(slider.value) !== share) slider.value = String(share);
-    const isShown = i === frame.direction && frame.length !== 0;
+    const isShown = i === frame.direction && frame.length !== 0 && !isFailed;
     told.textContent = isShown
       ? `moved by ${writeNumber(frame.length, 2)}: outputs change by up to ${writeNumber(frame.drift, 2)} ${setup.unit}`
       : "not moved";

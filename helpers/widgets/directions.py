@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -10,10 +10,10 @@ import traitlets
 from helpers.adapters import ImageAdapter, TextAdapter
 from helpers.adapters.text import Text
 from helpers.sessions import Directions, ImageInput, SentenceInput
-from helpers.widgets.views import View
+from helpers.widgets.views import CommandView
 
 
-class DirectionView(View, files="dom patch_grid token_strip output_bars drift_plot plane stages directions"):
+class DirectionView(CommandView, files="dom patch_grid token_strip output_bars drift_plot plane stages directions"):
     """Sliders along single directions of an input, all of equal length; see ``Directions``.
 
     Args:
@@ -22,28 +22,19 @@ class DirectionView(View, files="dom patch_grid token_strip output_bars drift_pl
 
     setup = traitlets.Dict().tag(sync=True)  # the input and its directions
     pulled = traitlets.Dict().tag(sync=True)  # the frame after the last move
-    status = traitlets.Dict().tag(sync=True)  # the last message
-    answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
 
     def __init__(self, session: Directions):
         super().__init__()
         self.session = session
         self.setup = session.describe()
-        self.on_msg(self._receive)
+
+    @property
+    def _commands(self) -> dict[str, Callable[..., None]]:
+        return {"pull": self.pull}
 
     def pull(self, index: int, length: float) -> None:
         """Move the input along the direction of this number, by a length with its sign."""
-        self.pulled = self.session.pull(index, length)
-
-    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """Carry out a move of a slider."""
-        status = {"text": "", "isError": False}
-        with self.hold_sync():
-            try:
-                self.pull(message["index"], message["length"])
-            except Exception as error:  # a callback would lose it
-                status = {"text": f"cannot move: {error}", "isError": True}
-            self.status, self.answered = status, {"view": message["view"], "id": message["id"]}
+        self._run(lambda: setattr(self, "pulled", self.session.pull(index, length)), "cannot move: ")
 
 
 class ImageDirections(DirectionView):

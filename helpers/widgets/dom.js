@@ -77,6 +77,20 @@ export function callOnce(show) {
   };
 }
 
+// Pictures, in whose place an error stands until a request succeeds, or until the reader asks for the pictures again.
+export function makePictures(advice, showAgain, ...pictures) {
+  const seen = make("div", { class: "tm-seen" }, ...pictures), text = make("div", { role: "alert" });
+  const again = make("button", { type: "button", class: "tm-button", on: { click: showAgain } }, "show the picture again");
+  const alarm = make("div", { class: "tm-alarm" }, text, make("p", {}, advice), again);
+  const draw = (error) => {
+    seen.classList.toggle("tm-covered", Boolean(error));
+    alarm.hidden = !error;
+    text.textContent = error;
+  };
+  draw("");
+  return { box: make("div", { class: "tm-pictures" }, seen, alarm), draw };
+}
+
 // Tell whether the kernel behind a view still answers, whenever that changes. The view is what anywidget calls back with.
 export function watchKernel(model, tell) {
   const listener = function () {

@@ -55,10 +55,7 @@ class FigureExplorer(widgets.VBox):
     def _update(self, _: Any = None) -> None:
         """Draw the figure at the present values, or show the error in its place."""
         self._figure = None
-        if self.status.run(self._draw_figure, "cannot draw this: "):
-            self.status.show("")
-        elif self.status.is_error:
-            self.status.show(f"{self.status.value}\nChange a control to draw again.", is_error=True)
+        self.status.run(self._draw_figure, self.picture, failure="cannot draw this: ")
         self._print_figure()
 
     def _draw_figure(self) -> None:

@@ -62,6 +62,8 @@ class ParameterBrowser(widgets.VBox):
         self.map.on_msg(self._advance_map)
         self._place_controls()
         self._change_kind()
+        controls = self.kind, self.layer, self.index, self.offset, self.measure, self.words_only, self.clean
+        self.status.listen(*controls, self.word, self.search_results, self.map)
 
     def _create_parameter_controls(self) -> None:
         options = [label for label, kind in PARAMETERS.items() if kind in self.session.kinds]
@@ -142,14 +144,14 @@ class ParameterBrowser(widgets.VBox):
         """List the neurons that promote the word most; beside a key or gate, those whose key or gate it activates."""
         self._list_results([])
         word = self.word.value.strip()
-        if word and self.status.run(self._search_neurons):
-            self._update()
-        elif word:
+        if not self.status.run(lambda: self._search_neurons(word)) and self.status.is_error:
             similar = self.session.list_similar(word, self._kind, self.reading)
             self._list_results([(f"search for {name!r}", name) for name in similar])
 
-    def _search_neurons(self) -> None:
-        table = self.session.search(self.word.value.strip(), self._kind, self.reading)
+    def _search_neurons(self, word: str) -> None:
+        if not word:
+            return
+        table = self.session.search(word, self._kind, self.reading)
         kind = self.session.searched_kind(self._kind)
         self._list_results(
             (f"layer {row.layer}, neuron {row.neuron}: {write_number(row.z)} standard deviations", (kind, *row[1:3]))
@@ -193,9 +195,8 @@ class ParameterBrowser(widgets.VBox):
     def _advance_map(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Compute the next piece of the map, unless the page asks for one that it has."""
         if message.get("done") == self.map.done and not self.map.is_stopped:
-            survey = self._survey
-            self.map.is_stopped = not self.status.run(survey.advance, "cannot compute the map: ")
-            self.map.show(survey, self.measure.value, self.session.noun(self._kind))
+            self.map.is_stopped = not self.status.run(self._survey.advance, failure="cannot compute the map: ")
+            self._show_map()
 
     @property
     def _survey(self) -> Any:
@@ -203,24 +204,19 @@ class ParameterBrowser(widgets.VBox):
 
     def _update_map(self, _: Any = None) -> None:
         """Show what is computed of the map of the chosen kind, measure and reading."""
-        if self._is_opening:
-            return
-        if not self.measure.options:
-            self.map.cells, self.map.pieces = b"", 0
-            return
-        self.map.is_stopped = not self.status.run(self._show_map, "cannot compute the map: ")
+        if not self._is_opening:
+            self.map.is_stopped = not self.status.run(self._show_map, self.map, failure="cannot compute the map: ")
 
     def _show_map(self) -> None:
-        self.map.show(self._survey, self.measure.value, self.session.noun(self._kind))
+        if self.measure.options:
+            self.map.show(self._survey, self.measure.value, self.session.noun(self._kind))
+        else:
+            self.map.cells, self.map.pieces = b"", 0
 
     def _update(self, _: Any = None) -> None:
         """Show the parameter that the controls name, or an error in its place."""
-        if self._is_opening:
-            return
-        if self.status.run(self._show_bars):
+        if not self._is_opening and self.status.run(self._show_bars, self.highest, self.lowest):
             self.map.selected = [self.layer.value, self.index.value]
-        else:
-            self.highest.names, self.lowest.names = [], []
 
     def _show_bars(self) -> None:
         read, noun = self.session.read(self.place, self.reading), self.session.noun(self._kind)

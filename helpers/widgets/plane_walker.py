@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,11 @@ class PlaneWalker(Walker):
         settings: WalkSettings | None = None,
         seed: int = 0,
     ):
-        self._drawn: Any = None  # the function whose level curves are drawn, the span and the start
+        self._drawn: tuple[Any, ...] = ()  # the function whose level curves are drawn, the span and the start
         self._heights = np.zeros((0, 0))
         super().__init__(PlaneSession(functions, start, settings, seed))
         self.span = span
-        self._show()
+        self._draw_level_curves()
 
     @property
     def path(self) -> ExplorationPath:
@@ -61,21 +61,29 @@ class PlaneWalker(Walker):
         """The naive walk up to its last point, points (T+1, 2)."""
         return self.session.naive_path
 
-    def _show(self) -> None:
+    def _run(self, action: Callable[[], Any], failure: str = "") -> None:
+        def act_and_draw() -> None:
+            action()
+            self._draw_level_curves()
+
+        super()._run(act_and_draw, failure)
+
+    def _draw_level_curves(self) -> None:
         """Draw the level curves of the chosen function, and the one through the start, where they have changed."""
-        session: PlaneSession = self.session
-        drawn = (session.choices.function, self.span), session.choices.start
-        with self.hold_sync():
-            if self._drawn is None or drawn[0] != self._drawn[0]:
-                self._heights = evaluate_on_grid(session.f, self.span)
-                finite = self._heights[np.isfinite(self._heights)]
-                levels = MaxNLocator(LEVEL_COUNT).tick_values(finite.min(), finite.max())
-                self.contours = compute_level_curves(self._heights, self.span, levels)
-            if drawn != self._drawn:
-                height = float(session.f(torch.tensor(session.choices.start, dtype=torch.float64))[0])
-                self.level = compute_level_curves(self._heights, self.span, [height])
-            self._drawn = drawn
-            super()._show()
+        choices, before = self.session.choices, self._drawn
+        drawn = choices.function, self.span, choices.start
+        if drawn == before:
+            return
+        self._drawn, self.level = (), []  # an error or a stop leaves none that are wrong
+        if drawn[:2] != before[:2]:
+            self.contours = []
+            self._heights = evaluate_on_grid(self.session.f, self.span)
+            finite = self._heights[np.isfinite(self._heights)]
+            levels = MaxNLocator(LEVEL_COUNT).tick_values(finite.min(), finite.max())
+            self.contours = compute_level_curves(self._heights, self.span, levels)
+        height = float(self.session.f(torch.tensor(choices.start, dtype=torch.float64))[0])
+        self.level = compute_level_curves(self._heights, self.span, [height])
+        self._drawn = drawn
 
 
 def evaluate_on_grid(f: SmoothMap, span: float) -> np.ndarray:

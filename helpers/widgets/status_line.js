@@ -1,16 +1,11 @@
-// A status that screen readers speak, a bar while the kernel is at work, and names for the controls beside it.
+// A status that screen readers speak, a bar and a stop while the kernel is at work, and names for the controls beside it.
+import { make } from "./dom.js";
+
 function render({ model, el }) {
-  const box = document.createElement("div");
-  box.className = "tm-status tm-status-line";
-  const bar = document.createElement("div");
-  bar.className = "tm-busy";
-  bar.setAttribute("role", "progressbar");
-  bar.setAttribute("aria-label", "computing");
-  const status = document.createElement("div");
-  status.setAttribute("role", "status");
-  const alarm = document.createElement("div");
-  alarm.setAttribute("role", "alert");
-  box.append(bar, status, alarm);
+  const bar = make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing" });
+  const status = make("div", { role: "status" }), alarm = make("div", { role: "alert" });
+  const stop = make("button", { type: "button", class: "tm-button", on: { click: () => model.send({ do: "stop" }) } }, "stop");
+  const box = make("div", { class: "tm-status tm-status-line" }, bar, make("div", { class: "tm-texts" }, status, alarm), stop);
   el.append(box);
 
   const show = (override) => {
@@ -19,7 +14,8 @@ function render({ model, el }) {
     alarm.textContent = isError ? text : "";
   };
   const showBusy = () => {
-    bar.hidden = !model.get("busy");
+    bar.hidden = stop.disabled = !model.get("busy");
+    stop.hidden = !model.get("can_stop");
     box.setAttribute("aria-busy", String(model.get("busy")));
   };
 
@@ -57,6 +53,7 @@ function render({ model, el }) {
     "change:value": () => show(),
     "change:is_error": () => show(),
     "change:busy": showBusy,
+    "change:can_stop": showBusy,
     comm_live_update: listenAlive,
   };
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);

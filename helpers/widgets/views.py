@@ -1,4 +1,4 @@
-"""Views that ipywidgets lacks: what every view is made of, and a status line.
+"""Views that ipywidgets lacks: what every view is made of, views that take commands, and a status line.
 
 Scripts and styles are files of this package; nothing is fetched from a network address.
 """
@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
+from helpers.widgets.page_requests import PageRequests, Status
 from helpers.widgets.theme import THEME
 
 FOLDER = Path(__file__).parent
+ADVICE = "Change a control to draw again."  # after an error
 
 
 def join_scripts(names: list[str]) -> str:
@@ -52,37 +55,107 @@ class View(anywidget.AnyWidget):
         self.add_class("tm-view")
 
 
-class StatusLine(View, files="status_line"):
-    """Two lines of text that screen readers speak, under a bar that runs while the kernel computes.
+class CommandView(View):
+    """A view whose page sends commands, ``{"do": name, ...}``, and shows what became of them.
 
-    It also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard
-    shortcuts off them.
+    A subclass calls ``_run`` in each of its ``_commands``.
+    """
+
+    status = traitlets.Dict().tag(sync=True)  # the last message, see ``Status``
+    busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
+    answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
+    requests = traitlets.Instance(PageRequests, ())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._request: dict[str, Any] = {}  # the last request of a page
+        self.requests.listen(self)
+        self.on_msg(self._receive)
+
+    @property
+    def _commands(self) -> dict[str, Callable[..., None]]:
+        """What a page may ask for, by name."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop what is computed and remove the views."""
+        self.requests.stop()
+        super().close()
+
+    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Carry out a command of the page."""
+        arguments = dict(message)
+        command, view, request = arguments.pop("do"), arguments.pop("view"), arguments.pop("id", None)
+        if request is not None:
+            self._request = {"view": view, "id": request}
+        self._commands[command](**arguments)
+
+    def _run(self, action: Callable[[], Any], failure: str = "") -> None:
+        """Run an action and show what it changed, or its error."""
+        with self.requests.turn:
+            self.busy = True
+            with self.hold_sync():
+                status = self.requests.attempt(action, failure)
+                self._show()
+                self.busy, self.status, self.answered = False, self._complete(status), self._request
+
+    def _show(self) -> None:
+        """Tell the page what has changed."""
+
+    def _complete(self, status: Status) -> Status:
+        """Add to a status what is to be told besides errors."""
+        return status
+
+
+class StatusLine(View, files="dom status_line"):
+    """Lines of text that screen readers speak, under a bar that runs while the kernel computes, beside a stop.
+
+    A message stays as long as it is true: an error until what it is about is drawn, which is hidden meanwhile. The line
+    also names the controls beside it that ipywidgets leaves without a name, and keeps the notebook's keyboard shortcuts
+    off them.
     """
 
     value = traitlets.Unicode("").tag(sync=True)
     is_error = traitlets.Bool(False).tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
+    can_stop = traitlets.Bool(False).tag(sync=True)  # whether ``requests`` listens for a stop
     names = traitlets.Dict().tag(sync=True)  # CSS selector -> name for screen readers, in the box around this line
+    requests = traitlets.Instance(PageRequests, ())
 
-    def show(self, text: str, is_error: bool = False) -> None:
-        """Show a text or an error message."""
-        with self.hold_sync():
-            self.value, self.is_error = text, is_error
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+        self._failures: dict[tuple[View, ...], Status] = {}  # by the views that could not be drawn
 
-    def run(self, action: Callable[[], None], failure: str = "") -> bool:
-        """Run an action and return whether it succeeded; its error is shown here, after the text ``failure``.
+    def listen(self, *controls: ipywidgets.Widget) -> None:
+        """Carry out the messages of pages to these controls in turn, so that they can be stopped."""
+        self.requests.listen(self, *controls)
+        self.can_stop = True
 
-        An exception in a callback of a widget would be lost otherwise. The bar is shown meanwhile.
-        """
-        self.busy = True
-        try:
-            action()
-        except KeyboardInterrupt:
-            self.show("interrupted; all earlier results are kept", is_error=True)
-            return False
-        except Exception as error:
-            self.show(f"{failure}{error}", is_error=True)
-            return False
-        finally:
+    def show(self, text: str) -> None:
+        """Show a text, unless there is an error to show."""
+        self._text = text
+        self._show()
+
+    def run(self, action: Callable[[], None], *drawn: View, failure: str = "") -> bool:
+        """Run an action and return whether it succeeded; its error is shown in place of the views that it draws."""
+        with self.requests.turn:
+            self.busy = True
+            status = self.requests.attempt(action, failure)
+            for about in (drawn, ()):
+                self._failures.pop(about, None)
+            if status["text"]:
+                self._failures[drawn] = status
+            for view in drawn:
+                view.layout.display = "none" if status["text"] else None
+            self._show()
             self.busy = False
-        return True
+        return not status["text"]
+
+    def _show(self) -> None:
+        failures = self._failures.items()
+        texts = [status["text"] for _, status in failures] or [self._text]
+        needs_advice = any(drawn or status["isError"] for drawn, status in failures)
+        with self.hold_sync():
+            self.value = "\n".join([*texts, *([ADVICE] if needs_advice else [])])
+            self.is_error = any(status["isError"] for _, status in failures)

@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { callOnce, make, makeField, watchKernel, writeNumber } from "./dom.js";
+import { callOnce, make, makeField, makePictures, watchKernel, writeNumber } from "./dom.js";
 import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
 import { createInputPanel } from "./inputs.js";
 import { drawWords, watchTokens } from "./words.js";
@@ -17,9 +17,14 @@ export function createWalker(root, send) {
   const state = {
     setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
     sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, isLinear: false, gone: false,
+    isStopping: false, seen: null, // the status whose error the reader has put away
   };
   root.classList.add("tm-walker", "tm-whole");
-  const parts = buildWalker(root);
+  const showAgain = () => {
+    state.seen = state.status;
+    draw();
+  };
+  const parts = buildWalker(root, showAgain);
   parts.inputs = createInputPanel(parts.more, (command) => (pause(), ask(command)));
   parts.files = createTakeAway(parts.more, (command) => ask(command), () => state.frames[state.shown]?.picture);
   let silence = null, timer = null;
@@ -28,7 +33,7 @@ export function createWalker(root, send) {
     state.sent += 1;
     clearTimeout(silence);
     silence = setTimeout(() => {
-      if (!state.busy && state.sent > state.answered) parts.receipt.textContent = "sent; the kernel is busy with another cell";
+      if (!state.busy && state.sent > state.answered) parts.receipt.textContent = "sent; the kernel is busy with other work";
     }, SILENCE);
     send({ ...command, id: state.sent });
     draw();
@@ -53,6 +58,12 @@ export function createWalker(root, send) {
   const actions = {
     back: () => show(state.shown - 1),
     step: () => ask({ do: "step" }),
+    stop: () => {
+      pause();
+      state.isStopping = true;
+      send({ do: "stop" });
+      draw();
+    },
     play: () => (state.left ? (pause(), draw()) : play(Infinity)),
     many: () => play(MANY_STEPS),
     restart: () => (pause(), ask({ do: "restart" })),
@@ -112,25 +123,30 @@ export function createWalker(root, send) {
       state.choices = choices ?? state.choices;
     }
     state.shown = Math.min(state.shown, Math.max(0, state.place.count - 1));
-    if (state.answered > wasAnswered) goOn();
+    if (state.answered > wasAnswered) {
+      state.seen = null; // an error that comes again is shown again
+      goOn();
+    }
+    state.isStopping &&= state.busy || state.sent > state.answered;
     draw();
     const missing = [...Array(state.place.count).keys()].find((index) => !state.frames[index]);
     if (missing !== undefined && state.asked !== `${missing} ${state.place.count}`) {
       state.asked = `${missing} ${state.place.count}`;
-      send({ do: "frames", from: missing });
+      send({ do: "send_frames", first: missing });
     } else if (missing === undefined) state.asked = null;
   };
   const draw = () => drawWalker(parts, state);
   return { update, state, stop: () => (pause(), clearTimeout(silence)) };
 }
 
-function buildWalker(root) {
+function buildWalker(root, showAgain) {
   const button = (text, title) => make("button", { type: "button", class: "tm-button", title }, text);
   const parts = {
     back: button("back", "go to the previous point"),
     step: button("step", "make a step, or go to the next point"),
     play: button("play", "make steps until you press pause"),
-    many: button(`${MANY_STEPS} steps`, `make ${MANY_STEPS} steps; pause stops them`),
+    many: button(`${MANY_STEPS} steps`, `make ${MANY_STEPS} steps; pause ends them after the present one`),
+    stop: button("stop", "stop what is being computed; all earlier results are kept"),
     restart: button("restart", "go back to the start and discard all other points"),
     all: button("all", "let all parts move"),
     slider: make("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "point shown" }),
@@ -143,8 +159,11 @@ function buildWalker(root) {
     progress: make("progress", { max: MANY_STEPS, value: 0, "aria-label": "steps made" }),
     receipt: make("span", { class: "tm-receipt", "aria-hidden": "true" }),
     busy: make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing", hidden: true }),
-    note: make("div", { role: "status" }), alarm: make("div", { role: "alert" }),
+    note: make("div", { role: "status" }),
   };
+  parts.pictures = makePictures(
+    "The walk is as it was. Change what the message names, or go on from where the walk is.", showAgain, parts.stage, parts.words, parts.plot, parts.unit,
+  );
   for (const [value, text] of [["walk", "one walk"], ["race", "race of all walks"]]) {
     parts.modes.append(make("button", { type: "button", class: "tm-button", value }, text));
   }
@@ -154,10 +173,10 @@ function buildWalker(root) {
     tolerance: makeField("tolerance", parts.tolerance), watch: makeField("show also", parts.watch),
     linear: make("label", { class: "tm-field" }, parts.linear, make("span", {}, "bars from 0 to 1")),
   };
-  parts.status = make("div", { class: "tm-status" }, parts.busy, parts.note, parts.alarm, parts.receipt);
+  parts.status = make("div", { class: "tm-status" }, parts.busy, parts.note, parts.receipt);
   root.append(
-    parts.modes, parts.stage, parts.words, parts.plot, parts.unit,
-    make("div", { class: "tm-row" }, parts.back, parts.step, parts.play, parts.many, parts.slider, parts.progress),
+    parts.modes, parts.pictures.box,
+    make("div", { class: "tm-row" }, parts.back, parts.step, parts.play, parts.many, parts.stop, parts.slider, parts.progress),
     make("div", { class: "tm-row" }, ...Object.values(parts.fields), parts.all, parts.restart),
     parts.status, parts.more,
   );
@@ -175,12 +194,14 @@ function setOptions(select, options, value) {
 
 function drawWalker(parts, state) {
   const { setup, frames, shown, choices, place } = state;
-  const waits = state.sent > state.answered;
+  const waits = state.sent > state.answered, isAtWork = waits || state.busy;
   if (!waits) parts.receipt.textContent = "";
   else if (!parts.receipt.textContent) parts.receipt.textContent = "sent";
-  if (state.busy) parts.receipt.textContent = "computing";
-  parts.busy.hidden = !waits && !state.busy;
-  parts.status.setAttribute("aria-busy", String(waits || state.busy));
+  if (state.busy) parts.receipt.textContent = state.isStopping ? "stopping" : "computing";
+  parts.busy.hidden = !isAtWork;
+  parts.stop.disabled = !isAtWork || state.gone;
+  parts.status.setAttribute("aria-busy", String(isAtWork));
+  parts.pictures.draw(state.status.isError && !isAtWork && state.seen !== state.status ? state.status.text : "");
   if (!setup) return;
   const isPlane = setup.kind === "plane", isRace = Boolean(setup.lanes);
   parts.modes.hidden = parts.more.hidden = isPlane;
@@ -227,7 +248,7 @@ function drawWalker(parts, state) {
   drawStatus(parts, state);
 }
 
-function drawStatus(parts, { setup, frames, shown, place, status, gone }) {
+function drawStatus(parts, { setup, frames, shown, place, status, gone, sent, answered }) {
   const frame = frames[shown], lines = [`point ${shown} of ${place.count - 1}`];
   if (setup.kind === "plane") {
     lines[0] += `: each has travelled ${writeNumber(frame.travel)}`;
@@ -237,9 +258,9 @@ function drawStatus(parts, { setup, frames, shown, place, status, gone }) {
     lines[0] += `: travelled ${writeNumber(frame.travel)}, ${name}'s norm is ${writeNumber(setup.norm)}`;
     lines.push(`drift ${writeNumber(frame.drift, 2)} ${setup.unit}, ${setup.variation} ${writeNumber(frame.variation, 2)}`);
   }
-  if (status.text && !status.isError) lines.push(status.text);
+  if (gone) lines.push("The kernel of this widget has stopped; run the cell again.");
+  else if (status.text && !status.isError && sent <= answered) lines.push(status.text);
   parts.note.textContent = lines.join("\n");
-  parts.alarm.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : status.isError ? status.text : "";
 }
 
 // -- what follows ties the walker to the model of a notebook's widget

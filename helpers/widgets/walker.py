@@ -10,12 +10,13 @@ import traitlets
 
 from helpers.sessions import Race
 from helpers.sessions.session import Frame, Session
-from helpers.widgets.views import View
+from helpers.widgets.page_requests import Status
+from helpers.widgets.views import CommandView
 
 SCRIPTS = "dom patch_grid token_strip output_bars drift_plot plane stages inputs words take_away walker"
 
 
-class Walker(View, files=SCRIPTS):
+class Walker(CommandView, files=SCRIPTS):
     """Show a session, and let it be stepped by hand.
 
     What is sent to the page is what has changed: a new point, or the number of the one that is shown. The page keeps
@@ -29,9 +30,6 @@ class Walker(View, files=SCRIPTS):
     frame = traitlets.Dict().tag(sync=True)  # the newest point, with its index
     place = traitlets.Dict().tag(sync=True)  # the number of points, and of the one that is selected
     choices = traitlets.Dict().tag(sync=True)  # how the next step is made
-    status = traitlets.Dict().tag(sync=True)  # the last message
-    busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
-    answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
 
     def __init__(self, session: Session | Race):
         super().__init__()
@@ -39,9 +37,7 @@ class Walker(View, files=SCRIPTS):
         self._shown: Any = None  # the session whose points the page has
         self._frames: list[Frame] = []  # the points that the page has been told of
         self._told = 0  # messages about points so far
-        self._request: dict[str, Any] = {}  # the last request of a page
         self._show()
-        self.on_msg(self._receive)
 
     def step(self) -> None:
         """Go to the next stored point, or make a new step."""
@@ -65,37 +61,19 @@ class Walker(View, files=SCRIPTS):
 
     @property
     def _commands(self) -> dict[str, Callable[..., None]]:
-        """What a page may ask for, by name."""
-        commands = (self.step, self.back, self.select, self.restart, self.choose)
+        commands = (self.step, self.back, self.select, self.restart, self.choose, self.send_frames)
         return {command.__name__: command for command in commands}
 
-    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """Carry out a command of the page."""
-        arguments = dict(message)
-        command, view, request = arguments.pop("do"), arguments.pop("view", ""), arguments.pop("id", 0)
-        if command == "frames":
-            first = arguments["from"]
-            self.send({"frames": self.session.frames[first:], "from": first})
-            return
-        self._request = {"view": view, "id": request}
-        self._commands[command](**arguments)
+    def send_frames(self, first: int) -> None:
+        """Send the page all points from one on."""
+        self.send({"frames": self.session.frames[first:], "from": first})
 
-    def _run(self, action: Callable[[], Any], failure: str = "") -> None:
-        """Run an action and show what it changed, or its error, which a callback of a widget would lose."""
-        self.busy, status = True, {"text": "", "isError": False}
-        try:
-            action()
-        except KeyboardInterrupt:
-            status = {"text": "interrupted; all earlier results are kept", "isError": True}
-        except Exception as error:
-            status = {"text": f"{failure}{error}", "isError": True}
+    def _complete(self, status: Status) -> Status:
+        """Say why the walk has stopped, unless there is an error to tell."""
         reason = self.session.stopped_because
-        if reason and not status["isError"]:
-            status = {"text": f"the walk stopped: {reason}", "isError": False, "isEnd": True}
-        with self.hold_sync():
-            self._show()
-            self.busy, self.status = False, status
-            self.answered = self._request
+        if not reason or status["text"]:
+            return status
+        return {"text": f"the walk stopped: {reason}", "isError": False, "isEnd": True}
 
     def _show(self) -> None:
         """Tell the page what has changed since it was told last."""

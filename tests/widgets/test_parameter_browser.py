@@ -58,9 +58,12 @@ def test_a_number_out_of_range_is_refused_in_words_and_nothing_stale_is_shown(br
     assert browser.layer.description == "layer (0 to 3)"
     browser.layer.value = 9
     assert browser.status.is_error and "layer=9: must be between 0 and 3" in browser.status.value
-    assert browser.highest.names == browser.lowest.names == []
+    assert browser.highest.layout.display == browser.lowest.layout.display == "none"
+    ask(browser)
+    assert "layer=9" in browser.status.value and browser.map.layout.display is None, "it is true until layer is right"
     browser.layer.value = 2
     assert not browser.status.is_error and len(browser.highest.names) == 12
+    assert browser.highest.layout.display is browser.lowest.layout.display is None
 
 
 def test_the_map_is_computed_piece_by_piece_when_the_page_asks(browser):
@@ -93,7 +96,11 @@ def test_an_interrupted_map_stops_and_keeps_what_it_has(browser, monkeypatch):
     monkeypatch.setattr(survey, "measure", interrupt)
     ask(browser)
     assert browser.map.is_stopped and browser.map.done == 1
-    assert "interrupted" in browser.status.value
+    assert browser.status.value == "stopped; all earlier results are kept"
+    monkeypatch.undo()
+    browser.map.is_stopped = False
+    ask(browser)
+    assert browser.map.done == 2 and browser.status.value == "neuron: value (W_out), layer 0, neuron 0"
 
 
 def test_a_cell_of_the_map_opens_its_parameter(browser, w):

@@ -50,7 +50,7 @@ class Page:
         missing = [i for i in range(self.widget.place["count"]) if i not in self.frames]
         if missing:
             assert do != "step"
-            self.widget._receive(self.widget, {"do": "frames", "from": missing[0], "view": "page"}, [])
+            self.widget._receive(self.widget, {"do": "send_frames", "first": missing[0], "view": "page"}, [])
         assert [self.frames[i] for i in range(len(self.frames))] == self.widget.session.frames
         return self.widget.status
 
@@ -108,7 +108,7 @@ def test_an_error_is_shown_and_cleared_by_what_succeeds(page, monkeypatch):
     page.ask("step")
     for error, message in (
         (ZeroDivisionError("by zero"), "cannot step: by zero"),
-        (KeyboardInterrupt(), "interrupted"),
+        (KeyboardInterrupt(), "stopped; all earlier results are kept"),
     ):
 
         def fail(*_, error=error):
@@ -117,7 +117,7 @@ def test_an_error_is_shown_and_cleared_by_what_succeeds(page, monkeypatch):
         with monkeypatch.context() as broken:
             broken.setattr(page.widget.session, "_create_point", fail)
             status = page.ask("step")
-        assert status["isError"] and message in status["text"]
+        assert message in status["text"] and status["isError"] == message.startswith("cannot")
         assert not page.widget.busy
         assert len(page.widget.path) == 1
     assert page.ask("step") == {"text": "", "isError": False}

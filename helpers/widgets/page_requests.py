@@ -1,0 +1,119 @@
+"""What pages ask for, carried out in a thread, so that the kernel hears of a stop while something is computed.
+
+Messages of a front end reach the kernel one after the other, in its main thread or, from JupyterLab 4.4 on, in a thread
+for all widgets, which JupyterLab's interrupt does not reach. In either, a stop would wait until the computation that it
+is to end has ended. So the thread that gets a message of a page only passes it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from functools import partial
+from threading import Lock, RLock
+from typing import Any
+
+from ipywidgets import Widget
+from torch.overrides import TorchFunctionMode
+
+Status = dict[str, Any]  # "text", "isError", and "isEnd" where nothing follows
+THREAD = ThreadPoolExecutor(1, "requests of pages")  # one for all widgets, which would only slow each other down
+
+
+class Stop(TorchFunctionMode):
+    """Where it is entered, PyTorch raises a KeyboardInterrupt at its next operation once a stop is asked for.
+
+    Every operation of PyTorch may raise an error, so that what stays as it was after an error does so after a stop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = False  # set by another thread
+
+    def check(self) -> None:
+        """Raise a KeyboardInterrupt if a stop is asked for."""
+        if self.is_asked:
+            raise KeyboardInterrupt
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation of PyTorch, unless a stop is asked for."""
+        self.check()
+        return function(*args, **(kwargs or {}))
+
+
+CURRENT: ContextVar[Stop | None] = ContextVar("CURRENT", default=None)  # of the request that is carried out
+
+
+class PageRequests:
+    """The messages of the pages that show a widget, carried out in their order.
+
+    The command "stop" is heard at once, and ends all that were sent before it.
+
+    Attributes:
+        turn: held by whoever computes for the widget: a request of a page, or a cell that calls a method.
+    """
+
+    def __init__(self) -> None:
+        self.turn = RLock()
+        self._stops: set[Stop] = set()  # of what is computed or waits
+        self._waiting: dict[Widget, dict[str, Any]] = {}  # the change of a control that waits
+        self._lock = Lock()  # of the changes that wait
+
+    def listen(self, *widgets: Widget) -> None:
+        """Take the messages of pages to these widgets."""
+        for widget in widgets:
+            widget.comm.on_msg(partial(self._take, widget))
+
+    def stop(self) -> None:
+        """Stop what is computed for a page or by a cell, and what waits."""
+        for stop in [*self._stops]:
+            stop.is_asked = True
+
+    def attempt(self, action: Callable[[], Any], failure: str = "") -> Status:
+        """Run an action until a stop, and return what to tell of it: its error after the text ``failure``, or no text.
+
+        An exception in a callback of a widget would be lost otherwise.
+        """
+        stop = CURRENT.get() or Stop()
+        self._stops.add(stop)
+        try:
+            stop.check()
+            with stop:
+                action()
+        except KeyboardInterrupt:  # also of a cell that is interrupted
+            return {"text": "stopped; all earlier results are kept", "isError": False, "isEnd": True}
+        except Exception as error:
+            return {"text": f"{failure}{error}", "isError": True}
+        finally:
+            self._stops.discard(stop)
+        return {"text": "", "isError": False}
+
+    def _take(self, widget: Widget, message: dict[str, Any]) -> None:
+        """Pass a message of a page on; changes of a control that come while one waits are joined to it."""
+        data = message["content"]["data"]
+        if data["method"] == "custom" and data["content"].get("do") == "stop":
+            self.stop()
+            return
+        if data["method"] == "update":
+            with self._lock:
+                waiting = self._waiting.setdefault(widget, data)
+                if waiting is not data:
+                    waiting["state"] |= data["state"]
+                    return
+        stop = Stop()
+        self._stops.add(stop)
+        THREAD.submit(copy_context().run, self._carry_out, widget, message, stop)
+
+    def _carry_out(self, widget: Widget, message: dict[str, Any], stop: Stop) -> None:
+        CURRENT.set(stop)
+        try:
+            with self.turn:
+                with self._lock:
+                    if self._waiting.get(widget) is message["content"]["data"]:
+                        del self._waiting[widget]
+                widget._handle_msg(message)
+        finally:
+            self._stops.discard(stop)
