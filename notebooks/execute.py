@@ -76,12 +76,14 @@ def find_errors(notebook: NotebookNode) -> Iterator[str]:
             if output.output_type == "stream" and output.name == "stderr" and not _is_progress_bar(output):
                 yield f"written to stderr: {output.text.strip()[:200]}"
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    for model in state.values():
-        for output in model.get("state", {}).get("outputs", []):
+    for traits in (model.get("state", {}) for model in state.values()):
+        for output in traits.get("outputs", []):
             if output.get("output_type") == "error":
                 yield f"{output['ename']}: {output['evalue']}"
-        if model.get("state", {}).get("wrong"):  # a widget's status line
-            yield model["state"]["value"]
+        if traits.get("is_error"):  # a StatusLine
+            yield traits["value"]
+        if isinstance(traits.get("status"), dict) and traits["status"].get("isError"):  # a CommandView
+            yield traits["status"]["text"]
 
 
 def _is_progress_bar(output: NotebookNode) -> bool:

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+from helpers.adapters.toy import paraboloid
+from helpers.widgets import FigureExplorer, PlaneWalker
 from notebooks.execute import (
     NOTEBOOKS,
     WIDGET_STATE,
@@ -133,17 +135,20 @@ def test_a_claim_that_does_not_hold_is_an_error_only_where_claims_are_strict():
 
 
 def test_a_swallowed_error_is_found():
-    """nbclient stays green when an error lands in an Output widget or in a widget's own status line."""
+    """nbclient stays green when an error lands in an Output widget or in a widget of this project."""
     captured = {"outputs": [{"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero"}]}
-    shown = {"value": "cannot step: a < b", "wrong": True}
-    state = {
-        "one": {"state": captured},
-        "two": {"state": shown},
-        "fine": {"state": {"value": "all is well", "wrong": False}},
-    }
+    walker, fine = (PlaneWalker({"paraboloid": paraboloid}) for _ in range(2))
+    fine.step()
+    walker.choose(step_length="endless")
+    explorer = FigureExplorer(lambda: 1 / 0)
+    states = [captured, fine.get_state(), walker.get_state(), explorer.status.get_state()]
     notebook = nbformat.v4.new_notebook()
-    notebook.metadata["widgets"] = {WIDGET_STATE: {"state": state}}
-    assert list(find_errors(notebook)) == ["ZeroDivisionError: division by zero", "cannot step: a < b"]
+    notebook.metadata["widgets"] = {WIDGET_STATE: {"state": {str(i): {"state": s} for i, s in enumerate(states)}}}
+    assert [error.splitlines()[0] for error in find_errors(notebook)] == [
+        "ZeroDivisionError: division by zero",
+        "step_length='endless': wanted one of short (0.1), medium (0.3), long (0.8)",
+        "cannot draw this: division by zero",
+    ]
 
 
 def test_a_cell_that_raises_and_one_that_warns_are_found():
