@@ -1,0 +1,128 @@
+"""The scripts of the widgets in a real Chromium, without a kernel: a test tells the page what a kernel would."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from helpers.adapters.toy import paraboloid
+from helpers.widgets import ImageDirections, PlaneWalker
+
+pytestmark = pytest.mark.xdist_group("browser")  # one browser for all
+
+MOUNT = """([script, style, state]) => {
+  document.head.append(Object.assign(document.createElement('style'), { textContent: style }));
+  const { render } = new Function(script.replace(/^export default/m, 'return'))();
+  const listeners = {}, el = document.createElement('div');
+  window.sent = [];
+  window.tell = (change) => {
+    Object.assign(state, change);
+    for (const name of Object.keys(change)) listeners[`change:${name}`]?.();
+  };
+  const model = { get: (name) => state[name], send: (message) => sent.push(message), off: () => {},
+    on: (name, listener) => (listeners[name] = listener) };
+  document.body.append(el);
+  render({ model, el });
+}"""
+TELL = "(change) => new Promise((resolve) => { tell(change); setTimeout(resolve); })"
+
+
+class Kernel:
+    """What a kernel would do to a widget that is on a page."""
+
+    def __init__(self, page, widget):
+        self.page, self.widget, self.requests = page, widget, 0
+        page.evaluate(MOUNT, [widget._esm, widget._css, self.read_state()])
+
+    def read_state(self):
+        return {name: value for name, value in self.widget.get_state().items() if not name.startswith("_")}
+
+    def tell(self, **change):
+        """Change traits of the model, together."""
+        self.page.evaluate(TELL, change)
+
+    def answer(self, **change):
+        """Answer all that was asked."""
+        view, ids = self.page.evaluate("() => [sent.at(-1).view, sent.map(({ id }) => id ?? 0)]")
+        self.tell(busy=False, answered={"view": view, "id": max(ids)}, **change)
+
+    def sent(self):
+        """Return the names of all commands that were sent."""
+        return self.page.evaluate("() => sent.map((message) => message.do)")
+
+
+@pytest.fixture
+def walker(page):
+    return Kernel(page, PlaneWalker({"paraboloid": paraboloid}))
+
+
+ERROR = {"text": "cannot step: by zero", "isError": True}
+FINE = {"text": "", "isError": False}
+
+
+def test_an_error_covers_the_picture_until_something_succeeds_or_the_reader_asks(walker):
+    page, picture, alarm = walker.page, walker.page.locator(".tm-plane"), walker.page.get_by_role("alert")
+    step = page.get_by_role("button", name="step", exact=True)
+    place = step.bounding_box()
+    step.click()
+    walker.answer(status=ERROR)
+    expect(alarm).to_have_text("cannot step: by zero")
+    expect(picture).to_be_hidden()
+    expect(page.get_by_text("The walk is as it was. Change what the message names")).to_be_visible()
+    assert step.bounding_box() == place, "no control moves away"
+    page.get_by_role("button", name="show the picture again").click()
+    expect(alarm).to_be_hidden()
+    expect(picture).to_be_visible()
+    step.click()
+    walker.answer()  # the same error is no change of the status
+    expect(alarm).to_be_visible()
+    step.click()
+    expect(alarm).to_be_hidden()  # nobody knows yet whether it is still true
+    walker.answer(status=FINE)
+    expect(alarm).to_be_hidden()
+    expect(picture).to_be_visible()
+
+
+def test_a_stop_can_be_pressed_while_something_is_computed_or_waits(walker):
+    page = walker.page
+    stop, receipt = page.get_by_role("button", name="stop", exact=True), page.locator(".tm-receipt")
+    expect(stop).to_be_disabled()
+    page.get_by_role("button", name="play", exact=True).click()
+    expect(receipt).to_have_text("sent")
+    walker.tell(busy=True)
+    expect(receipt).to_have_text("computing")
+    stop.click()
+    expect(receipt).to_have_text("stopping")
+    assert walker.sent() == ["step", "stop"]
+    walker.answer(status={"text": "stopped; all earlier results are kept", "isError": False, "isEnd": True})
+    expect(stop).to_be_disabled()
+    expect(receipt).to_have_text("")
+    expect(page.get_by_role("button", name="play", exact=True)).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="stopped; all earlier")).to_be_visible()
+    walker.tell(busy=True)  # of a cell
+    expect(receipt).to_have_text("computing")
+    expect(stop).to_be_enabled()
+    walker.tell(busy=False, status=FINE)
+    page.get_by_role("button", name="step", exact=True).click()
+    expect(page.get_by_text("stopped; all earlier")).to_have_count(0)
+    assert walker.sent() == ["step", "stop", "step"], "play has ended"
+
+
+def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown_again(page, vit, digits):
+    kernel = Kernel(page, ImageDirections(vit.in_pixels(), digits.images[17]))
+    slider, picture = page.get_by_role("slider", name="visible 1"), page.locator(".tm-stage")
+    told = slider.locator("xpath=..").locator(".tm-told")
+    slider.press("ArrowRight")
+    kernel.widget.pull(0, kernel.page.evaluate("() => sent.at(-1).length"))
+    kernel.answer(pulled=kernel.widget.pulled)
+    expect(told).to_have_text(re.compile("^moved by"))
+    slider.press("End")
+    kernel.answer(status={"text": "cannot move: by zero", "isError": True})
+    expect(page.get_by_role("alert")).to_have_text("cannot move: by zero")
+    expect(picture).to_be_hidden()
+    expect(told).to_have_text("not moved")
+    page.get_by_role("button", name="show the picture again").click()
+    assert slider.input_value() == "0.05", "the slider stands where the picture was made"
+    kernel.answer(status=FINE)
+    expect(picture).to_be_visible()
+    expect(told).to_have_text(re.compile("^moved by"))
