@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parents[2] / "runs" / "widgets"
 WIDTHS = (390, 800, 1600)
 THEMES = {"dark": 17, "light": 255}  # theme -> red of the background of a figure
 SMALL = """
+import time
 import ipywidgets
 import matplotlib.pyplot as plt
 from helpers.adapters.toy import paraboloid, waves
@@ -33,7 +34,11 @@ def draw(text):
     ax.set_title(text)
     return figure
 
-plane = PlaneWalker({"waves": waves, "paraboloid": paraboloid})
+def slow(point):
+    time.sleep(0.02)  # more than two minutes for the level curves
+    return paraboloid(point)
+
+plane = PlaneWalker({"waves": waves, "slow": slow})
 weights = load_weights("gpt2-reviews", fold=True)
 first = top_tokens(weights, weights.W_out(0)[0], 1, Reading(words_only=False)).ids
 weights.item_names[first] = "<img src=x onerror='window.broken = 1'>"  # it would run, were it read as HTML
@@ -86,10 +91,15 @@ SERIOUS = """async (root) => (await axe.run(root, { resultTypes: ['violations'] 
 
 
 def use_widgets(page):
-    """Step, open a neuron by the keyboard and a word's neuron by the mouse, and draw another figure."""
+    """Step, stop, open a neuron by the keyboard and a word's neuron by the mouse, and draw another figure."""
     walker, browser, explorer = (page.locator(f".tm-{name}").first for name in ("walker", "browser", "figure-explorer"))
     walker.get_by_role("button", name="step", exact=True).click()
     walker.get_by_text("point 1 of 1").wait_for()
+    walker.get_by_label("function", exact=True).select_option("slow")
+    walker.get_by_text("computing").wait_for()
+    walker.get_by_role("button", name="stop", exact=True).click()
+    walker.get_by_text("stopped; all earlier results are kept").wait_for()
+    walker.get_by_label("function", exact=True).select_option("waves")
     browser.locator("progress").wait_for(state="hidden")  # the map is complete
     field = browser.get_by_role("application")
     for key in ("PageDown", "ArrowRight", "ArrowRight", "Enter"):
