@@ -6,7 +6,6 @@ import base64
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from helpers.adapters import Adapter, ImageAdapter, PartsMap, TextAdapter
+from helpers.adapters.base import find_name
 from helpers.adapters.text import Text
 from helpers.geometry import PullbackMetric
 from helpers.resources import is_offensive
@@ -60,13 +60,10 @@ class ModelInput(ABC):
         Raises:
             ValueError: no class of that name, or it has an output.
         """
-        names = self.adapter.class_names
-        if name not in names:
-            near = get_close_matches(name, names, 3) or names[:3]
-            raise ValueError(f"name={name!r}: is none of the {len(names):,} classes; try {' or '.join(near)}")
-        if self.f.target is None or names.index(name) in self.f.target:
+        index = find_name("name", name, self.adapter.class_names, "classes")
+        if self.f.target is None or index in self.f.target:
             raise ValueError(f"name={name!r}: is shown already")
-        return names.index(name)
+        return index
 
     def measure_importance(self, point: Float[Tensor, "parts d_model"]) -> list[float]:
         """Return the importance of each part at a point, divided by that of the most important; 0 for fixed parts."""
@@ -168,11 +165,6 @@ class SentenceInput(ModelInput):
         self.tokens = adapter.tokens(raw)
 
     @cached_property
-    def _word_ids(self) -> dict[str, int]:
-        """The id of each word of the model."""
-        return {word: i for i, word in self.adapter.whole_words().items()}
-
-    @cached_property
     def _shown_words(self) -> dict[int, str]:
         """The words of the model that directions may be named by, by their ids."""
         return {i: word for i, word in self.adapter.whole_words().items() if not is_offensive(word)}
@@ -204,13 +196,11 @@ class SentenceInput(ModelInput):
 
     def find_target(self, name: str, point: Float[Tensor, "parts d_model"], parts: Sequence[int]) -> Tensor:
         """Return the point at which each chosen token is a word, the target's name."""
-        words = self._word_ids
-        if name not in words:
-            near = get_close_matches(name, words, 3)
-            raise ValueError(f"target={name!r}: is no word of the model; try {' or '.join(near) or 'another one'}")
+        words = self.adapter.whole_words()
+        word = [*words][find_name("target", name, [*words.values()], "words")]
         segments, goal = self.adapter.segments_of(self.point), point.clone()
         for part in parts:
-            goal[part] = self.adapter.vocabulary_at(part, segments[part])[words[name]]
+            goal[part] = self.adapter.vocabulary_at(part, segments[part])[word]
         return goal
 
 

@@ -1,5 +1,5 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
-import { buildOnce, make, makePictures, watchKernel, writeNumber } from "./dom.js";
+import { buildOnce, make, makePictures, tieToModel, writeNumber } from "./dom.js";
 import { describeBars, drawBars, drawPoint } from "./stages.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
@@ -43,7 +43,7 @@ function buildDirections(root, showAgain) {
     linear, key: make("div", { class: "tm-caption" }), stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
     before: make("div", { class: "tm-view-box" }), after: make("div", { class: "tm-view-box" }),
     bars: make("div", { class: "tm-bars-box" }), verdict: make("div", { class: "tm-verdict", role: "status" }),
-    note: make("p", { role: "status", class: "tm-caption" }), lengths: make("p", { class: "tm-caption" }),
+    note: make("p", { role: "status", class: "tm-status tm-caption" }), lengths: make("p", { class: "tm-caption" }),
     switch: make("label", { class: "tm-field" }, linear, make("span", {}, "bars from 0 to 1")),
   };
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
@@ -121,24 +121,8 @@ function describeWords({ token, ahead, behind }) {
 
 // -- what follows ties the explorer to the model of a notebook's widget
 
-function render({ model, el }) {
-  const name = Math.random().toString(36).slice(2);
-  const explorer = createDirections(el, (command) => model.send({ ...command, view: name }));
-  const read = () => {
-    const change = { setup: model.get("setup"), status: model.get("status") };
-    const { view, id } = model.get("answered");
-    if (view === name) change.answered = id;
-    if (model.get("pulled").outputs) change.pulled = model.get("pulled");
-    explorer.update(change);
-  };
-  const traits = ["setup", "status", "answered", "pulled"];
-  for (const trait of traits) model.on(`change:${trait}`, read);
-  const forget = watchKernel(model, (lives) => explorer.update({ gone: !lives }));
-  read();
-  return () => {
-    for (const trait of traits) model.off(`change:${trait}`, read);
-    forget();
-  };
+function translateTraits({ pulled, ...traits }) {
+  return pulled.outputs ? { ...traits, pulled } : traits;
 }
 
-export default { render };
+export default { render: (widget) => tieToModel(widget, createDirections, ["setup", "status", "pulled"], translateTraits) };

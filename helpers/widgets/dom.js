@@ -100,6 +100,32 @@ export function watchKernel(model, tell) {
   return () => model.off("comm_live_update", listener);
 }
 
+// Tie a view to the model of a notebook's widget. `create(el, send)` makes the view; its `update` takes what `translate`
+// makes of the model's traits, the number of the last request that was answered, and custom messages as they are.
+export function tieToModel({ model, el }, create, traits, translate) {
+  const name = Math.random().toString(36).slice(2);
+  const view = create(el, (command) => model.send({ ...command, view: name }));
+  const read = () => {
+    const { view: asker, id } = model.get("answered");
+    const change = translate(Object.fromEntries(traits.map((trait) => [trait, model.get(trait)])));
+    view.update({ ...change, ...(asker === name ? { answered: id } : {}) });
+  };
+  const plan = callOnce(read);
+  const events = Object.fromEntries(["answered", ...traits].map((trait) => [`change:${trait}`, plan]));
+  events["msg:custom"] = (message) => view.update(message);
+  for (const [event, listener] of Object.entries(events)) model.on(event, listener);
+  const forget = watchKernel(model, (lives) => {
+    for (const part of el.children) part.toggleAttribute("inert", !lives && !part.classList.contains("tm-status"));
+    view.update({ gone: !lives });
+  });
+  read();
+  return () => {
+    view.stop?.();
+    for (const [event, listener] of Object.entries(events)) model.off(event, listener);
+    forget();
+  };
+}
+
 // Let a group of cells be chosen: by click, by painting with the pointer, or by arrow keys and space.
 // The first click chooses what is clicked; where none is chosen, all may move.
 export function makeChoosable(group, cells, { columns, isChosen, choose }) {

@@ -40,7 +40,7 @@ function buildOutputBars(element, names, isLogarithmic, isSmall) {
     const bar = make("span", { class: "tm-bar" }), mark = make("span", { class: "tm-mark" });
     const middle = isLogarithmic ? make("span", { class: "tm-track" }, bar, mark) : make("span", { class: "tm-start" });
     const value = isSmall ? null : make("span", { class: "tm-value" });
-    const row = make("div", { role: "listitem" }, make("span", { class: "tm-name" }, name), middle, ...(value ? [value] : []));
+    const row = make("div", { class: "tm-bar-row", role: "listitem" }, make("span", { class: "tm-name" }, name), middle, ...(value ? [value] : []));
     list.append(row);
     return { row, bar, mark, value, first: middle };
   });

@@ -10,7 +10,7 @@ function render({ model, el }) {
   frame.className = "tm-map-frame";
   frame.innerHTML =
     '<div class="tm-heading"><div class="tm-where" role="status"></div>' +
-    '<progress aria-label="share of the map that is computed"></progress><button type="button"></button></div>' +
+    '<progress aria-label="share of the map that is computed"></progress><button type="button" class="tm-button"></button></div>' +
     '<div class="tm-scroll"><div class="tm-cells" role="application" tabindex="0"><canvas aria-hidden="true"></canvas>' +
     '<div class="tm-shown"></div><div class="tm-cursor"></div></div></div>' +
     '<div class="tm-heading"><div class="tm-legend" role="img"><div class="tm-gradient"></div><div class="tm-bar-mark"></div></div>' +

@@ -1,5 +1,5 @@
 // Bars of scores with a mark at the score of a random parameter, under a title and a legend.
-import { callOnce, writeNumber } from "./dom.js";
+import { callOnce, make, writeNumber } from "./dom.js";
 
 function render({ model, el }) {
   const frame = document.createElement("div");
@@ -19,17 +19,13 @@ function render({ model, el }) {
     const scores = model.get("scores"), control = model.get("control"), longest = model.get("longest");
     const share = (score) => `${100 * Math.min(1, Math.max(0, (model.get("sign") * score) / longest))}%`;
     const rows = model.get("names").map((name, i) => {
-      const row = document.createElement("div");
-      row.setAttribute("role", "listitem");
-      row.innerHTML =
-        '<span class="tm-name"></span><span class="tm-track"><span class="tm-bar"></span><span class="tm-mark"></span></span>' +
-        '<span class="tm-value"></span>';
-      row.querySelector(".tm-name").textContent = row.querySelector(".tm-name").title = name; // a long one is cut
-      row.querySelector(".tm-bar").style.width = share(scores[i]);
-      row.querySelector(".tm-mark").style.left = share(control[i]);
-      row.querySelector(".tm-value").textContent = writeNumber(scores[i]);
-      row.querySelector(".tm-track").title = `${writeNumber(scores[i])}; a random parameter's: ${writeNumber(control[i])}`;
-      return row;
+      const bar = make("span", { class: "tm-bar" }), mark = make("span", { class: "tm-mark" });
+      const track = make("span", { class: "tm-track" }, bar, mark), value = make("span", { class: "tm-value" }, writeNumber(scores[i]));
+      bar.style.width = share(scores[i]);
+      mark.style.left = share(control[i]);
+      track.title = `${writeNumber(scores[i])}; a random parameter's: ${writeNumber(control[i])}`;
+      const label = make("span", { class: "tm-name", title: name }, name); // a long one is cut
+      return make("div", { class: "tm-bar-row", role: "listitem" }, label, track, value);
     });
     part("[role=list]").replaceChildren(...rows);
   };

@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { callOnce, make, makeField, makePictures, watchKernel, writeNumber } from "./dom.js";
+import { make, makeField, makePictures, tieToModel, writeNumber } from "./dom.js";
 import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
 import { createInputPanel } from "./inputs.js";
 import { drawWords, watchTokens } from "./words.js";
@@ -265,37 +265,10 @@ function drawStatus(parts, { setup, frames, shown, place, status, gone, sent, an
 
 // -- what follows ties the walker to the model of a notebook's widget
 
-function render({ model, el }) {
-  const name = Math.random().toString(36).slice(2);
-  const walker = createWalker(el, (command) => model.send({ ...command, view: name }));
-  const names = { setup: "setup", place: "place", choices: "choices", status: "status", busy: "busy", menus: "menus" };
-  const read = (all) => {
-    const change = {};
-    for (const [trait, key] of Object.entries(names)) change[key] = model.get(trait);
-    const { view, id } = model.get("answered");
-    if (view === name) change.answered = id;
-    change.ground = { span: model.get("span"), contours: model.get("contours"), level: model.get("level") };
-    const { index, ...frame } = model.get("frame");
-    if (index !== undefined) Object.assign(change, { frames: [frame], from: index });
-    walker.update(change);
-  };
-  const plan = callOnce(read);
-  const receive = ({ frames, from, words, file }) => walker.update(frames ? { frames, from } : { words, file });
-  const showAlive = (lives) => {
-    for (const part of el.children) part.toggleAttribute("inert", !lives && !part.classList.contains("tm-status"));
-    walker.update({ gone: !lives });
-  };
-  const traits = [...Object.keys(names), "answered", "frame", "span", "contours", "level"];
-  for (const trait of traits) model.on(`change:${trait}`, plan);
-  model.on("msg:custom", receive);
-  const forget = watchKernel(model, showAlive);
-  read();
-  return () => {
-    walker.stop();
-    for (const trait of traits) model.off(`change:${trait}`, plan);
-    model.off("msg:custom", receive);
-    forget();
-  };
+const WALKER_TRAITS = ["setup", "frame", "place", "choices", "status", "busy", "menus", "span", "contours", "level"];
+
+function translateTraits({ frame: { index, ...frame }, span, contours, level, ...traits }) {
+  return { ...traits, ground: { span, contours, level }, ...(index === undefined ? {} : { frames: [frame], from: index }) };
 }
 
-export default { render };
+export default { render: (widget) => tieToModel(widget, createWalker, WALKER_TRAITS, translateTraits) };

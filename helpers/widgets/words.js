@@ -25,7 +25,7 @@ export function drawWords(element, words, unit, choose) {
     const row = (title, list) => {
       const buttons = list.map(({ word, change, prediction }) => {
         const text = `${word} (${writeNumber(change, 2)}${prediction ? `, ${prediction}` : ""})`;
-        return make("button", { type: "button", class: "tm-word", title: `put ${word} in`, on: { click: () => choose(words.part, word) } }, text);
+        return make("button", { type: "button", class: "tm-button tm-word", title: `put ${word} in`, on: { click: () => choose(words.part, word) } }, text);
       });
       element.append(make("div", { class: "tm-word-row" }, make("span", {}, title), ...(buttons.length ? buttons : ["none found"])));
     };

@@ -35,6 +35,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), 
 NO_CHROMIUM = "no Chromium to drive: install the package chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE = 120_000  # milliseconds after which something that is to be shown counts as missing, however busy the machine
 MARKER = "print('all cells ' + 'have run')"
 RUN_ALL = """() => {
   window.ran = '';
@@ -59,8 +60,8 @@ ASK = """async (code) => {
 }"""
 SWEEP = """(code) => Promise.race([
   window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done.then(() => 'swept'),
-  new Promise((resolve) => setTimeout(resolve, 60000, 'the kernel does not answer')),
-])"""
+  new Promise((resolve) => setTimeout(resolve, PATIENCE, 'the kernel does not answer')),
+])""".replace("PATIENCE", str(PATIENCE))
 FORGET = "from ipywidgets import Widget; Widget.close_all(); get_ipython().run_line_magic('reset', '-f')"
 PIXELS = """async (image) => {
   await image.decode();
@@ -156,7 +157,7 @@ def serve(command, address, folder, environment):
         yield
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait()
 
 
 def answers(address) -> bool:
@@ -175,8 +176,9 @@ def chromium():
     """One Chromium for the session."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -187,7 +189,7 @@ def chromium():
 def page(chromium):
     """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console."""
     page = chromium.new_page(viewport={"width": 1200, "height": 1000})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.route(VOILA_ICONS, lambda route: route.fulfill(body="", content_type="text/css"))
     foreign, errors = [], []
     for event in ("request", "websocket"):
@@ -262,7 +264,7 @@ def open_shipped_notebook(open_cells):
 def run_all(page):
     """Run all cells of the open notebook and wait until they have run, none with an error."""
     page.evaluate(RUN_ALL)
-    page.wait_for_function("() => window.ran", timeout=180_000)
+    page.wait_for_function("() => window.ran", timeout=2 * PATIENCE)
     ran = page.evaluate("() => window.ran")
     assert "all cells have run" in ran, ran
 

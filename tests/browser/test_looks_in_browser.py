@@ -100,7 +100,8 @@ def use_widgets(page):
     walker.get_by_role("button", name="stop", exact=True).click()
     walker.get_by_text("stopped; all earlier results are kept").wait_for()
     walker.get_by_label("function", exact=True).select_option("waves")
-    browser.locator("progress").wait_for(state="hidden")  # the map is complete
+    browser.locator(".tm-layer").last.wait_for()  # the map is drawn, and takes keys
+    browser.locator("progress").wait_for(state="hidden")  # it is complete
     field = browser.get_by_role("application")
     for key in ("PageDown", "ArrowRight", "ArrowRight", "Enter"):
         field.press(key)

@@ -111,7 +111,8 @@ def test_05_the_parameter_browser(open_shipped_notebook, hand, report, take_pict
     names = lambda side: hand.widget.locator(".tm-scores").nth(side).locator(".tm-name").all_inner_texts()  # noqa: E731
     read = "from helpers.vocabulary import top_tokens; print(*top_tokens(w, {}, 12).tokens)"
     hand.wait_for_text("neuron: value (W_out), layer 3, neuron")
-    hand.widget.locator("progress").wait_for(state="hidden")  # the map is complete
+    hand.widget.locator(".tm-layer").last.wait_for()  # the map is drawn
+    hand.widget.locator("progress").wait_for(state="hidden")  # it is complete
     take_picture(hand, "parameter_browser")
     assert names(0) == hand.ask(read.format("browser.selected")).split()
     assert names(1) == hand.ask(read.format("-browser.selected")).split()

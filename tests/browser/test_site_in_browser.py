@@ -5,6 +5,7 @@ import http.server
 import threading
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser and one built site for all
 
@@ -69,8 +70,7 @@ def test_an_answer_unfolds_when_clicked(page, address):
 
 def test_words_are_found_without_a_server_behind_the_search(page, address):
     page.goto(f"{address}/search.html?q=pullback")
-    page.locator("#search-results li a").first.wait_for()
-    assert page.locator("#search-results li a", has_text="What can a function not see").count() == 1
+    expect(page.locator("#search-results li a", has_text="What can a function not see")).to_have_count(1)
 
 
 def test_a_button_copies_the_code_beside_it(page, address):

@@ -234,7 +234,7 @@ def test_a_changed_token_is_marked(sentence, bert):
     assert torch.equal(point[place], bert.vocabulary_at(place)[bert.tokenizer.convert_tokens_to_ids("film")])
     described = sentence.input.describe(point)
     assert (described["tokens"][place], described["changed"]) == ("film", [place])
-    with pytest.raises(ValueError, match="target='delightt': is no word of the model; try delight"):
+    with pytest.raises(ValueError, match="target='delightt': is not among the model's 7,299 words; some are 'delight"):
         sentence.choose(target="delightt")
 
 
@@ -263,7 +263,7 @@ def test_of_many_classes_others_can_be_watched(tmp_path):
     assert session.describe()["watched"] == [adapter.class_names[other]]
     with pytest.raises(ValueError, match="is shown already"):
         session.watch(adapter.class_names[other])
-    with pytest.raises(ValueError, match=r"is none of the 1,000 classes; try LABEL_"):
+    with pytest.raises(ValueError, match=r"is not among the model's 1,000 classes; some are 'LABEL_1"):
         session.watch("LABEL_1x")
 
 
