@@ -1,7 +1,7 @@
 """How the site is made of the notebooks and documents: ``make site``.
 
 Notebooks are not run, but shown with their stored outputs; only the gallery's short examples are run. Nothing is
-fetched from elsewhere when a page is read: MathJax comes with the site, and a widget's place is taken by its picture.
+fetched from elsewhere when a page is read: MathJax comes with the site, and widgets play what was stored of them.
 """
 
 import importlib
@@ -22,6 +22,7 @@ from gallery import show_figures  # noqa: E402
 from glossary_links import link_glossary  # noqa: E402
 from launch import REPOSITORY  # noqa: E402
 from live import write_front_page  # noqa: E402
+from stored import show_session, write_widgets  # noqa: E402
 
 project = "Transformer Manifolds"
 author = "The Transformer Manifolds authors"
@@ -119,8 +120,8 @@ def prepare_source(app, docname: str, source: list[str]) -> None:
         source[0] += describe_constants(docname.removeprefix("docs/api/"))
     if docname.startswith("notebooks/"):
         notebook = json.loads(source[0])
-        for cell in notebook["cells"]:
-            replace_widget(cell)
+        for index, cell in enumerate(cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+            replace_widget(cell, docname, index)
             describe_pictures(cell)
         notebook["cells"] = mark_figures(notebook["cells"], Path(docname))
         source[0] = json.dumps(notebook)
@@ -140,12 +141,15 @@ def describe_constants(package: str) -> str:
     )
 
 
-def replace_widget(cell: dict) -> None:
-    """Put a widget's picture, if the README shows one, and a note in the place of the text stored for it."""
+def replace_widget(cell: dict, docname: str, index: int) -> None:
+    """Put a widget's stored session, its picture, if the README shows one, and a note where its text is stored."""
     for output in cell.get("outputs", []):
         if "".join(output.get("data", {}).get("text/plain", "")).startswith(WIDGET):
+            number = docname.removeprefix("notebooks/").split("_")[0]
             pictures = [picture for name, picture in widget_pictures().items() if f"{name}(" in "".join(cell["source"])]
-            output["data"] = {"text/markdown": "\n\n".join([*pictures, NOTE])}
+            output["data"] = {
+                "text/markdown": show_session(f"{number}-{index}", docname, "\n\n".join([*pictures, NOTE]))
+            }
 
 
 def describe_pictures(cell: dict) -> None:
@@ -163,8 +167,9 @@ def widget_pictures() -> dict[str, str]:
 
 
 def add_front_page(app, exception: Exception | None) -> None:
-    """Let the site's folder open on the page with the live model."""
+    """Let the site's folder open on the page with the live model, and its widgets play."""
     if exception is None:
+        write_widgets(Path(app.outdir))
         write_front_page(Path(app.outdir))
 
 
@@ -176,8 +181,11 @@ def link_film(app, doctree, docname: str) -> None:
 
 
 def link_front_page(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Let the title of each page lead to the front page."""
+    """Let the title of each page lead to the front page, and a notebook's page load the widgets."""
     context["theme_logo_link"] = context["pathto"]("index.html", 1)
+    if pagename.startswith("notebooks/"):
+        app.add_js_file("widgets.js", loading_method="defer")
+        app.add_css_file("widgets.css")
 
 
 def setup(app) -> None:

@@ -12,21 +12,13 @@ from string import Template
 
 import numpy as np
 from cards import write_cards
-from matplotlib.colors import to_hex
 from safetensors.numpy import load_file
 
 from helpers.datasets import load_digits
-from helpers.figures.style import ALGORITHM_COLOURS, CONTROL_COLOUR
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "vit-digits"
 DIGITS = [0, 1, 2, 17, 4, 5, 6, 7, 14, 9]  # held-out digits 0 to 9; the 3 and the 8 are those of notebook 02
-COLOURS = {
-    "simec": ALGORITHM_COLOURS["SiMEC"],
-    "simexp": ALGORITHM_COLOURS["SiMExp"],
-    "corrected": ALGORITHM_COLOURS["corrected"],
-    "control": CONTROL_COLOUR,
-}
 
 
 def write_front_page(site: Path) -> None:
@@ -37,9 +29,8 @@ def write_front_page(site: Path) -> None:
         shutil.copyfile(path, folder / path.name)
     (folder / f"{MODEL}.js").write_text(model_script(MODEL))
     (folder / "digits.js").write_text(digits_script())
-    colours = " ".join(f"--{name}: {to_hex(colour)};" for name, colour in COLOURS.items())
     page = Template((ROOT / "docs" / "live" / "page.html").read_text())
-    (site / "index.html").write_text(page.substitute(colours=colours, cards=write_cards(folder)))
+    (site / "index.html").write_text(page.substitute(cards=write_cards(folder)))
 
 
 def digits_script() -> str:

@@ -148,7 +148,7 @@
     const name = () => button.setAttribute("aria-label", `Theme: ${root.dataset.mode}`);
     name();
     button.addEventListener("click", () => {
-      root.dataset.mode = modes[(modes.indexOf(root.dataset.mode) + 1) % modes.length];
+      setTheme(modes[(modes.indexOf(root.dataset.mode) + 1) % modes.length]);
       button.textContent = `Theme: ${root.dataset.mode}`;
       name();
       try {

@@ -9,12 +9,21 @@ function captionPicture(view, index, { point, outputs, drift }, held) {
   says.classList.toggle("changed", argmax(outputs) !== argmax(held));
 }
 
+// The widgets' bars of log-probabilities, with a thin bar for each of several walks; the numbers are the first one's.
+function showBars(live, view, start, walks) {
+  const values = walks[0].values, label = "log-probability of each class";
+  tmWidgets.drawOutputBars(findOne(".bars div", view), { names: live.names, values, start, walks, label, isLogarithmic: true });
+}
+
+// The widgets' plot of drift; all points of its lines are shown.
+function showDrift(view, state) {
+  const lines = state.lines.map((line) => ({ ...line, shown: line.points.length }));
+  const lowest = Math.min(-6, Math.floor(Math.log10(state.tolerance ?? 1)) - 2);
+  tmWidgets.drawDriftPlot(findOne(".plot div", view), { unit: "nats", lowest, ...state, lines });
+}
+
 function createWalkView(live) {
   const view = findOne("#view-walk"), tolerance = findOne(".tolerance", view);
-  const showBars = createBars(findOne(".bars div", view), live.names, ["--corrected", "--control"]);
-  const showPlot = createPlot(findOne(".plot div", view), {
-    xLabel: "share of the distance to the target that is covered", formatX: (value) => `${Math.round(100 * value)} %`,
-  });
   const percent = (share) => `${Math.round(100 * share)} %`;
   const begin = () => {
     const options = { target: live.target, tolerance: Number(tolerance.value), longestStep: 0.005 };
@@ -24,14 +33,17 @@ function createWalkView(live) {
     const held = steps[0].outputs, until = steps.filter((step) => step.travel <= shown.travel);
     captionPicture(view, 0, shown.line, held);
     captionPicture(view, 1, shown, held);
-    showBars(held, [shown.outputs, shown.line.outputs]);
-    showPlot({
-      from: 0, to: 1, at: shown.share, tolerance: Number(tolerance.value),
+    showBars(live, view, held, [
+      { name: "corrected", values: shown.outputs }, { name: "random", values: shown.line.outputs },
+    ]);
+    showDrift(view, {
+      to: 1, at: shown.share, tolerance: Number(tolerance.value), format: percent,
+      xLabel: "share of the distance to the target that is covered",
       label: `Drift over the share of the distance: the walk is at ${formatDrift(shown.drift)} nats, ` +
         `the straight line at ${formatDrift(shown.line.drift)}.`,
-      series: [
-        { colour: "--control", dash: "6 3", points: until.map((step) => [step.share, step.line.drift]) },
-        { colour: "--corrected", points: until.map((step) => [step.share, step.drift]) },
+      lines: [
+        { name: "straight", colour: "var(--tm-algorithm-random)", points: until.map((step) => [step.share, step.line.drift]) },
+        { name: "corrected", points: until.map((step) => [step.share, step.drift]) },
       ],
     });
     return done ? describeEnd(steps, reason, done.seconds) :
@@ -56,11 +68,7 @@ function createWalkView(live) {
 function createRaceView(live) {
   const view = findOne("#view-race"), tolerance = findOne(".tolerance", view), eta = findOne(".eta", view);
   const titles = ["the corrected walk", "SiMEC", "SiMExp", "the random control"];
-  const colours = ["--corrected", "--simec", "--simexp", "--control"], dashes = [undefined, "8 3", "2 3", "6 3 2 3"];
-  const showBars = createBars(findOne(".bars div", view), live.names, colours);
-  const showPlot = createPlot(findOne(".plot div", view), {
-    xLabel: "travel, in units of the start's norm", formatX: (value) => value.toFixed(2),
-  });
+  const names = ["corrected", "SiMEC", "SiMExp", "random"];
   let seed = 0;
   const begin = () => {
     const travel = live.size(), published = { eta: Number(eta.value) };
@@ -74,14 +82,15 @@ function createRaceView(live) {
   function show(at, length, walks, done) {
     const held = walks[0].steps[0].outputs, size = live.size();
     walks.forEach(({ shown }, i) => captionPicture(view, i, shown, held));
-    showBars(held, walks.map(({ shown }) => shown.outputs));
+    showBars(live, view, held, walks.map(({ shown }, i) => ({ name: names[i], values: shown.outputs })));
     const curve = ({ steps, shown }) => steps.filter((step) => step.travel <= shown.travel)
       .map((step) => [Math.min(1, step.travel / size), step.drift]);
     const drifts = walks.map(({ shown }, i) => `${titles[i]} ${formatDrift(shown.drift)}`);
-    showPlot({
-      from: 0, to: 1, at: Math.min(1, at / size), tolerance: Number(tolerance.value),
+    showDrift(view, {
+      to: 1, at: Math.min(1, at / size), tolerance: Number(tolerance.value),
+      xLabel: "travel, in units of the start's norm",
       label: `Drift over travel, in nats: ${drifts.join(", ")}.`,
-      series: walks.map((walk, i) => ({ colour: colours[i], dash: dashes[i], points: curve(walk) })).reverse(),
+      lines: walks.map((walk, i) => ({ name: names[i], points: curve(walk) })).reverse(),
     });
     return done ? describeEnd(walks, held, size) :
       `Travel, the length of the path with all its turns, is ${(at / size).toFixed(2)} of the start's norm. ` +
@@ -112,12 +121,9 @@ function createPullView(live) {
   const view = findOne("#view-pull"), slider = findOne(".at", view), choice = findOne(".direction", view);
   const shares = Array.from({ length: POINTS }, (_, i) => (2 * i) / (POINTS - 1) - 1);
   const lengths = shares.map((share) => LONGEST * share * Math.abs(share)); // closer together where a pull is short
-  const showBars = createBars(findOne(".bars div", view), live.names, ["--simexp", "--simec"]);
-  const showPlot = createPlot(findOne(".plot div", view), {
-    xLabel: "length of the pull", formatX: (value) => value.toFixed(0),
-  });
   let directions = [], held = null, turn = 0;
   const length = () => (LONGEST * slider.value) / 100;
+  const walkOf = ({ inKernel }) => (inKernel ? "SiMEC" : "SiMExp"); // that steps along such directions
   const driftOf = (outputs) => Math.max(...outputs.map((value, i) => Math.abs(value - held[i])));
   const along = (direction, lengths) =>
     live.engine.ask("along", { image: live.start, direction: direction.vector, lengths });
@@ -145,10 +151,11 @@ function createPullView(live) {
   }
   function showCurves() {
     const chosen = directions[choice.selectedIndex], computed = directions.filter((each) => each.curve);
-    const series = computed.filter((each) => each !== chosen)
-      .map(({ curve, inKernel }) => ({ colour: "--edge", points: curve, dash: inKernel ? "3 3" : undefined }));
-    if (chosen.curve) series.push({ colour: chosen.inKernel ? "--simec" : "--simexp", points: chosen.curve });
-    showPlot({ from: -LONGEST, to: LONGEST, at: length(), series, label: `Drift of a pull along ${chosen.name}.` });
+    const lines = computed.filter((each) => each !== chosen)
+      .map(({ curve, inKernel }) => ({ name: inKernel ? "SiMEC" : "", points: curve, isQuiet: true }));
+    if (chosen.curve) lines.push({ name: walkOf(chosen), points: chosen.curve });
+    const label = `Drift of a pull along ${chosen.name}.`;
+    showDrift(view, { from: -LONGEST, to: LONGEST, at: length(), lines, label, xLabel: "length of the pull" });
   }
   async function show() {
     const chosen = directions[choice.selectedIndex], mine = turn, far = length();
@@ -157,11 +164,11 @@ function createPullView(live) {
     if (mine !== turn || far !== length() || chosen !== directions[choice.selectedIndex]) return;
     const point = live.start.map((value, i) => value + far * chosen.vector[i]), drift = driftOf(outputs);
     captionPicture(view, 0, { point, outputs, drift }, held);
-    findOne("figcaption", view).style.setProperty("--colour", `var(${chosen.inKernel ? "--simec" : "--simexp"})`);
+    findOne("figcaption", view).style.setProperty("--colour", `var(--tm-algorithm-${walkOf(chosen).toLowerCase()})`);
     drawChange(findAll("canvas", view)[1], chosen.vector.map((value) => value * (far || 1)));
     findAll(".says", view)[1].textContent = "red: brighter\nblue: darker";
     slider.setAttribute("aria-valuetext", `length ${far.toFixed(2)}`);
-    showBars(held, chosen.inKernel ? [null, outputs] : [outputs, null]);
+    showBars(live, view, held, [{ name: walkOf(chosen), values: outputs }]);
     showCurves();
     live.show(
       `A pull of ${far.toFixed(2)} (the start's norm is ${live.size().toFixed(1)}) changes a log-probability by ` +

@@ -5,6 +5,8 @@ const PLOT = { height: 190, left: 54, right: 84, top: 10, bottom: 34 }; // pixel
 const PLOT_DASHES = { corrected: "", SiMEC: "7 3", SiMExp: "2 3", random: "9 3 2 3", naive: "7 3" };
 
 // state: {lines: [{name, points: [[travel, drift], ...], shown: how many of them}], tolerance, unit}
+// A line may have a colour of its own (CSS), and may be quiet: grey, without a name.
+// Optional are xLabel, from and to (ends of the axis), format (of its numbers), lowest (power of ten), at (a mark), label.
 export function drawDriftPlot(element, state) {
   element.tmState = state;
   const sheet = buildOnce(element, "plot", () => {
@@ -17,14 +19,16 @@ export function drawDriftPlot(element, state) {
   paintDriftPlot(sheet, state);
 }
 
-function paintDriftPlot(box, { lines, tolerance, unit }) {
+function paintDriftPlot(box, state) {
+  const { lines, tolerance, unit, from = 0, at, xLabel = "distance travelled" } = state;
+  const format = state.format ?? writeTick;
   const width = Math.min(760, box.clientWidth), height = PLOT.height;
   if (!width) return; // not in the page yet
   const drifts = lines.flatMap(({ points }) => points.map(([, drift]) => drift)).filter((drift) => drift > 0);
-  const low = Math.floor(Math.log10(Math.min(tolerance ?? 1, ...drifts, 1))) - 0.3;
+  const low = state.lowest ?? Math.floor(Math.log10(Math.min(tolerance ?? 1, ...drifts, 1))) - 0.3;
   const high = Math.max(1, Math.ceil(Math.log10(Math.max(...drifts, 1))));
-  const far = Math.max(0, ...lines.map(({ points }) => points.at(-1)?.[0] ?? 0)) || 1;
-  const toX = (travel) => PLOT.left + (travel / far) * (width - PLOT.left - PLOT.right);
+  const far = state.to ?? (Math.max(0, ...lines.map(({ points }) => points.at(-1)?.[0] ?? 0)) || 1);
+  const toX = (travel) => PLOT.left + ((travel - from) / (far - from)) * (width - PLOT.left - PLOT.right);
   const toY = (drift) => {
     const share = (Math.log10(Math.max(drift, 1e-300)) - low) / (high - low);
     return height - PLOT.bottom - Math.max(0, share) * (height - PLOT.top - PLOT.bottom);
@@ -40,9 +44,10 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
   const base = height - PLOT.bottom, middle = (PLOT.left + width - PLOT.right) / 2;
   addSvg(sheet, "line", { x1: PLOT.left, x2: width - PLOT.right, y1: base, y2: base, class: "tm-axis" });
   for (const share of [0, 0.5, 1]) {
-    addSvg(sheet, "text", { x: toX(share * far), y: base + 14, "text-anchor": "middle" }, writeTick(share * far));
+    const value = from + share * (far - from);
+    addSvg(sheet, "text", { x: toX(value), y: base + 14, "text-anchor": "middle" }, format(value));
   }
-  addSvg(sheet, "text", { x: middle, y: height - 4, "text-anchor": "middle" }, "distance travelled");
+  addSvg(sheet, "text", { x: middle, y: height - 4, "text-anchor": "middle" }, xLabel);
   addSvg(sheet, "text", { x: 11, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${height / 2})` }, `drift, ${unit}`);
   if (tolerance) {
     const y = toY(tolerance);
@@ -50,15 +55,16 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
     addSvg(sheet, "text", { x: width - PLOT.right, y: y - 4, "text-anchor": "end", class: "tm-quiet" }, "tolerance");
   }
   const ends = [];
-  for (const { name, points, shown } of lines) {
+  if (at !== undefined) addSvg(sheet, "line", { x1: toX(at), x2: toX(at), y1: PLOT.top, y2: base, class: "tm-at" });
+  for (const { name, points, shown, isQuiet, colour = algorithmColour(name) } of lines) {
     const spots = points.filter(([, drift]) => drift > 0), seen = spots.filter((spot) => points.indexOf(spot) < shown);
     const trace = (list) => (list.length ? `M${list.map(([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("L")}` : "");
-    const style = `stroke: ${algorithmColour(name)}`;
+    const style = `stroke: ${isQuiet ? "var(--tm-line)" : colour}`;
     addSvg(sheet, "path", { d: trace(spots), class: "tm-later", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
     addSvg(sheet, "path", { d: trace(seen), class: "tm-line", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
     const end = seen.at(-1);
-    if (!end) continue;
-    addSvg(sheet, "circle", { cx: toX(end[0]), cy: toY(end[1]), r: 4, style: `fill: ${algorithmColour(name)}` });
+    if (!end || isQuiet) continue;
+    addSvg(sheet, "circle", { cx: toX(end[0]), cy: toY(end[1]), r: 4, style: `fill: ${colour}` });
     ends.push({ name, y: toY(end[1]) });
   }
   ends.sort((a, b) => a.y - b.y);
@@ -67,5 +73,5 @@ function paintDriftPlot(box, { lines, tolerance, unit }) {
     addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name" }, end.name);
   });
   const told = lines.map(({ name, points, shown }) => `${name} ${writeNumber(points[Math.max(0, shown - 1)]?.[1] ?? 0, 2)}`).join(", ");
-  box.setAttribute("aria-label", `drift over distance travelled, in ${unit}: ${told}`);
+  box.setAttribute("aria-label", state.label ?? `drift over ${xLabel}, in ${unit}: ${told}`);
 }

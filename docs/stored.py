@@ -1,0 +1,63 @@
+"""Put the notebooks' widgets on the site, where they play what ``python -m notebooks.record`` has stored.
+
+The views are the package's own files, and those of ``docs/stored`` stand in for the kernel. All of them become one
+script, because a page that is opened from disk may load no modules; each session is a script of its own, which its page
+loads when the widget comes in sight.
+"""
+
+import re
+from pathlib import Path
+from string import Template
+
+from helpers.widgets.theme import THEME
+from helpers.widgets.views import FOLDER
+
+ROOT = Path(__file__).resolve().parents[1]
+SESSIONS = ROOT / "docs" / "sessions"
+DRAWINGS = ["dom", "patch_grid", "token_strip", "output_bars", "drift_plot", "plane", "stages"]
+PARTS = [*DRAWINGS, "inputs", "words", "take_away"]
+VIEWS = ["walker", "directions", "picture", "score_bars", "parameter_map"]  # each with a function render
+PLAYERS = ["player", "walks", "plane_walk", "figures", "readings"]  # of docs/stored
+EXPORTS = ["play", "make", "drawOutputBars", "drawDriftPlot"]  # what other scripts use
+VIEW = Template("views.$name = (() => {\n$script\nreturn { render };\n})();")
+
+
+def write_widgets(site: Path) -> None:
+    """Write the script and the style of all widgets, and the stored sessions, into a built site."""
+    folder = site / "_static" / "sessions"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder.parent / "widgets.js").write_text(join_widgets(), encoding="utf-8")
+    (folder.parent / "widgets.css").write_text(join_styles(), encoding="utf-8")
+    for path in SESSIONS.glob("*.json"):
+        script = f'tmWidgets.play("{path.stem}", {path.read_text(encoding="utf-8").strip()});\n'
+        (folder / f"{path.stem}.js").write_text(script, encoding="utf-8")
+
+
+def join_widgets() -> str:
+    """Join all scripts into one, which sets ``tmWidgets``."""
+    library = [read_script(FOLDER / f"{name}.js") for name in PARTS]
+    views = [VIEW.substitute(name=name, script=read_script(FOLDER / f"{name}.js")) for name in VIEWS]
+    players = [read_script(ROOT / "docs" / "stored" / f"{name}.js") for name in PLAYERS]
+    body = "\n".join([*library, "const views = {};", *views, *players])
+    return f"const tmWidgets = (() => {{\n{body}\nreturn {{ {', '.join(EXPORTS)} }};\n}})();\n"
+
+
+def join_styles() -> str:
+    """Join the theme and the styles of all widgets and of the page around them."""
+    names = [*PARTS, *VIEWS]
+    styles = [FOLDER / f"{name}.css" for name in names] + [ROOT / "docs" / "stored" / "stored.css"]
+    return THEME + "".join(path.read_text(encoding="utf-8") for path in styles if path.is_file())
+
+
+def read_script(path: Path) -> str:
+    """Read a module as a part of one script: without imports, and without exports."""
+    text = re.sub(r"^import .*\n|^export default .*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return re.sub(r"^export (?=function|const)", "", text, flags=re.MULTILINE)
+
+
+def show_session(name: str, notebook: str, still: str) -> str:
+    """Write the place of a stored session in a notebook's page as Markdown, before the still picture."""
+    if not (SESSIONS / f"{name}.json").is_file():
+        return still
+    place = f'<div class="tm-session" data-session="{name}" data-notebook="../_sources/{notebook}.ipynb"></div>'
+    return f'{place}\n\n<div class="tm-still">\n\n{still}\n\n</div>'
