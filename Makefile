@@ -29,7 +29,7 @@ help:
 	@echo "make tweaks     set up, then run the notebooks with every value of their menus; takes an hour"
 	@echo "make bench      set up, then measure walks beside the published algorithm, on a quiet machine"
 	@echo "make install    set up only: .venv with everything in it"
-	@echo "make notebooks  set up, then run every notebook from a clean kernel and store its outputs"
+	@echo "make notebooks  set up, then run every notebook from a clean kernel, and store its outputs and widgets"
 	@echo "make site       set up, then make web pages of notebooks and documents: site/index.html"
 	@echo "make slides     set up, then make the slides of each session of the course: build/slides"
 	@echo "make assignments  set up, then make a course directory for nbgrader: build/nbgrader"
@@ -81,6 +81,7 @@ bench: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python -m notebooks.execute
+	$(BIN)/python -m notebooks.record
 
 site: $(READY)
 	rm -rf build/site site

@@ -41,7 +41,7 @@ STEPS = {"image": 14, "sentence": 24}  # of each walk
 INPUTS = 2  # of a walker's menu, besides the first input
 PULLS = 20  # lengths of a pull, either way
 PICTURES = 16  # of a figure explorer, in either theme, at most
-QUALITY = 72  # of these pictures, as WebP
+COLOURS = 64  # of these pictures
 MAP = ("count", "noun", "quantity", "low", "high", "is_logarithm", "ticks", "bar", "done", "pieces")  # traits of a map
 KINDS = ("W_out", "W_in", "W_OV", "W_QK")  # of the parameter browser: neurons and heads
 Session = dict[str, Any]
@@ -239,7 +239,9 @@ def compress(png: bytes) -> str:
     if not png:
         return ""
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "WEBP", quality=QUALITY, method=6)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    few = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert("RGB")
+    few.save(buffer, "WEBP", lossless=True, method=6)
     return encode(buffer.getvalue())
 
 

@@ -124,6 +124,7 @@ function createPullView(live) {
   let directions = [], held = null, turn = 0;
   const length = () => (LONGEST * slider.value) / 100;
   const walkOf = ({ inKernel }) => (inKernel ? "SiMEC" : "SiMExp"); // that steps along such directions
+  const colourOf = (direction) => `--tm-algorithm-${walkOf(direction).toLowerCase()}`;
   const driftOf = (outputs) => Math.max(...outputs.map((value, i) => Math.abs(value - held[i])));
   const along = (direction, lengths) =>
     live.engine.ask("along", { image: live.start, direction: direction.vector, lengths });
@@ -153,7 +154,7 @@ function createPullView(live) {
     const chosen = directions[choice.selectedIndex], computed = directions.filter((each) => each.curve);
     const lines = computed.filter((each) => each !== chosen)
       .map(({ curve, inKernel }) => ({ name: inKernel ? "SiMEC" : "", points: curve, isQuiet: true }));
-    if (chosen.curve) lines.push({ name: walkOf(chosen), points: chosen.curve });
+    if (chosen.curve) lines.push({ name: "", title: "chosen", colour: `var(${colourOf(chosen)})`, points: chosen.curve });
     const label = `Drift of a pull along ${chosen.name}.`;
     showDrift(view, { from: -LONGEST, to: LONGEST, at: length(), lines, label, xLabel: "length of the pull" });
   }
@@ -164,7 +165,7 @@ function createPullView(live) {
     if (mine !== turn || far !== length() || chosen !== directions[choice.selectedIndex]) return;
     const point = live.start.map((value, i) => value + far * chosen.vector[i]), drift = driftOf(outputs);
     captionPicture(view, 0, { point, outputs, drift }, held);
-    findOne("figcaption", view).style.setProperty("--colour", `var(--tm-algorithm-${walkOf(chosen).toLowerCase()})`);
+    findOne("figcaption", view).style.setProperty("--colour", `var(${colourOf(chosen)})`);
     drawChange(findAll("canvas", view)[1], chosen.vector.map((value) => value * (far || 1)));
     findAll(".says", view)[1].textContent = "red: brighter\nblue: darker";
     slider.setAttribute("aria-valuetext", `length ${far.toFixed(2)}`);

@@ -5,7 +5,7 @@ const PLOT = { height: 190, left: 54, right: 84, top: 10, bottom: 34 }; // pixel
 const PLOT_DASHES = { corrected: "", SiMEC: "7 3", SiMExp: "2 3", random: "9 3 2 3", naive: "7 3" };
 
 // state: {lines: [{name, points: [[travel, drift], ...], shown: how many of them}], tolerance, unit}
-// A line may have a colour of its own (CSS), and may be quiet: grey, without a name.
+// A line may have a colour of its own (CSS), another title at its end, and may be quiet: thin and grey, without a title.
 // Optional are xLabel, from and to (ends of the axis), format (of its numbers), lowest (power of ten), at (a mark), label.
 export function drawDriftPlot(element, state) {
   element.tmState = state;
@@ -22,7 +22,7 @@ export function drawDriftPlot(element, state) {
 function paintDriftPlot(box, state) {
   const { lines, tolerance, unit, from = 0, at, xLabel = "distance travelled" } = state;
   const format = state.format ?? writeTick;
-  const width = Math.min(760, box.clientWidth), height = PLOT.height;
+  const width = box.clientWidth, height = PLOT.height;
   if (!width) return; // not in the page yet
   const drifts = lines.flatMap(({ points }) => points.map(([, drift]) => drift)).filter((drift) => drift > 0);
   const low = state.lowest ?? Math.floor(Math.log10(Math.min(tolerance ?? 1, ...drifts, 1))) - 0.3;
@@ -56,21 +56,21 @@ function paintDriftPlot(box, state) {
   }
   const ends = [];
   if (at !== undefined) addSvg(sheet, "line", { x1: toX(at), x2: toX(at), y1: PLOT.top, y2: base, class: "tm-at" });
-  for (const { name, points, shown, isQuiet, colour = algorithmColour(name) } of lines) {
-    const spots = points.filter(([, drift]) => drift > 0), seen = spots.filter((spot) => points.indexOf(spot) < shown);
+  for (const { name, title = name, points, shown, isQuiet, colour = algorithmColour(name) } of lines) {
+    const positive = ([, drift]) => drift > 0, spots = points.filter(positive), seen = points.slice(0, shown).filter(positive);
     const trace = (list) => (list.length ? `M${list.map(([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("L")}` : "");
-    const style = `stroke: ${isQuiet ? "var(--tm-line)" : colour}`;
+    const style = isQuiet ? "stroke: var(--tm-line); stroke-width: 1px" : `stroke: ${colour}`;
     addSvg(sheet, "path", { d: trace(spots), class: "tm-later", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
     addSvg(sheet, "path", { d: trace(seen), class: "tm-line", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
     const end = seen.at(-1);
     if (!end || isQuiet) continue;
     addSvg(sheet, "circle", { cx: toX(end[0]), cy: toY(end[1]), r: 4, style: `fill: ${colour}` });
-    ends.push({ name, y: toY(end[1]) });
+    ends.push({ title, y: toY(end[1]) });
   }
   ends.sort((a, b) => a.y - b.y);
   ends.forEach((end, i) => {
     end.y = Math.max(end.y, i ? ends[i - 1].y + 13 : 0); // names do not cover each other
-    addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name" }, end.name);
+    addSvg(sheet, "text", { x: width - PLOT.right + 8, y: end.y + 4, class: "tm-name" }, end.title);
   });
   const told = lines.map(({ name, points, shown }) => `${name} ${writeNumber(points[Math.max(0, shown - 1)]?.[1] ?? 0, 2)}`).join(", ");
   box.setAttribute("aria-label", state.label ?? `drift over ${xLabel}, in ${unit}: ${told}`);

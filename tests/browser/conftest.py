@@ -6,7 +6,6 @@ work where ipywidgets and anywidget do: JupyterLab, Notebook 7 and Voilà, all t
 """
 
 import base64
-import builtins
 import io
 import os
 import re
@@ -15,7 +14,6 @@ import shutil
 import socket
 import statistics
 import subprocess
-import symtable
 import sys
 import time
 import urllib.error
@@ -30,6 +28,7 @@ import pytest
 from PIL import Image
 
 from notebooks.execute import NOTEBOOKS, PICTURES, shrink
+from notebooks.record import code_cells, find_needed, find_widgets
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 NO_CHROMIUM = "no Chromium to drive: install the package chromium"
@@ -242,8 +241,10 @@ def open_shipped_notebook(open_cells):
 
     def opened(number):
         (path,) = NOTEBOOKS.glob(f"{number}_*.ipynb")
-        cells = nbformat.read(path, as_version=4).cells
-        needed = needed_by_widget(cells)
+        notebook = nbformat.read(path, as_version=4)
+        cells, places = notebook.cells, [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+        sources = [cell.source for cell in code_cells(notebook)]
+        needed = {places[i] for i in find_needed(sources, find_widgets(notebook)[-1])}
         for index, cell in enumerate(cells):
             if cell.cell_type == "code" and index not in needed:
                 cells[index] = nbformat.v4.new_raw_cell(cell.source)
@@ -273,31 +274,6 @@ def run_all(page):
 def run_again():
     """Run all cells of an open notebook once more: run_again(page)."""
     return run_all
-
-
-def needed_by_widget(cells) -> set[int]:
-    """Find the indices of the code cells that the last cell with a widget needs, itself among them, by their names."""
-    code = [(i, cell) for i, cell in enumerate(cells) if cell.cell_type == "code"]
-    widget = max(i for i, cell in code if "to get the widget" in str(cell.outputs))
-    needed, missing = set(), set()
-    for i, cell in reversed(code):
-        loaded, stored = names_in(cell.source)
-        if i == widget or (i < widget and stored & missing):
-            needed.add(i)
-            missing = (missing - stored) | loaded
-    return needed
-
-
-def names_in(source) -> tuple[set[str], set[str]]:
-    """Global names that a cell reads, in its functions too, and those that it binds."""
-    top = symtable.symtable(source, "cell", "exec")
-    stored = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    loaded, tables = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}, top.get_children()
-    while tables:
-        table = tables.pop()
-        loaded |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-        tables += table.get_children()
-    return loaded - set(dir(builtins)), stored
 
 
 def is_foreign(url: str) -> bool:
