@@ -73,6 +73,7 @@ def test_keeps_to_the_template(path):
     assert "**References.**" in prose[-1].source
     assert not any("<summary>Solution" in cell.source for cell in prose), "solutions are in a folder of their own"
     assert len(code[0].source.splitlines()) <= 12
+    assert not any("hint=" in cell.source for cell in code), "hints are folded in the text of the exercise"
     assert "pip install" not in "".join(cell.source for cell in code)
 
 
