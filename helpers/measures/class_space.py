@@ -160,17 +160,19 @@ def _measure_image(trace: ClassTrace, w: Weights, label: int) -> dict[str, Float
 
 
 def compare_class_space(measures: Measures, controls: Sequence[Measures], seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Compare measures with the mean of those of controls, such as models with random weights on the same images.
+    """Compare measures with those of controls, such as models with random weights, on the same images.
 
     Returns:
-        Name of a measure -> a table with one row per layer (the first block is 0): mean value and mean control, and
-        the mean difference, paired by image or class, with its 95% bootstrap interval (low, high).
+        Name of a measure -> a table with one row per layer (the first block is 0): mean value, mean control and their
+        difference, and (low, high): of the 95% bootstrap intervals of the difference from each control, paired by
+        image or class, the lowest and the highest end, because random models differ.
     """
+    over_controls = {"value": "mean", "control": "mean", "difference": "mean", "low": "min", "high": "max"}
     tables = {}
     for name, values in measures.items():
-        control = torch.stack([each[name] for each in controls]).mean(0)
-        pairs = enumerate(zip(values, control, strict=True))
-        tables[name] = pd.DataFrame([compare_with_control(layer, *pair, seed) for layer, pair in pairs])
+        layers = [zip(range(len(values)), values, each[name], strict=True) for each in controls]
+        rows = [compare_with_control(*layer, seed) for control in layers for layer in control]
+        tables[name] = pd.DataFrame(rows).groupby("layer", as_index=False).agg(over_controls)
     return tables
 
 

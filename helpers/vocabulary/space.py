@@ -179,7 +179,7 @@ def match_items(a: EmbeddingSpace, b: EmbeddingSpace) -> tuple[Rows, Rows]:
         ValueError: fewer than two names are common.
     """
     places = [{name.lower(): row for row, name in reversed(list(enumerate(space.names)))} for space in (a, b)]
-    common = [name for name in places[0] if name in places[1]]
+    common = sorted(places[0].keys() & places[1].keys(), key=places[0].__getitem__)
     if len(common) < 2:
         raise ValueError(f"b: shares {len(common)} names of {len(b):,} items with the other space, wanted two or more")
     rows_a, rows_b = (space.rows[[at[name] for name in common]] for space, at in zip((a, b), places, strict=True))

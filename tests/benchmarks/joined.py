@@ -22,13 +22,13 @@ from helpers.measures import mean_area
 from helpers.resources import load_tokenizer
 from helpers.sweep.results import BUNDLED_RESULTS, write_table
 from helpers.vocabulary import EmbeddingSpace, embed_through_first_mlp, embedding_space, match_items
-from helpers.weights import KINDS, load_weights
+from helpers.weights import KINDS, Side, load_weights
 from helpers.weights.reference import layer_states
 
 CLASSIFIER = "gpt2-sentiment"
-SEEDS = range(5)  # random kernels, and kernels of shuffled words
-SHARES = (1.0, 0.5, 0.1, 0.02)  # of the shared strings
-DRAWS = range(3)  # of a part of the strings
+SIDES: tuple[Side, Side] = ("in", "out")
+SEEDS = range(4)  # random kernels, shuffles of the strings, and draws of a part of them
+SHARES = (0.5, 0.1, 0.02)  # of the shared strings
 
 Row = tuple[str, str, str, str, float, float, float]
 COLUMNS = ["experiment", "model", "setting", "quantity", "value", "low", "high"]
@@ -41,20 +41,19 @@ def seeded(seed: int) -> torch.Generator:
 def align(name_a: str, name_b: str) -> Iterator[Row]:
     """Yield how many layers of two models are matched over shared strings, as embeddings and through the first MLP."""
     a, b = (load_weights(name) for name in (name_a, name_b))
-    spaces = {side: [embedding_space(w, FREQUENT_ITEMS, side) for w in (a, b)] for side in ("in", "out")}
-    through = [embed_through_first_mlp(w, FREQUENT_ITEMS) for w in (a, b)]
-    for kind in a.kinds:
-        choices = {"embeddings": spaces[KINDS[kind]]} | ({"first MLP": through} if KINDS[kind] == "in" else {})
-        for setting, pair in choices.items():
-            row = "alignment", f"{name_a} and {name_b}", f"{kind}, {setting}"
-            spaces_a = {"all items": [pair[0]]}
-            spaces_a |= {f"{s:.0%} of the items": [keep_share(pair[0], s, i) for i in DRAWS] for s in SHARES[1:]}
-            shared = {name: [shared_strings(each, pair[1]) for each in some] for name, some in spaces_a.items()}
-            shared["shuffled"] = [shared_strings(*pair, seeded(seed)) for seed in SEEDS]
-            for quantity, some in shared.items():
-                alignments = [align_layers(a, b, kind, space).remove_layer_means() for space in some]
-                found = [alignment.on_diagonal for alignment in alignments]
-                yield *row, quantity, sum(found) / len(found), min(found), max(found)
+    choices = {("embeddings", side): [embedding_space(w, FREQUENT_ITEMS, side) for w in (a, b)] for side in SIDES}
+    choices["first MLP", "in"] = [embed_through_first_mlp(w, FREQUENT_ITEMS) for w in (a, b)]
+    for (setting, side), pair in choices.items():
+        shared = {"all items": [shared_strings(*pair)]}
+        for share in SHARES:
+            parts = [keep_share(pair[0], share, seed) for seed in SEEDS]
+            shared[f"{share:.0%} of the items"] = [shared_strings(part, pair[1]) for part in parts]
+        shared["shuffled"] = [shared_strings(*pair, seeded(seed)) for seed in SEEDS]
+        for kind, (quantity, some) in product((k for k in a.kinds if KINDS[k] == side), shared.items()):
+            alignments = [align_layers(a, b, kind, space).remove_layer_means() for space in some]
+            found = [alignment.on_diagonal for alignment in alignments]
+            row = "alignment", f"{name_a} and {name_b}", f"{kind}, {setting}", quantity
+            yield *row, sum(found) / len(found), min(found), max(found)
 
 
 def keep_share(space: EmbeddingSpace, share: float, seed: int) -> EmbeddingSpace:
@@ -73,8 +72,8 @@ def stitch_all(base_name: str) -> Iterator[Row]:
     kernels["random"] = [stitching.random_kernel(kernels["all items"][0], seeded(seed)) for seed in SEEDS]
     orders = [torch.randperm(len(rows_b), generator=seeded(seed)) for seed in SEEDS]
     kernels["shuffled"] = [torch.linalg.lstsq(rows_b[order], rows_a).solution for order in orders]
-    for share in SHARES[1:]:
-        parts = [order[: round(share * len(order))] for order in orders[: len(DRAWS)]]
+    for share in SHARES:
+        parts = [order[: round(share * len(order))] for order in orders]
         kernels[f"{share:.0%} of the items"] = [torch.linalg.lstsq(rows_b[p], rows_a[p]).solution for p in parts]
     areas = measure_areas(classifier, base, base_name, [kernel for each in kernels.values() for kernel in each])
     for quantity, each in kernels.items():
