@@ -32,6 +32,7 @@ class ModelInput(ABC):
     Attributes:
         adapter: the model.
         raw: the input itself.
+        outputs: the classes to tell apart, as they were given.
         point: its point (parts, d_model).
         f: the map at the point; its parts are those that may move, its names those of the outputs.
         kind: "image" or "sentence".
@@ -45,9 +46,9 @@ class ModelInput(ABC):
         if not isinstance(adapter, kind):
             raise ValueError(f"adapter: is {type(adapter).__name__}, wanted {kind.__name__}")
         self.adapter: Any = adapter
-        self.raw = raw
+        self.raw, self.outputs = raw, outputs or None
         self.point: Tensor = adapter.encode(raw)
-        self.f: PartsMap = adapter.output_map(self.point, target=outputs)
+        self.f: PartsMap = adapter.output_map(self.point, target=self.outputs)
         self.target_names: list[str] = []
 
     def map_at(self, point: Float[Tensor, "parts d_model"], parts: Sequence[int] = ()) -> PartsMap:

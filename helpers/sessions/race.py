@@ -62,13 +62,14 @@ class Race:
 
     def watch(self, name: str) -> None:
         """Show one more class; see ``WalkSession.watch``."""
-        for lane in self.lanes.values():
-            lane.watch(name)
+        lanes = {lane: copy.copy(session) for lane, session in self.lanes.items()}
+        for session in lanes.values():
+            session.watch(name)
         frames = []
         for frame, places in zip(self.frames, self._places, strict=True):
-            seen = {lane: self.lanes[lane].frames[index]["watched"] for lane, index in places.items()}
+            seen = {lane: lanes[lane].frames[index]["watched"] for lane, index in places.items()}
             frames.append({"lanes": {n: lane | {"watched": seen[n]} for n, lane in frame["lanes"].items()}})
-        self.frames = frames
+        self.lanes, self.frames = lanes, frames
 
     def step(self) -> Frame:
         """Let every lane make a step; if one of them raises an error, none has moved."""

@@ -112,15 +112,16 @@ class WalkSession(Session):
         index = self.input.find_class(name)
         if index in self._watched:
             raise ValueError(f"name={name!r}: is shown already")
-        self._watched = [*self._watched, index]
-        self._points = [replace(p, frame=p.frame | self._describe_watched(p.step)) for p in self._points]
+        watched = [*self._watched, index]
+        points = [replace(p, frame=p.frame | self._describe_watched(p.step, watched)) for p in self._points]
+        self._watched, self._points = watched, points
 
     @torch.no_grad()
-    def _describe_watched(self, step: Step) -> Frame:
-        if not self._watched:
+    def _describe_watched(self, step: Step, watched: list[int]) -> Frame:
+        if not watched:
             return {}
         outputs = self.input.f.whole(step.point)
-        return {"watched": [round_number(float(outputs[index])) for index in self._watched]}
+        return {"watched": [round_number(float(outputs[index])) for index in watched]}
 
     def choose(self, **choices: Any) -> None:
         """Choose how the next steps are made, by the names of ``WalkChoices``; what was walked stays.
@@ -196,6 +197,6 @@ class WalkSession(Session):
             "variation": round_number(float(variation)),
             "outputs": [round_number(value) for value in step.outputs.tolist()],
             **self.input.describe(step.point),
-            **self._describe_watched(step),
+            **self._describe_watched(step, self._watched),
         }
         return frame | ({"importance": self.input.measure_importance(step.point)} if self._has_importance else {})

@@ -164,8 +164,7 @@ class ClassWalker(ModelWalker):
         targets: Mapping[str, Any] | None = None,
         **options: Mapping[str, Any],
     ):
-        self._targets = dict(targets or {})
-        super().__init__(ImageInput(adapter, raw, self._targets), settings, seed, **options)
+        super().__init__(ImageInput(adapter, raw, targets), settings, seed, **options)
 
     def _create_input(
         self,
@@ -176,11 +175,11 @@ class ClassWalker(ModelWalker):
     ) -> ImageInput:
         """Return an input of the menus, or of pixels of the page: bytes (channels, height, width) in base64."""
         adapter, raw = self._choose_source(name, model)
+        start: Any = self.walk.input
         image = raw if pixels is None else self._decode_pixels(pixels)
         if as_target:
-            self._targets[OTHER_IMAGE] = image
-            image = self.walk.input.raw
-        return ImageInput(adapter, image, self._targets)
+            return ImageInput(adapter, start.raw, start.targets | {OTHER_IMAGE: image})
+        return ImageInput(adapter, image, start.targets)
 
     def _decode_pixels(self, pixels: str) -> np.ndarray:
         shape = (self.walk.input.adapter.channels, *self.walk.input.adapter.image_size)
@@ -212,7 +211,6 @@ class SentenceWalker(ModelWalker):
         seed: int = 0,
         **options: Mapping[str, Any],
     ):
-        self._outputs: list[str] | None = None
         self._effects: WordEffects | None = None
         super().__init__(SentenceInput(adapter, raw), settings, seed, **options)
 
@@ -225,10 +223,10 @@ class SentenceWalker(ModelWalker):
     ) -> SentenceInput:
         """Return an input of the menus, or a text of the page; outputs are the classes to tell apart, with commas."""
         adapter, raw = self._choose_source(name, model)
-        chosen = self._outputs if outputs is None else [word.strip() for word in outputs.split(",") if word.strip()]
-        start = SentenceInput(adapter, raw if text is None else text, chosen or None)
-        self._outputs = chosen or None
-        return start
+        words = None if outputs is None else [word.strip() for word in outputs.split(",") if word.strip()]
+        return SentenceInput(
+            adapter, raw if text is None else text, self.walk.input.outputs if words is None else words
+        )
 
     @property
     def effects(self) -> WordEffects:

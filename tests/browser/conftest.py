@@ -156,7 +156,7 @@ def serve(command, address, folder, environment):
         yield
     finally:
         process.terminate()
-        process.wait()
+        process.wait(timeout=PATIENCE / 1000)
 
 
 def answers(address) -> bool:

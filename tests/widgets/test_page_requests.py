@@ -3,15 +3,17 @@
 import threading
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
+from helpers.adapters import load_adapter
 from helpers.adapters.toy import paraboloid
-from helpers.sessions import PlaneSession, Race
-from helpers.sessions.inputs import ImageInput
+from helpers.sessions import ImageInput, PlaneSession, Race, WalkSession
 from helpers.weights import load_weights
 from helpers.widgets import ParameterBrowser, PlaneWalker
 from helpers.widgets.page_requests import THREAD, Stop
+from tests.adapters.families import make_model
 
 LONG = 100_000  # operations of PyTorch, some tenths of a second
 
@@ -178,3 +180,20 @@ def test_wherever_a_stop_comes_no_lane_of_a_race_has_moved(vit, digits):
             race.step()
         assert race.frames == frames[:2]
         assert {lane.selected for lane in race.lanes.values()} == set(race._places[-1].values())
+
+
+def test_wherever_a_stop_comes_a_class_is_shown_at_all_points_or_at_none(tmp_path):
+    adapter = load_adapter(make_model("ViTForImageClassification", tmp_path, num_labels=1000))
+    start = ImageInput(adapter, np.random.default_rng(0).random((3, 24, 24)))
+    for session in (WalkSession(start, algorithm="SiMExp"), Race(start)):
+        session.step()
+        before, number = (session.frames, session.describe()), 0
+        while True:
+            try:
+                with StopAt(number):
+                    session.watch("LABEL_999")
+                break
+            except KeyboardInterrupt:
+                assert (session.frames, session.describe()) == before
+                number += 40
+        assert number > 40 and session.describe()["watched"] == ["LABEL_999"]
