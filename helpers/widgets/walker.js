@@ -162,7 +162,7 @@ function buildWalker(root, showAgain) {
     note: make("div", { role: "status" }),
   };
   parts.pictures = makePictures(
-    "The walk is as it was. Change what the message names, or go on from where the walk is.", showAgain, parts.stage, parts.words, parts.plot, parts.unit,
+    "The walk is as it was. Change what the message names, or go on from where the walk is.", showAgain, parts.stage, parts.words, make("div", {}, parts.plot, parts.unit),
   );
   for (const [value, text] of [["walk", "one walk"], ["race", "race of all walks"]]) {
     parts.modes.append(make("button", { type: "button", class: "tm-button", value }, text));

@@ -152,8 +152,11 @@ def test_two_words_are_told_apart_and_another_word_is_watched(show, masked_bert)
     shown.widget.locator(".tm-outputs .tm-name").get_by_text("dull", exact=True).wait_for(state="detached")
     assert names()[:2] == ["good", "bad"]
     words.fill("")
-    words.press("Enter")
-    shown.widget.locator(".tm-outputs .tm-name").nth(10).wait_for()
+    sentence = shown.widget.get_by_label("sentence", exact=True)
+    sentence.fill(f"{HTML} was [MASK].")
+    sentence.press("Enter")
+    shown.widget.locator(".tm-token").get_by_text("broken", exact=True).wait_for()
+    assert len(names()) == 11 and shown.page.evaluate("window.broken") is None, "a token is text, never HTML"
 
 
 def test_numbers_are_written_in_one_way(page):
