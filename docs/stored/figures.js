@@ -34,7 +34,7 @@ function playFigures({ width, controls, pictures }, place) {
       chosen[i] = index;
       show();
     })));
-  const frame = make("div", { class: "tm-figure-explorer tm-whole" }, row);
+  const frame = make("div", { class: "tm-view tm-figure-explorer tm-whole" }, row);
   place.append(frame);
   showView("picture", model, frame).style.width = width;
   frame.append(status);

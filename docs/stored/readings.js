@@ -16,7 +16,7 @@ function playBrowser(session, place) {
     };
   }
   let kind = kinds[session.kind], label = session.kind;
-  const frame = make("div", { class: "tm-browser tm-whole" }), note = make("div", { role: "status" });
+  const frame = make("div", { class: "tm-view tm-browser tm-whole" }), note = make("div", { role: "status" });
   const row = make("div", { class: "tm-row" }), ends = make("div", { class: "tm-ends" });
   const map = createModel({ ...kind.map, is_stopped: true, selected: session.selected }, ({ selected }) => selected && show());
   const bars = ENDS.map((_, i) => createModel(describe(i)));
