@@ -27,7 +27,7 @@ class Feedback(str):
         return f"<p>{said}</p><details><summary>Hint</summary>{hint}</details>"
 
 
-def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the exercise again, and open its hint") -> str:
+def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the exercise again, and its hint") -> str:
     """Return whether the answer to an exercise is right, without ever raising an error.
 
     Args:
