@@ -117,7 +117,7 @@ def record_directions(view: DirectionView) -> Session:
     for index in range(len(setup["directions"])):
         row = []
         for i in lengths:
-            view._handle_custom_msg({"index": index, "length": i / PULLS * setup["length"], "view": "", "id": 0}, [])
+            view.pull(index, i / PULLS * setup["length"])
             row.append(view.pulled)
         pulls.append(row)
     return {"view": "directions", "setup": setup, "pulls": pulls}
@@ -157,11 +157,11 @@ def record_walks(walker: ModelWalker) -> Iterator[Session]:
     ask(walker, do="show", mode="walk")
 
 
-def ask(walker: ModelWalker, **message: Any) -> None:
-    """Send a walker a message of its page, which must not fail."""
-    walker._handle_custom_msg({**message, "view": "", "id": 0}, [])
+def ask(walker: ModelWalker, do: str, **arguments: Any) -> None:
+    """Carry out a command of a walker's page, which must not fail."""
+    walker._commands[do](**arguments)
     if walker.status["isError"]:
-        raise RuntimeError(f"{message}: {walker.status['text']}")
+        raise RuntimeError(f"{do} {arguments}: {walker.status['text']}")
 
 
 def walk(walker: ModelWalker) -> Session:
