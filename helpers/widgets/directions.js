@@ -49,7 +49,7 @@ function buildDirections(root, showAgain) {
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
   const output = make("div", { class: "tm-output-box" }, parts.verdict, parts.key, parts.bars, parts.switch);
   parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
-  parts.pictures = makePictures("The input is as it was before. Move a slider, or go back to the last move.", showAgain, parts.stage);
+  parts.pictures = makePictures("The input has not moved. Move a slider again, or go back to the last move.", showAgain, parts.stage);
   root.append(parts.pictures.box, parts.lengths, parts.list, parts.note);
   return parts;
 }
