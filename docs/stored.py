@@ -6,6 +6,7 @@ loads when the widget comes in sight.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 
@@ -14,20 +15,23 @@ from helpers.widgets.views import FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ROOT / "docs" / "sessions"
-DRAWINGS = ["dom", "patch_grid", "token_strip", "output_bars", "drift_plot", "plane", "stages"]
-PARTS = [*DRAWINGS, "inputs", "words", "take_away"]
+DRAWINGS = ["dom", "output_bars", "drift_plot"]  # what the front page uses
+PARTS = [*DRAWINGS, "patch_grid", "token_strip", "plane", "stages", "inputs", "words", "take_away"]
 VIEWS = ["walker", "directions", "picture", "score_bars", "parameter_map"]  # each with a function render
 PLAYERS = ["player", "walks", "plane_walk", "figures", "readings"]  # of docs/stored
-EXPORTS = ["play", "make", "drawOutputBars", "drawDriftPlot"]  # what other scripts use
 VIEW = Template("views.$name = (() => {\n$script\nreturn { render };\n})();")
 
 
 def write_widgets(site: Path) -> None:
-    """Write the script and the style of all widgets, and the stored sessions, into a built site."""
+    """Write into a built site: all widgets, their bars and plot alone for the front page, and the stored sessions."""
     folder = site / "_static" / "sessions"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder.parent / "widgets.js").write_text(join_widgets(), encoding="utf-8")
-    (folder.parent / "widgets.css").write_text(join_styles(), encoding="utf-8")
+    for name, script, parts in (
+        ("widgets", join_widgets(), [*PARTS, *VIEWS]),
+        ("drawings", enclose(map(read_part, DRAWINGS), ["drawOutputBars", "drawDriftPlot"]), DRAWINGS),
+    ):
+        (folder.parent / f"{name}.js").write_text(script, encoding="utf-8")
+        (folder.parent / f"{name}.css").write_text(join_styles(parts), encoding="utf-8")
     for path in SESSIONS.glob("*.json"):
         script = f'tmWidgets.play("{path.stem}", {path.read_text(encoding="utf-8").strip()});\n'
         (folder / f"{path.stem}.js").write_text(script, encoding="utf-8")
@@ -35,18 +39,26 @@ def write_widgets(site: Path) -> None:
 
 def join_widgets() -> str:
     """Join all scripts into one, which sets ``tmWidgets``."""
-    library = [read_script(FOLDER / f"{name}.js") for name in PARTS]
-    views = [VIEW.substitute(name=name, script=read_script(FOLDER / f"{name}.js")) for name in VIEWS]
+    views = [VIEW.substitute(name=name, script=read_part(name)) for name in VIEWS]
     players = [read_script(ROOT / "docs" / "stored" / f"{name}.js") for name in PLAYERS]
-    body = "\n".join([*library, "const views = {};", *views, *players])
-    return f"const tmWidgets = (() => {{\n{body}\nreturn {{ {', '.join(EXPORTS)} }};\n}})();\n"
+    return enclose([*map(read_part, PARTS), "const views = {};", *views, *players], ["play"])
 
 
-def join_styles() -> str:
-    """Join the theme and the styles of all widgets and of the page around them."""
-    names = [*PARTS, *VIEWS]
+def enclose(scripts: Iterable[str], exports: list[str]) -> str:
+    """Write a script that runs others in a scope of their own, and sets ``tmWidgets`` to some of their functions."""
+    body = "\n".join(scripts)
+    return f"const tmWidgets = (() => {{\n{body}\nreturn {{ {', '.join(exports)} }};\n}})();\n"
+
+
+def join_styles(names: list[str]) -> str:
+    """Join the theme, the styles of these scripts of the widgets, and that of the place of a session."""
     styles = [FOLDER / f"{name}.css" for name in names] + [ROOT / "docs" / "stored" / "stored.css"]
     return THEME + "".join(path.read_text(encoding="utf-8") for path in styles if path.is_file())
+
+
+def read_part(name: str) -> str:
+    """Read a script of the package's widgets."""
+    return read_script(FOLDER / f"{name}.js")
 
 
 def read_script(path: Path) -> str:

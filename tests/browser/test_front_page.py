@@ -52,6 +52,8 @@ def drifts(page, view):
 @pytest.mark.parametrize("width", [1300, 390])
 def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address, take_film):
     page.set_viewport_size({"width": width, "height": 844})
+    if width == 390:  # a phone is slower, too
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
     page.add_init_script(WATCH_SHIFTS)
     page.goto(address)
     text = wait_for_readout(page, "steps per second")
