@@ -128,3 +128,10 @@ def test_a_random_model_is_repeated_by_its_seed_and_changes_no_global_one(tmp_pa
     )
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.W_out(3), second.W_out(3)) and not torch.equal(first.W_out(3), other.W_out(3))
+
+
+def test_an_interval_covers_every_control():
+    values = {"m": torch.tensor([[1.0, 1, 1, 1]])}
+    controls = [{"m": torch.full((1, 4), level)} for level in (0.2, 0.9)]
+    row = compare_class_space(values, controls)["m"].iloc[0]
+    assert row.tolist() == pytest.approx([0, 1, 0.55, 0.45, 0.1, 0.8])

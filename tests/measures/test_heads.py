@@ -130,3 +130,20 @@ def test_attention_to_positions_is_the_models_own(tmp_path, name):
 def test_one_pair_cannot_be_shuffled(w):
     with pytest.raises(ValueError, match="pairs: has 1, wanted two or more"):
         measures.score_relation(w, {"man": "men"})
+
+
+def test_upper_heads_attend_to_what_they_are_given(w):
+    """A head of the upper layer carries a relation of vectors that are no embeddings; the lowest layer reads those."""
+    space = embedding_space(w, side="in")
+    turned = replace(space, rows=space.rows.roll(1, 1))
+    first = torch.stack([turned.rows[turned.find(word)] for word in PAIRS])
+    second = torch.stack([embedding_space(w).rows[space.find(word)] for word in PAIRS.values()])
+    value, output = torch.zeros(192, 32), torch.zeros(32, 192)
+    value[:, : len(PAIRS)], output[: len(PAIRS)] = torch.linalg.pinv(first), second
+    made = set_head(set_head(w, 1, 3, W_V=value, W_O=output), 0, 3, W_V=value, W_O=output)
+    assert (measures.score_relation(made, PAIRS, upper=turned).holm < 0.05).nonzero().tolist() == [[1, 3]]
+    p = basis()
+    copies = set_head(set_head(w, 1, 2, W_V=p.roll(1, 0), W_O=p.T), 0, 2, W_V=p.roll(1, 0), W_O=p.T)
+    assert (measures.score_copying(copies, upper=turned).holm < 0.05).nonzero().tolist() == [[1, 2]]
+    plain = measures.score_relation(w, PAIRS)
+    assert torch.equal(measures.score_relation(w, PAIRS, upper=space).scores, plain.scores)
