@@ -17,6 +17,7 @@ from helpers.figures.style import ALGORITHM_COLOURS, COLOURS, CONTROL_COLOUR, MA
 
 # Of the names on a map of tokens, as fractions of the map's size: 8-point letters on about 6 by 3 inches.
 NAME_HEIGHT, LETTER_WIDTH, GAP = 0.05, 0.012, 0.01
+ROUNDS = 4  # in which names are placed; more change nothing on maps of some twenty
 MOST_LAYERS_WITH_NUMBERS = 8  # in maps of more layers, the cells are too low for numbers
 SPOTS = (  # offset in points and alignment of a name; its ends, in widths, and its lower end, in the map's heights
     ((3, 2), "left", 0, 1, -0.01),
@@ -129,24 +130,29 @@ def draw_token_map(places: np.ndarray, names: Sequence[str], groups: Sequence[st
 
 
 def _place_names(places: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[int, int], str]]:
-    """Choose the offset (points) and the alignment of each name: the spot that hides the fewest tokens and names."""
+    """Choose the offset (points) and the alignment of each name: the spot that hides the fewest tokens and names.
+
+    Names are placed one by one, again and again, because a name may have to leave its spot to a later one.
+    """
     spread = np.ptp(places, axis=0)
     at = (places - places.min(axis=0)) / np.where(spread > 0, spread, 1)
-    hidden, chosen = [(x, x, y, y) for x, y in at], []  # boxes: left, right, bottom, top
-    for (x, y), name in zip(at, names, strict=True):
-        width = GAP + LETTER_WIDTH * len(name)
-        boxes = [
-            (x + left * width, x + right * width, y + low, y + low + NAME_HEIGHT) for *_, left, right, low in SPOTS
+    widths = [GAP + LETTER_WIDTH * len(name) for name in names]
+    boxes = np.array(  # (names, spots, 4): left, right, bottom, top
+        [
+            [(x + left * width, x + right * width, y + low, y + low + NAME_HEIGHT) for *_, left, right, low in SPOTS]
+            for (x, y), width in zip(at, widths, strict=True)
         ]
-        others = np.array([box for box in hidden if box != (x, x, y, y)]).reshape(-1, 4).T
-        overlaps = [_count_overlaps(box, others) for box in boxes]
-        best = overlaps.index(min(overlaps))
-        hidden.append(boxes[best])
-        chosen.append(SPOTS[best][:2])
-    return chosen
+    )
+    chosen, rows = np.zeros(len(names), dtype=int), np.arange(len(names))
+    for index in np.tile(rows, ROUNDS):
+        others = rows[rows != index]
+        points = at[others][:, [0, 0, 1, 1]]
+        hidden = np.concatenate([points, boxes[others, chosen[others]]]).T
+        chosen[index] = np.argmin([_count_overlaps(box, hidden) for box in boxes[index]])
+    return [SPOTS[spot][:2] for spot in chosen]
 
 
-def _count_overlaps(box: tuple[float, float, float, float], others: np.ndarray) -> int:
+def _count_overlaps(box: np.ndarray, others: np.ndarray) -> int:
     """Count the boxes (4, N) that a box meets."""
     left, right, bottom, top = others
     return int(((left < box[1]) & (right > box[0]) & (bottom < box[3]) & (top > box[2])).sum())
