@@ -96,7 +96,7 @@ def draw_walk_images(
         _show_image(ax, image)
         ax.set_title(title, fontsize=8)
     for ax, values in zip(axes[1], head.probabilities(outputs), strict=True):
-        predicted = int(values.argmax()) if head.is_logarithmic else None
+        predicted = int(values.argmax()) if head.is_distribution else None
         colours = [ROLE_COLOURS["predicted" if k == predicted else "bar"][0] for k in range(len(class_names))]
         ax.bar(range(len(class_names)), values.tolist(), color=colours)
         ax.set_xticks(range(len(class_names)), class_names, fontsize=7)

@@ -120,12 +120,9 @@ def draw_spectrum(metric: PullbackMetric, ax: Axes | None = None) -> Figure:
     values = metric.eigenvalues.clamp(min=1e-20).numpy()  # a logarithmic axis cannot show zero
     index = np.arange(1, len(values) + 1)
     positive = index <= metric.rank
-    ax.semilogy(
-        index[positive], values[positive], "o", color=ROLE_COLOURS["visible"][0], label=f"not zero: {metric.rank}"
-    )
-    ax.semilogy(
-        index[~positive], values[~positive], "x", color=ROLE_COLOURS["null"][0], label=f"zero: {metric.nullity}"
-    )
+    visible, null = (ROLE_COLOURS[role][0] for role in ("visible", "null"))
+    ax.semilogy(index[positive], values[positive], "o", color=visible, label=f"not zero: {metric.rank}")
+    ax.semilogy(index[~positive], values[~positive], "x", color=null, label=f"zero: {metric.nullity}")
     ax.set(xlabel="index", ylabel="eigenvalue", xticks=index, title=f"{len(values)} of {metric.n} eigenvalues")
     ax.legend(loc="lower left")
     return fig

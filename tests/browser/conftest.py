@@ -434,7 +434,7 @@ def show(page, hand, monkeypatch):
         def answer(command):
             before = read()
             messages.clear()
-            widget._receive(widget, command, [])
+            widget._handle_custom_msg(command, [])
             return {"changed": {k: v for k, v in read().items() if v != before[k]}, "messages": list(messages)}
 
         page.expose_function(f"answer_{shown}", answer)

@@ -131,7 +131,7 @@ def test_the_walk_is_taken_away(show, walker):
 def test_two_words_are_told_apart_and_another_word_is_watched(show, masked_bert):
     walker = SentenceWalker(masked_bert, "The film was [MASK].")
     shown = show(walker)
-    names = lambda: shown.widget.locator(".tm-outputs .tm-name").all_inner_texts()  # noqa: E731
+    names = lambda: shown.widget.locator(".tm-outputs .tm-name").all_text_contents()  # noqa: E731
     assert len(names()) == 11 and names()[-1] == "the rest"
     watch = shown.widget.get_by_label("show also", exact=True)
     watch.fill("dulll")

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from helpers.adapters.heads import LABELS, VALUES
 from helpers.figures import draw_images, draw_importance, draw_walk_images
+from helpers.figures.style import ROLE_COLOURS
 
 
 def test_images_fill_a_grid_row_by_row():
@@ -65,6 +67,8 @@ def test_images_along_a_walk_stand_above_their_probabilities():
     assert all(len(ax.images) == 1 for ax in above)
     for ax, probabilities in zip(below, outputs.exp(), strict=True):
         assert [bar.get_height() for bar in ax.patches] == pytest.approx(probabilities.tolist())
+        colours = [to_hex(bar.get_facecolor()) == ROLE_COLOURS["predicted"][0] for bar in ax.patches]
+        assert colours.index(True) == int(probabilities.argmax()) and sum(colours) == 1
         assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog"]
         assert (ax.get_yscale(), ax.get_ylim()[1]) == ("log", 1.5), "a sure prediction hides nothing"
     assert below[0].get_ylabel() == "probability"
@@ -74,6 +78,7 @@ def test_images_along_a_walk_stand_above_their_labels_or_values():
     labels = torch.tensor([[0.9, 0.8]]).log()
     (_, below) = draw_walk_images([np.zeros((2, 2))], labels, ["cat", "dog"], ["start"], LABELS).axes
     assert [bar.get_height() for bar in below.patches] == pytest.approx([0.9, 0.8])
+    assert {to_hex(bar.get_facecolor()) for bar in below.patches} == {ROLE_COLOURS["bar"][0]}, "none is predicted alone"
     values = torch.tensor([[-0.17, 4.0]])
     (_, below) = draw_walk_images([np.zeros((2, 2))], values, ["cat", "dog"], ["start"], VALUES).axes
     assert [bar.get_height() for bar in below.patches] == pytest.approx([-0.17, 4.0])

@@ -18,7 +18,7 @@ from helpers.figures import (
     draw_projection,
     draw_spectrum,
 )
-from helpers.figures.style import ALGORITHM_COLOURS
+from helpers.figures.style import ALGORITHM_COLOURS, ROLE_COLOURS
 
 START = torch.tensor([1.0, 0.5], dtype=torch.float64)
 
@@ -110,6 +110,7 @@ def test_the_spectrum_counts_eigenvalues_that_are_zero(legend_texts):
     assert (list(positive.get_xdata()), list(zero.get_xdata())) == ([1, 2], [3])
     assert list(positive.get_ydata()) == pytest.approx([9, 4])
     assert legend_texts(ax) == ["not zero: 2", "zero: 2"]
+    assert [line.get_color() for line in ax.lines] == [ROLE_COLOURS[role][0] for role in ("visible", "null")]
     assert ax.get_title() == "3 of 4 eigenvalues"
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("index", "eigenvalue", "log")
 
