@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from pathlib import Path
 
-from figure_index import read_figures
+from figure_index import read_figures, read_title
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = re.compile(r"\| \[\w+\.ipynb]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+) \| !\[(.+?)]\(.+?\) \|")
@@ -51,9 +50,3 @@ def save_piece(notebook: Path, path: Path) -> tuple[int, int, str]:
     piece = figure.picture().crop(box)
     piece.quantize(64).save(path, optimize=True)
     return *piece.size, figure.description
-
-
-def read_title(notebook: Path) -> str:
-    """Read a notebook's title."""
-    cells = json.loads(notebook.read_text())["cells"]
-    return re.search(r"^# (.+)$", "".join(cells[0]["source"]), re.MULTILINE)[1]

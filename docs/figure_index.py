@@ -100,5 +100,16 @@ def list_notebook(notebook: Path, folder: Path) -> str:
         address = os.path.relpath(path, ROOT / "docs")
         description = MARKUP.sub(r"\\\g<0>", figure.description)
         items.append(f"- [![{name}]({address})](#{figure.anchor})\n  **{figure.section}**\n  {description}")
-    title = f"## [](../notebooks/{notebook.name})"
-    return "\n".join([title, "", "```{container} figure-index", *items, "```", ""])
+    heading = [
+        f"## {read_title(notebook)}",
+        "",
+        f"[Open notebook {notebook.name[:2]}](../notebooks/{notebook.name})",
+        "",
+    ]
+    return "\n".join([*heading, "```{container} figure-index", *items, "```", ""])
+
+
+def read_title(notebook: Path) -> str:
+    """Read a notebook's title."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return re.search(r"^# (.+)$", "".join(cells[0]["source"]), re.MULTILINE)[1]

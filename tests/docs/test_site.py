@@ -157,8 +157,10 @@ def test_the_gallery_shows_a_figure_for_each_of_its_short_examples(site, pages):
 def test_the_index_leads_to_every_figure(path, page, pages, site):
     """Each small picture stands above the description of the figure that stands at the place to which it leads."""
     index, anchors = pages[site / "docs" / "figures.html"], page(path).select("[id^=figure-]")
-    (heading,) = index.select(f"h2 a[href$='{path.stem}.html']")
-    items = heading.find_parent("section").select(".figure-index li")
+    (link,) = index.article.select(f"a[href$='{path.stem}.html']")
+    section = link.find_parent("section")
+    assert index.select_one(f"nav a[href='#{section['id']}']").get_text(strip=True)  # in the page's contents
+    items = section.select(".figure-index li")
     stored = [o["metadata"]["image/png"]["alt"] for c in cells(path) for o in c.get("outputs", []) if is_picture(o)]
     assert [item.a["href"].split("#")[1] for item in items] == [anchor["id"] for anchor in anchors]
     for item, anchor, description in zip(items, anchors, stored, strict=True):
