@@ -60,8 +60,9 @@ function paintDriftPlot(box, state) {
     const positive = ([, drift]) => drift > 0, spots = points.filter(positive), seen = points.slice(0, shown).filter(positive);
     const trace = (list) => (list.length ? `M${list.map(([x, y]) => `${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("L")}` : "");
     const style = isQuiet ? "stroke: var(--tm-line); stroke-width: 1px" : `stroke: ${colour}`;
-    addSvg(sheet, "path", { d: trace(spots), class: "tm-later", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
-    addSvg(sheet, "path", { d: trace(seen), class: "tm-line", style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
+    const draw = (list, kind) => addSvg(sheet, "path", { d: trace(list), class: kind, style, "stroke-dasharray": PLOT_DASHES[name] ?? "" });
+    if (shown < points.length) draw(spots, "tm-later");
+    draw(seen, "tm-line");
     const end = seen.at(-1);
     if (!end || isQuiet) continue;
     addSvg(sheet, "circle", { cx: toX(end[0]), cy: toY(end[1]), r: 4, style: `fill: ${colour}` });

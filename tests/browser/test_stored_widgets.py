@@ -156,6 +156,8 @@ def test_it_plays_and_all_of_it_can_be_seen_and_read(name, page, open_session):
     place = open_session(name)
     assert not place.locator("xpath=following-sibling::*[1]").is_visible(), "the still picture makes room"
     PLAYS[json.loads((SESSIONS / f"{name}.json").read_text())["view"]](place, page)
+    notebook = place.get_by_role("link", name="the notebook")
+    assert page.request.get(notebook.evaluate("(link) => link.href")).json()["cells"]
     page.evaluate(axe)
     for width, theme in ((1300, "light"), (390, "dark")):
         page.set_viewport_size({"width": width, "height": 1000})
