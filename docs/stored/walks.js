@@ -39,8 +39,10 @@ function playWalker(session, place) {
     restart: () => void (selected = 0),
     choose(choices) {
       if (!isStored(choices)) throw new Error(NOT_STORED);
-      const { target = now.target } = choices;
-      change({ ...(now.mode === "walk" ? { algorithm: choices.algorithm ?? algorithm } : {}), target: target || null });
+      const { target = now.target } = choices, wanted = choices.algorithm ?? algorithm;
+      const isAimed = now.mode === "walk" && wanted === "corrected"; // the other walks have no target
+      if (choices.target && !isAimed) throw new Error(NOT_STORED);
+      change({ ...(now.mode === "walk" ? { algorithm: wanted } : {}), target: (isAimed && target) || null });
     },
     show: ({ mode }) => change({ mode, algorithm: mode === "walk" ? algorithm : null, target: null }),
     read({ name }) {
