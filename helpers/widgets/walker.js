@@ -25,7 +25,7 @@ export function createWalker(root, send) {
     draw();
   };
   const parts = buildWalker(root, showAgain);
-  parts.inputs = createInputPanel(parts.more, (command) => (pause(), ask(command)));
+  parts.inputs = createInputPanel(parts.more, (command) => (halt(), ask(command)));
   parts.files = createTakeAway(parts.more, (command) => ask(command), () => state.frames[state.shown]?.picture);
   let silence = null, timer = null;
 
@@ -41,6 +41,11 @@ export function createWalker(root, send) {
   const pause = () => {
     clearTimeout(timer);
     state.left = 0;
+  };
+  // What is computed is stopped where its result would be discarded.
+  const halt = () => {
+    pause();
+    if (state.busy || state.sent > state.answered) send({ do: "stop" });
   };
   const show = (index) => {
     state.shown = Math.min(Math.max(0, index), state.place.count - 1);
@@ -59,14 +64,13 @@ export function createWalker(root, send) {
     back: () => show(state.shown - 1),
     step: () => ask({ do: "step" }),
     stop: () => {
-      pause();
       state.isStopping = true;
-      send({ do: "stop" });
+      halt();
       draw();
     },
     play: () => (state.left ? (pause(), draw()) : play(Infinity)),
     many: () => play(MANY_STEPS),
-    restart: () => (pause(), ask({ do: "restart" })),
+    restart: () => (halt(), ask({ do: "restart" })),
     all: () => choose({ parts: [] }),
   };
   for (const [name, action] of Object.entries(actions)) parts[name].addEventListener("click", action);
@@ -91,14 +95,14 @@ export function createWalker(root, send) {
     if (detail.isLast) ask({ do: "choose", parts: detail.parts });
     else draw();
   });
-  root.addEventListener("tm-start", ({ detail }) => (pause(), ask({ do: "choose", start: detail.start })));
+  root.addEventListener("tm-start", ({ detail }) => (halt(), ask({ do: "choose", start: detail.start })));
 
   watchTokens(parts.stage, () => state.setup.kind === "sentence" && !state.setup.lanes, (part) => {
     state.token = part;
     if (state.words[part]) draw();
     else ask({ do: "find_words", part });
   });
-  parts.putWord = (part, word) => (pause(), ask({ do: "replace_word", part, word }));
+  parts.putWord = (part, word) => (halt(), ask({ do: "replace_word", part, word }));
   const goOn = () => {
     clearTimeout(timer);
     if (state.status.isError || state.status.isEnd) state.left = 0;

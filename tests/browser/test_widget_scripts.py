@@ -106,6 +106,8 @@ def test_a_stop_can_be_pressed_while_something_is_computed_or_waits(walker):
     page.get_by_role("button", name="step", exact=True).click()
     expect(page.get_by_text("stopped; all earlier")).to_have_count(0)
     assert walker.sent() == ["step", "stop", "step"], "play has ended"
+    page.get_by_role("button", name="restart", exact=True).click()
+    assert walker.sent()[3:] == ["stop", "restart"], "a step that is to be discarded is not awaited"
 
 
 def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown_again(page, vit, digits):

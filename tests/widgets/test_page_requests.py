@@ -124,9 +124,21 @@ def test_of_the_changes_of_a_control_that_wait_only_the_last_is_computed(monkeyp
     begin.set()
     wait()
     assert [(place.layer, place.index) for place in opened] == [(3, 0), (3, 7)]
-    tell(browser.layer, method="update", state={"value": 0}, buffer_paths=[])
-    tell(browser.status, method="custom", content={"do": "stop"})
-    wait()
+
+
+def test_a_search_of_the_browser_is_stopped_and_what_it_shows_stays(monkeypatch, f):
+    browser = ParameterBrowser(load_weights("gpt2-reviews", fold=True))
+    text, f.is_long = browser.status.value, True
+    with monkeypatch.context() as broken:
+        broken.setattr(browser.session, "search", lambda *_: f(torch.ones(2)))
+        tell(browser.word, method="update", state={"value": "funny"}, buffer_paths=[])
+        assert f.has_begun.wait(60) and browser.status.busy
+        tell(browser.status, method="custom", content={"do": "stop"})
+        wait()
+    assert browser.status.value == "stopped; all earlier results are kept" and not browser.status.busy
+    assert browser.highest.layout.display is None and browser.search_results.options == ()
+    browser.search()
+    assert browser.status.value == text and len(browser.search_results.options) == 15
 
 
 class StopAt(Stop):
