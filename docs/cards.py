@@ -10,20 +10,20 @@ from figure_index import read_figures, read_title
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = re.compile(r"\| \[\w+\.ipynb]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+) \| !\[(.+?)]\(.+?\) \|")
-# The piece that a card shows: the figure's number in its notebook, and left, top, right and bottom in pixels. A piece
-# is at most 530 pixels wide: a whole figure is up to 1,000 wide, and its words could not be read on a card.
+# The piece that a card shows: how the figure's description begins, and left, top, right and bottom in pixels. It is
+# at most 530 pixels wide: a whole figure is up to 1,000 wide, and its words could not be read on a card.
 PIECES = {
-    "01": (4, (62, 66, 383, 274)),
-    "02": (5, (24, 0, 470, 302)),
-    "03": (5, (0, 0, 466, 311)),
-    "04": (5, (0, 34, 440, 314)),
-    "05": (1, (0, 0, 270, 200)),
-    "06": (2, (0, 0, 410, 251)),
-    "07": (1, (0, 0, 529, 281)),
-    "08": (4, (0, 0, 383, 281)),
-    "09": (1, (0, 0, 529, 281)),
-    "10": (8, (0, 0, 529, 251)),
-    "11": (2, (0, 0, 432, 241)),
+    "01": ("Level curves of waves, and two walks", (62, 24, 373, 268)),
+    "02": ("Six images along a walk", (24, 0, 470, 302)),
+    "03": ("Both walks in the plane", (0, 0, 466, 311)),
+    "04": ("Log-odds of he against she", (0, 34, 440, 314)),
+    "05": ("Bars of words: neuron", (0, 0, 270, 200)),
+    "06": ("Jaccard similarity per layer", (0, 0, 410, 251)),
+    "07": ("The change of a prediction over the length of a move", (0, 0, 529, 281)),
+    "08": ("Accuracy over the layers kept", (0, 0, 383, 281)),
+    "09": ("Distance from the start over steps", (0, 0, 529, 281)),
+    "10": ("Change of the reading per layer: of [CLS]", (0, 0, 529, 251)),
+    "11": ("A map of heads by the relation", (0, 0, 432, 241)),
 }
 
 
@@ -44,9 +44,18 @@ def write_cards(folder: Path) -> str:
 
 
 def save_piece(notebook: Path, path: Path) -> tuple[int, int, str]:
-    """Save the piece of a notebook's figure that its card shows; return its size and the figure's description."""
-    number, box = PIECES[notebook.name[:2]]
-    figure = list(read_figures(notebook))[number - 1]
-    piece = figure.picture().crop(box)
+    """Save the piece of a notebook's figure that its card shows; return its size and the figure's description.
+
+    Raises:
+        ValueError: no figure has such a description, several have, or the piece does not lie in it.
+    """
+    beginning, box = PIECES[notebook.name[:2]]
+    found = [figure for figure in read_figures(notebook) if figure.description.startswith(beginning)]
+    sizes = [figure.picture().size for figure in found]
+    if len(found) != 1 or box[2] > sizes[0][0] or box[3] > sizes[0][1]:
+        raise ValueError(
+            f"{beginning!r}, {box}: {notebook.name} has such figures of {sizes}; choose another in cards.py"
+        )
+    piece = found[0].picture().crop(box)
     piece.quantize(64).save(path, optimize=True)
-    return *piece.size, figure.description
+    return *piece.size, found[0].description
