@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any
 
 from ipywidgets import Widget
@@ -60,7 +60,7 @@ class PageRequests:
         self.turn = RLock()
         self._stops: set[Stop] = set()  # of what is computed or waits
         self._waiting: dict[Widget, dict[str, Any]] = {}  # the change of a control that waits
-        self._lock = Lock()  # of the changes that wait
+        self._lock = RLock()  # of the changes that wait
 
     def listen(self, *widgets: Widget) -> None:
         """Take the messages of pages to these widgets."""
@@ -69,6 +69,8 @@ class PageRequests:
 
     def stop(self) -> None:
         """Stop what is computed for a page or by a cell, and what waits."""
+        with self._lock:
+            self._waiting.clear()  # later changes are not joined to what is stopped
         for stop in [*self._stops]:
             stop.is_asked = True
 

@@ -125,6 +125,14 @@ def test_of_the_changes_of_a_control_that_wait_only_the_last_is_computed(monkeyp
     begin.set()
     wait()
     assert [(place.layer, place.index) for place in opened] == [(3, 0), (3, 7)]
+    begin.clear()
+    THREAD.submit(begin.wait, 60)
+    tell(browser.layer, method="update", state={"value": 0}, buffer_paths=[])
+    tell(browser.status, method="custom", content={"do": "stop"})
+    tell(browser.layer, method="update", state={"value": 1}, buffer_paths=[])
+    begin.set()
+    wait()
+    assert [place.layer for place in opened[2:]] == [1], "a stop ends what was asked before it, and no more"
 
 
 def test_a_search_of_the_browser_is_stopped_and_what_it_shows_stays(monkeypatch, f):
