@@ -23,6 +23,7 @@ from tqdm import tqdm
 from transformers import GPT2ForSequenceClassification, GPT2Model
 from transformers.masking_utils import create_causal_mask
 
+from helpers.equivalence import create_generator
 from helpers.geometry.arguments import check_whole
 from helpers.resources import MEAN_POOLING, load_model
 from helpers.resources.display import table_html
@@ -331,8 +332,8 @@ def stitching_table(
     if given != [0, 1] or classes != 2:
         raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
     kernel = embedding_kernel(classifier, base)
-    kernels = [kernel, *(random_kernel(kernel, torch.Generator().manual_seed(seed)) for seed in seeds)]
-    kernels += [embedding_kernel(classifier, base, torch.Generator().manual_seed(seed)) for seed in seeds]
+    kernels = [kernel, *(random_kernel(kernel, create_generator(seed)) for seed in seeds)]
+    kernels += [embedding_kernel(classifier, base, create_generator(seed)) for seed in seeds]
     log_odds = torch.empty(len(kernels), len(list_layers(base)) + 1, len(classifier.body.h) + 1, len(labels))
     donor_log_odds, lengths = torch.empty(len(labels)), tokens[1].sum(1)
     batches = lengths.argsort().split(BATCH)  # texts of similar length, each batch as wide as its longest text

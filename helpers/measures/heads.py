@@ -20,6 +20,7 @@ from jaxtyping import Float
 from scipy.stats import norm
 from torch import Tensor
 
+from helpers.equivalence import create_generator
 from helpers.measures.sweeps import correct_by_holm
 from helpers.resources.display import table_html
 from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space
@@ -140,9 +141,9 @@ def score_relation(
     itself, second = (writes.rows[[writes.find(word) for word in words]] for words in (pairs, pairs.values()))
     heads = enumerate(list_heads(w))
     attended = torch.stack([first[i >= w.n_heads] @ head.left @ head.right.T for i, head in heads])
-    scores, p, controls = _test_pairing(attended @ second.T, torch.Generator().manual_seed(seed))
+    scores, p, controls = _test_pairing(attended @ second.T, create_generator(seed))
     gains = (attended * (second - itself)).sum(2)
-    signs = 2.0 * torch.randint(2, (DRAWS, len(pairs)), generator=torch.Generator().manual_seed(seed)) - 1
+    signs = 2.0 * torch.randint(2, (DRAWS, len(pairs)), generator=create_generator(seed)) - 1
     p_copying = _share_above(gains @ signs.T, gains.sum(1))
     shape = w.n_layers, w.n_heads
     parts = {"p, pairs": p.reshape(shape), "p, copying": p_copying.reshape(shape)}
@@ -160,7 +161,7 @@ def score_previous_token(w: Weights, seed: int = 0) -> HeadScores:
     random heads with rotated queries, pooled over the model.
     """
     states = w.W_E.mean(0).expand(POSITIONS, -1) if w.W_pos is None else w.W_pos[:POSITIONS]
-    generator, scores, controls = torch.Generator().manual_seed(seed), [], []
+    generator, scores, controls = create_generator(seed), [], []
     for layer in range(w.n_layers):
         norm_before = w.layers[layer].attention_norm
         read = states if norm_before is None else norm_before.normalize(states) if w.folded else norm_before(states)
@@ -195,7 +196,7 @@ def list_heads(w: Weights) -> list[FactoredMatrix]:
 
 def _rotate(products: Float[Tensor, "heads r r"], seed: int) -> Float[Tensor, "heads r r"]:
     """Rotate one factor of each head at random."""
-    rotations, _ = torch.linalg.qr(torch.randn(products.shape, generator=torch.Generator().manual_seed(seed)))
+    rotations, _ = torch.linalg.qr(torch.randn(products.shape, generator=create_generator(seed)))
     return products @ rotations
 
 

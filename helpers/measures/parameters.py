@@ -15,6 +15,7 @@ from scipy.stats import bootstrap
 from torch import Tensor
 
 from helpers.adapters import Trace
+from helpers.equivalence import create_generator
 from helpers.geometry.arguments import check_whole
 from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space
 from helpers.weights import KINDS, Weights
@@ -105,7 +106,7 @@ def compare_partners(
     """
     reading = reading or Reading()
     spaces = [embedding_space(w, reading, KINDS[kind]) for kind in kinds]
-    generator, rows, count = torch.Generator().manual_seed(seed), [], len(spaces[0])
+    generator, rows, count = create_generator(seed), [], len(spaces[0])
     for layer in range(w.n_layers):
         first, second = _partner_items(w.partners(kinds, layer), kinds, spaces, k, reading.signed)
         values = jaccard(first, second, count)
@@ -175,7 +176,7 @@ def compare_active_parameters(
     lengths = _check_traces(w, traces, kind)
     reading = reading or Reading()
     states_space, space = embedding_space(w, reading), embedding_space(w, reading, KINDS[kind])
-    generator, rows = torch.Generator().manual_seed(seed), []
+    generator, rows = create_generator(seed), []
     for layer in range(w.n_layers):
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
         activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from helpers.equivalence import create_generator
 from helpers.vocabulary.control import LayerControl, draw_random_heads
 from helpers.vocabulary.neurons import TOP, coherence, pair_coherence
 from helpers.vocabulary.reading import Reading
@@ -59,7 +60,7 @@ def survey_p_values(w: Weights, kind: str, reading: Reading | None = None, seed:
     It is the first p-value of ``LayerControl``, which says what the random parameters are. The kinds are those of
     ``read_parameter``.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = create_generator(seed)
     if kind in HEAD_KINDS:
         left, right = embedding_spaces(w, getattr(w, kind)(0, 0), reading)
 
@@ -90,7 +91,7 @@ def survey_coherence(
     judge = embedding_space(sibling, replace(reading or Reading(), clean=True))  # with rows of length 1
     if any(each.names != judge.names for each in (space, *spaces)):
         raise ValueError(f"sibling: {sibling.name} lists other items than {w.name}, wanted a model with the same ones")
-    generator = torch.Generator().manual_seed(seed)
+    generator = create_generator(seed)
     if spaces:
         return _survey_heads(w, kind, spaces, judge.rows, generator)
     random = torch.randn(RANDOM_JUDGED, w.d_model, generator=generator).to(space.rows)

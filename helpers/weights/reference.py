@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModel, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
+from helpers.equivalence import create_generator
 from helpers.resources import MEAN_POOLING, load_model
 from helpers.weights.base import Weights
 from helpers.weights.families import FAMILIES, Family
@@ -60,7 +61,7 @@ class ReferenceModel:
     @torch.no_grad()
     def run(self, seed: int) -> list[LayerRecord]:
         """Run every layer on random states of its own; the lowest layer first."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = create_generator(seed)
         records = [LayerRecord() for _ in range(self.model.config.num_hidden_layers)]
         with ExitStack() as stack:
             for index, record in enumerate(records):

@@ -75,6 +75,8 @@ def test_what_has_no_partners_or_too_few_items_is_named():
     w = load_weights("gpt2-reviews", fold=True)
     with pytest.raises(ValueError, match=r"kinds=\('W_in', 'W_Q'\): have 768 and 192 vectors in a layer"):
         measures.compare_partners(w, ("W_in", "W_Q"))
+    with pytest.raises(ValueError, match=r"seed=1\.5: must be a whole number"):
+        measures.compare_partners(w, ("W_in", "W_out"), seed=1.5)
     with pytest.raises(ValueError, match="k=6: must be a whole number between 1 and 5"):
         measures.top_items(torch.ones(2, 3), torch.ones(5, 3), 6)
 
