@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SESSIONS = ROOT / "docs" / "sessions"
 DRAWINGS = ["dom", "output_bars", "drift_plot"]  # what the front page uses
 PARTS = [*DRAWINGS, "patch_grid", "token_strip", "plane", "stages", "inputs", "words", "take_away"]
-VIEWS = ["walker", "directions", "picture", "score_bars", "parameter_map"]  # each with a function render
+VIEWS = ["walker", "directions", "picture", "score_bars", "parameter_map"]  # each exports {render}
 PLAYERS = ["player", "walks", "plane_walk", "figures", "readings"]  # of docs/stored
-VIEW = Template("views.$name = (() => {\n$script\nreturn { render };\n})();")
+VIEW = Template("views.$name = (() => {\n$script\n})();")
 
 
 def write_widgets(site: Path) -> None:
@@ -62,8 +62,9 @@ def read_part(name: str) -> str:
 
 
 def read_script(path: Path) -> str:
-    """Read a module as a part of one script: without imports, and without exports."""
-    text = re.sub(r"^import .*\n|^export default .*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    """Read a module as a part of one script: without imports and exports; a default export becomes what it returns."""
+    text = re.sub(r"^import .*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(r"^export default ", "return ", text, flags=re.MULTILINE)
     return re.sub(r"^export (?=function|const)", "", text, flags=re.MULTILINE)
 
 

@@ -103,7 +103,8 @@ function playPlane({ setup, choices: first, span }, place) {
   let told = 1;
   const model = createModel({ setup, span, status: {}, busy: false, answered: {}, ...trace(), ...describe() },
     ({ do: command, view, id, ...content }) => {
-      if (command === "frames") return model.emit("msg:custom", { frames: points.slice(content.from).map(({ frame }) => frame), from: content.from });
+      if (command === "stop") return; // every answer is computed at once
+      if (command === "send_frames") return model.emit("msg:custom", { frames: points.slice(content.first).map(({ frame }) => frame), from: content.first });
       const status = commands[command](content) ?? { text: "", isError: false };
       const anew = command === "choose" || command === "restart" ? { setup: { ...setup, serial: (told += 1) }, ...trace() } : {};
       model.change({ ...anew, ...describe(), status, answered: { view, id } });

@@ -1,5 +1,5 @@
 // The parameter browser with its whole model: a map of every parameter of a kind, and the items of the one that is open.
-import { make } from "./dom.js";
+import { make, writeNumber } from "./dom.js";
 import { makeControl } from "./figures.js";
 import { createModel, readBytes, showView, players } from "./player.js";
 
@@ -40,7 +40,7 @@ function playBrowser(session, place) {
     const places = [...Array(k).keys()].map((i) => first + i);
     return {
       title: kind.titles[end], sign, longest,
-      unit: end ? "" : `${kind.unit} ${norm.toFixed(2)}`, control_name: end ? "" : kind.control_name,
+      unit: end ? "" : `${kind.unit} ${writeNumber(norm)}`, control_name: end ? "" : kind.control_name,
       names: places.map((i) => session.items[kind.ids[i]]),
       scores: places.map((i) => (sign * longest * kind.scores[i]) / 65535),
       control: kind.control.map((score) => sign * norm * score),
@@ -49,7 +49,7 @@ function playBrowser(session, place) {
   function show() {
     const [layer, index] = map.get("selected"), bias = kind.numbers[3 * (layer * kind.map.count + index) + 2];
     bars.forEach((model, end) => model.change(describe(end)));
-    const told = Number.isNaN(bias) ? "" : `; its bias is ${bias.toFixed(2)}`;
+    const told = Number.isNaN(bias) ? "" : `; its bias is ${writeNumber(bias)}`;
     note.textContent = `${label}, layer ${layer}, ${kind.map.noun} ${index}${told}`;
   }
 }

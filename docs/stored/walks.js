@@ -58,7 +58,8 @@ function playWalker(session, place) {
     frame: {}, status: {}, busy: false, answered: {},
     menus: { inputs: names.map((name) => name ?? FIRST), models: [] }, ...describe(),
   }, ({ do: command, view, id, ...content }) => {
-    if (command === "frames") return model.emit("msg:custom", { frames: now.frames.slice(content.from), from: content.from });
+    if (command === "stop") return; // nothing is computed
+    if (command === "send_frames") return model.emit("msg:custom", { frames: now.frames.slice(content.first), from: content.first });
     const before = told;
     let status = { text: "", isError: false };
     try {
