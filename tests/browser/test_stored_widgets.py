@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from notebooks.execute import NOTEBOOKS
 from notebooks.record import SESSIONS
+from tests.browser.conftest import read_number
 from tests.browser.test_looks_in_browser import CUT, FAINT, SERIOUS
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser and one built site for all
@@ -97,13 +98,13 @@ def play_plane(place, page):
         place.get_by_role("button", name="step", exact=True).click()
         place.get_by_text(f"point {i} of {i}").wait_for()
     naive, corrected = re.search(r"drift: naive (\S+), corrected (\S+)", place.inner_text()).groups()
-    assert float(corrected) <= 1e-10 < 0.1 < float(naive)
+    assert read_number(corrected) <= 1e-10 < 0.1 < read_number(naive)
     for name in ("saddle", "waves"):
         place.get_by_label("function").select_option(name)
         place.get_by_text("point 0 of 0").wait_for()
         place.get_by_role("button", name="step", exact=True).click()
         place.get_by_text("point 1 of 1").wait_for()
-        assert float(re.search(r"corrected (\S+)", place.inner_text())[1]) <= 1e-10
+        assert read_number(re.search(r"corrected (\S+)", place.inner_text())[1]) <= 1e-10
     place.get_by_role("application").press("ArrowUp")
     place.get_by_role("application").press("Enter")
     place.get_by_text("point 0 of 0").wait_for()
@@ -116,7 +117,7 @@ def play_directions(place, page):
     for index in (0, sliders.count() - 1):
         sliders.nth(index).press("End")
         expect(told.nth(index)).to_contain_text("outputs change by up to")
-        drifts.append(float(re.search(r"up to (\S+)", told.nth(index).inner_text())[1]))
+        drifts.append(read_number(re.search(r"up to (\S+)", told.nth(index).inner_text())[1]))
         assert place.locator(".tm-flipped").count() == (index == 0)
     assert drifts[1] < drifts[0]
 
