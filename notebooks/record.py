@@ -286,13 +286,16 @@ def encode(content: bytes) -> str:
 
 
 def record_file(path: Path) -> None:
-    """Record every widget of a notebook."""
-    notebook = nbformat.read(path, as_version=4)
-    sources = [cell.source for cell in code_cells(notebook)]
-    for cell in find_widgets(notebook):
+    """Record every widget of a notebook, and remove what was stored of widgets that it no longer has."""
+    notebook, number = nbformat.read(path, as_version=4), path.name.split("_")[0]
+    sources, cells = [cell.source for cell in code_cells(notebook)], find_widgets(notebook)
+    for stored in SESSIONS.glob(f"{number}-*.json"):
+        if stored.stem not in [f"{number}-{cell}" for cell in cells]:
+            stored.unlink()  # its widget has moved to another cell, or is gone
+    for cell in cells:
         started, needed = time.perf_counter(), [sources[i] for i in find_needed(sources, cell)]
         session = {"made_of": fingerprint(needed), **record(evaluate(needed))}
-        target = SESSIONS / f"{path.name.split('_')[0]}-{cell}.json"
+        target = SESSIONS / f"{number}-{cell}.json"
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(session, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
         print(
