@@ -147,11 +147,6 @@ def token_stream(tokenizer: Any, texts: list[str], cache: Path, end: int | None 
     return np.load(cache)
 
 
-def split_sentences(text: str) -> list[str]:
-    """Split a text after . ! or ? followed by a space and a capital, digit or quote."""
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z0-9\"'])", text)
-
-
 def save_token_counts(stream: np.ndarray, size: int, folder: Path) -> None:
     """Store beside a model how often each of ``size`` tokens occurs in its training text."""
     counts = np.bincount(stream.astype(np.int64), minlength=size)
