@@ -1,4 +1,4 @@
-"""Other words for each word of a sentence: those that the model holds equal, and those that change its mind."""
+"""Other words for each word of a sentence: those that the model holds equal, and those that change its outputs."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class SentenceWalker(ModelWalker):
         return self._effects
 
     def find_words(self, part: int) -> None:
-        """Send the page the words that the model holds equal at a token, and those that change its mind."""
+        """Send the page the words that the model holds equal at a token, and those that change its outputs most."""
         self._run(lambda: self.send({"words": self.effects.find_words(part)}), "cannot compare words: ")
 
     def replace_word(self, part: int, word: str) -> None:

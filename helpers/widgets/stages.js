@@ -87,7 +87,7 @@ export function drawPlaneStage(parts, { ground, frames, shown, choices }) {
   const lines = ["naive", "corrected"].map((name) => ({
     name, points: frames.filter(Boolean).map(({ travel, drifts }) => [travel, drifts[name]]), shown: shown + 1,
   }));
-  drawDriftPlot(parts.plot, { lines, tolerance: null, unit: "of the output" });
+  drawDriftPlot(parts.plot, { lines, tolerance: null, unit: "units of the output" });
 }
 
 export function drawPoint(view, setup, frame, options) {

@@ -1,4 +1,4 @@
-// What a token could be replaced by: words that the model holds equal, and words that change its mind.
+// What a token could be replaced by: words that the model holds equal, and words that change its outputs.
 import { buildOnce, make, writeNumber } from "./dom.js";
 
 const REST = 250; // milliseconds that the pointer rests on a token before its words are asked for
@@ -30,7 +30,7 @@ export function drawWords(element, words, unit, choose) {
       element.append(make("div", { class: "tm-word-row" }, make("span", {}, title), ...(buttons.length ? buttons : ["none found"])));
     };
     row(`“${words.token}” in the sentence itself; the model holds equal:`, words.equal);
-    row("words that change its mind most:", words.changing);
+    row("words that change the outputs most:", words.changing);
     element.append(make("div", { class: "tm-caption" }, `in brackets: the verified change of the outputs, ${unit}; a click puts the word in and starts there`));
   });
 }
