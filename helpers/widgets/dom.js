@@ -51,7 +51,7 @@ export function algorithmColour(name) {
 // Write a number with so many significant digits: 0.0123, 93.7, 2.84×10⁻⁵. Every number in a widget is written by this,
 // or by its twin in Python, write_number of helpers.resources.display.
 export function writeNumber(value, digits = 3) {
-  if (!value || !Number.isFinite(value)) return String(value || 0);
+  if (!value || !Number.isFinite(value)) return String(value ?? 0);
   const sign = value < 0 ? "−" : "", [mantissa, exponent] = Math.abs(value).toExponential(digits - 1).split("e");
   const power = Number(exponent);
   if (power >= -3 && power < 4) return sign + Number(`${mantissa}e${power}`).toFixed(Math.max(0, digits - 1 - power));

@@ -88,7 +88,7 @@ class PageRequests:
         except KeyboardInterrupt:  # also of a cell that is interrupted
             return {"text": "stopped; all earlier results are kept", "isError": False, "isEnd": True}
         except Exception as error:
-            return {"text": f"{failure}{error}", "isError": True}
+            return {"text": f"{failure}{str(error) or type(error).__name__}", "isError": True}
         finally:
             self._stops.discard(stop)
         return {"text": "", "isError": False}

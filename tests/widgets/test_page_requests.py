@@ -12,7 +12,7 @@ from helpers.adapters.toy import paraboloid
 from helpers.sessions import ImageInput, PlaneSession, Race, WalkSession
 from helpers.weights import load_weights
 from helpers.widgets import ParameterBrowser, PlaneWalker
-from helpers.widgets.page_requests import THREAD, Stop
+from helpers.widgets.page_requests import THREAD, PageRequests, Stop
 from tests.adapters.families import make_model
 
 LONG, TIMES = 100_000, 10  # operations of PyTorch, some tenths of a second; evaluations that take so long
@@ -148,6 +148,11 @@ def test_a_search_of_the_browser_is_stopped_and_what_it_shows_stays(monkeypatch,
     assert browser.highest.layout.display is None and browser.search_results.options == ()
     browser.search()
     assert browser.status.value == text and len(browser.search_results.options) == 15
+
+
+def test_an_error_without_a_text_is_told_by_its_kind():
+    status = PageRequests().attempt(partial(next, iter(())))
+    assert status == {"text": "StopIteration", "isError": True}
 
 
 class StopAt(Stop):
