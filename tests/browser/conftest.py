@@ -68,26 +68,34 @@ PIXELS = """async (image) => {
   pen.drawImage(image, 0, 0);
   return Array.from(pen.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
-MOUNT = """async ([script, style, state, name]) => {
+MOUNT = """async ([name, script, style, state, answers]) => {
   const module = await import(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
   const listeners = {}, root = document.createElement('div'), sheet = document.createElement('style');
-  const tell = (event, ...told) => listeners[event]?.forEach((listener) => listener(...told));
-  const model = {
+  const hear = (event, ...told) => listeners[event]?.forEach((listener) => listener(...told));
+  const model = ((window.models ??= {})[name] ??= {
+    sent: [],
     get: (trait) => state[trait],
     on: (event, listener) => (listeners[event] ??= new Set()).add(listener),
     off: (event, listener) => listeners[event]?.delete(listener),
     send: async (command) => {
-      const { changed, messages } = await window[`answer_${name}`](command);
-      Object.assign(state, changed);
-      Object.keys(changed).forEach((trait) => tell(`change:${trait}`));
-      messages.forEach((message) => tell('msg:custom', message));
+      model.sent.push(command);
+      if (answers) model.tell(await window[`answer_${name}`](command));
     },
-  };
+    tell: ({ changed, messages }) => {
+      Object.assign(state, changed);
+      Object.keys(changed).forEach((trait) => hear(`change:${trait}`));
+      messages.forEach((message) => hear('msg:custom', message));
+    },
+  });
   [sheet.textContent, root.className] = [style, 'tm-view'];
   document.head.append(sheet);
   document.body.append(root);
   module.default.render({ model, el: root });
 }"""
+TELL = """([name, changed]) => new Promise((resolve) => {
+  models[name].tell({ changed, messages: [] });
+  setTimeout(resolve);
+})"""
 # Voilà's own pages ask for a style sheet of icons, whatever they show. Here they get an empty one from this machine.
 VOILA_ICONS = re.compile(r"https://cdn\.jsdelivr\.net/npm/(@fortawesome/fontawesome-free|font-awesome)@")
 KNOWN_COMPLAINTS = re.compile(  # about the front ends' own scripts and files
@@ -383,12 +391,12 @@ class Hand:
         line = self.widget.locator(".tm-status").element_handle()
         self.page.wait_for_function("line => line.ariaBusy === 'false'", arg=line)
 
-    def median_of_steps(self, count=20) -> float:
+    def median_of_steps(self, count=10) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
         first = self.last()
         return self._median((lambda: self.press("step"), first + i) for i in range(1, count + 1))
 
-    def median_of_slides(self, count=20) -> float:
+    def median_of_slides(self, count=10) -> float:
         """Measure the median time from a move of the slider by one to the point on the screen, in seconds."""
         handle, last = self.handle(), self.last()
         return self._median((lambda: handle.press("ArrowLeft"), last - i) for i in range(1, count + 1))
@@ -421,14 +429,40 @@ def hand():
     return Hand
 
 
-@pytest.fixture
-def show(page, hand, monkeypatch):
-    """Put a widget of this process on a page of its own, without a front end and a kernel, and a hand on it."""
-    page.set_content("<!doctype html><html><body></body></html>")
+class Shown(Hand):
+    """A hand on a widget of this process, which is on a page without a front end and a kernel."""
 
-    def mount(widget):
-        messages, shown = [], len(page.query_selector_all(".tm-view"))
-        monkeypatch.setattr(widget, "send", messages.append)
+    def __init__(self, page, nth, widget):
+        self.model = widget.model_id
+        super().__init__(page, nth, kind=".tm-view")
+
+    def sent(self) -> list[str]:
+        """Return the names of all commands that the page has sent."""
+        return self.page.evaluate("(name) => models[name].sent.map((command) => command.do)", self.model)
+
+    def tell(self, **change):
+        """Change traits of the page's model, together."""
+        self.page.evaluate(TELL, [self.model, change])
+
+    def answer(self, **change):
+        """Answer all that was asked, where the widget itself does not."""
+        view, ids = self.page.evaluate(
+            "(name) => [models[name].sent.at(-1).view, models[name].sent.map(({ id }) => id ?? 0)]", self.model
+        )
+        self.tell(busy=False, answered={"view": view, "id": max(ids)}, **change)
+
+
+@pytest.fixture
+def show(page, monkeypatch):
+    """Put a widget of this process on a page, without a front end and a kernel: show(widget) returns a hand on it.
+
+    The widget answers the page, unless ``answers`` is false: then the test does. Shown again, it has two views.
+    """
+    page.set_content("<!doctype html><html><body></body></html>")
+    shown = []
+
+    def mount(widget, answers=True):
+        messages = []
         read = lambda: {k: v for k, v in widget.get_state().items() if k in widget.traits() and k[0] != "_"}  # noqa: E731
 
         def answer(command):
@@ -437,9 +471,12 @@ def show(page, hand, monkeypatch):
             widget._handle_custom_msg(command, [])
             return {"changed": {k: v for k, v in read().items() if v != before[k]}, "messages": list(messages)}
 
-        page.expose_function(f"answer_{shown}", answer)
-        page.evaluate(MOUNT, [widget._esm, widget._css, read(), str(shown)])
-        return hand(page, shown, kind=".tm-view")
+        if widget not in shown:
+            monkeypatch.setattr(widget, "send", messages.append)
+            page.expose_function(f"answer_{widget.model_id}", answer)
+        shown.append(widget)
+        page.evaluate(MOUNT, [widget.model_id, widget._esm, widget._css, read(), answers])
+        return Shown(page, len(shown) - 1, widget)
 
     return mount
 

@@ -10,50 +10,10 @@ from helpers.widgets import ImageDirections, PlaneWalker
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser for all
 
-MOUNT = """([script, style, state]) => {
-  document.head.append(Object.assign(document.createElement('style'), { textContent: style }));
-  const { render } = new Function(script.replace(/^export default/m, 'return'))();
-  const listeners = {}, el = document.createElement('div');
-  window.sent = [];
-  window.tell = (change) => {
-    Object.assign(state, change);
-    for (const name of Object.keys(change)) listeners[`change:${name}`]?.();
-  };
-  const model = { get: (name) => state[name], send: (message) => sent.push(message), off: () => {},
-    on: (name, listener) => (listeners[name] = listener) };
-  document.body.append(el);
-  render({ model, el });
-}"""
-TELL = "(change) => new Promise((resolve) => { tell(change); setTimeout(resolve); })"
-
-
-class Kernel:
-    """What a kernel would do to a widget that is on a page."""
-
-    def __init__(self, page, widget):
-        self.page, self.widget, self.requests = page, widget, 0
-        page.evaluate(MOUNT, [widget._esm, widget._css, self.read_state()])
-
-    def read_state(self):
-        return {name: value for name, value in self.widget.get_state().items() if not name.startswith("_")}
-
-    def tell(self, **change):
-        """Change traits of the model, together."""
-        self.page.evaluate(TELL, change)
-
-    def answer(self, **change):
-        """Answer all that was asked."""
-        view, ids = self.page.evaluate("() => [sent.at(-1).view, sent.map(({ id }) => id ?? 0)]")
-        self.tell(busy=False, answered={"view": view, "id": max(ids)}, **change)
-
-    def sent(self):
-        """Return the names of all commands that were sent."""
-        return self.page.evaluate("() => sent.map((message) => message.do)")
-
 
 @pytest.fixture
-def walker(page):
-    return Kernel(page, PlaneWalker({"paraboloid": paraboloid}))
+def walker(show):
+    return show(PlaneWalker({"paraboloid": paraboloid}), answers=False)
 
 
 ERROR = {"text": "cannot step: by zero", "isError": True}
@@ -110,21 +70,23 @@ def test_a_stop_can_be_pressed_while_something_is_computed_or_waits(walker):
     assert walker.sent()[3:] == ["stop", "restart"], "a step that is to be discarded is not awaited"
 
 
-def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown_again(page, vit, digits):
-    kernel = Kernel(page, ImageDirections(vit.in_pixels(), digits.images[17]))
+def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown_again(show, vit, digits):
+    directions = ImageDirections(vit.in_pixels(), digits.images[17])
+    shown = show(directions, answers=False)
+    page = shown.page
     slider, picture = page.get_by_role("slider", name="visible 1"), page.locator(".tm-stage")
     told = slider.locator("xpath=..").locator(".tm-told")
     slider.press("ArrowRight")
-    kernel.widget.pull(0, kernel.page.evaluate("() => sent.at(-1).length"))
-    kernel.answer(pulled=kernel.widget.pulled)
+    directions.pull(0, page.evaluate("(name) => models[name].sent.at(-1).length", shown.model))
+    shown.answer(pulled=directions.pulled)
     expect(told).to_have_text(re.compile("^moved by"))
     slider.press("End")
-    kernel.answer(status={"text": "cannot move: by zero", "isError": True})
+    shown.answer(status={"text": "cannot move: by zero", "isError": True})
     expect(page.get_by_role("alert")).to_have_text("cannot move: by zero")
     expect(picture).to_be_hidden()
     expect(told).to_have_text("not moved")
     page.get_by_role("button", name="show the picture again").click()
     assert slider.input_value() == "0.05", "the slider stands where the picture was made"
-    kernel.answer(status=FINE)
+    shown.answer(status=FINE)
     expect(picture).to_be_visible()
     expect(told).to_have_text(re.compile("^moved by"))
