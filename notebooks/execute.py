@@ -112,6 +112,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
                 output.metadata = _alt_texts(output)
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
+            if "text/plain" in output.get("data", {}):
+                output.data["text/plain"] = re.sub(r" at 0x[0-9a-f]+>", ">", output.data["text/plain"])
             if "data" in output and WIDGET_VIEW in output.data:
                 output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
                 output.data["text/plain"] = "Run this cell to get the widget."

@@ -49,7 +49,3 @@ class CausalAdapter(TextAdapter):
     def final_state(self, point: Float[Tensor, "tokens d_model"]) -> Float[Tensor, " d_model"]:
         """Return the state of the last token from which the next word is predicted."""
         return self.state_map(point, self.n_layers + 1)(point)[-1]
-
-    def unembed(self, state: Float[Tensor, " d_model"]) -> Float[Tensor, " d_vocab"]:
-        """Return the logits of a final state."""
-        return self.model.get_output_embeddings()(state)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from helpers.adapters.base import find_name
 from helpers.adapters.text import Text
 from helpers.sentences import equivalent_words, influential_words, predict_substitutions
 from helpers.sentences.substitutions import Substitutions
@@ -48,7 +49,8 @@ class WordEffects:
     def replace_word(self, part: int, word: str) -> Text:
         """Return the sentence with another word at a token."""
         adapter, ids = self.start.adapter, self.start.adapter.token_ids(self.start.raw)
-        ids[part] = next(i for i, name in adapter.whole_words().items() if name == word)
+        words = adapter.whole_words()
+        ids[part] = list(words)[find_name("word", word, list(words.values()), "whole words")]
         text = adapter.decode(adapter.embed(ids, adapter.segments_of(self.start.point)))
         return text if isinstance(text, str) else (text[0], text[1])
 

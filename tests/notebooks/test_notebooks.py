@@ -176,7 +176,9 @@ def test_an_exercise_without_a_solution_is_an_error():
 def test_normalised_outputs_do_not_depend_on_the_run():
     def run(count, seconds):
         bar = nbformat.v4.new_output("stream", name="stderr", text=f"\r50%|#####     | 1/2 [{seconds} s]")
-        result = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=count)
+        result = nbformat.v4.new_output(
+            "execute_result", data={"text/plain": f"<Styler at 0x{count}f>"}, execution_count=count
+        )
         widget = {WIDGET_VIEW: {"model_id": f"{count}"}, "text/plain": f"Widget({count})"}
         view = nbformat.v4.new_output("display_data", data=widget)
         cell = nbformat.v4.new_code_cell("1 + 2", execution_count=count, outputs=[bar, result, view])
