@@ -43,7 +43,7 @@ def test_a_token_that_is_no_word_has_none(effects):
 
 def test_a_sentence_with_a_word_replaced_is_that_sentence(effects):
     assert effects.replace_word(2, "film") == "the film is slow, but the two leads are a delight."
-    with pytest.raises(ValueError, match="word='flim': is not among the model's .* whole words; some are .*'film'"):
+    with pytest.raises(ValueError, match=r"word='flim': is not among the model's .* whole words; some are 'flimsy'"):
         effects.replace_word(2, "flim")
 
 
