@@ -60,7 +60,7 @@ const PLAYED = {
   walker: "Played from stored walks: step, play, the slider, the race, every algorithm, and the inputs of “another input”; other parts, step lengths, tolerances and inputs were not stored.",
   directions: "Played from stored moves along each direction.",
   figures: "Played from stored figures, for the values that the controls offer here.",
-  browser: "Every neuron and every head of the model, as stored; the search, other readings and single columns of heads were not stored.",
+  browser: "Every neuron and every head of the model, as stored; the search, the map of words, other readings and single columns of heads were not stored.",
   plane: "Computed in this page, from the functions' closed forms.",
 };
 

@@ -21,7 +21,7 @@ from helpers.vocabulary.space import (
     top_tokens,
 )
 from helpers.vocabulary.survey import ParameterSurvey, survey_coherence, survey_p_values
-from helpers.vocabulary.tables import PairTable, TokenTable
+from helpers.vocabulary.tables import PairTable, TokenMap, TokenTable
 
 __all__ = [
     "EmbeddingSpace",
@@ -30,6 +30,7 @@ __all__ = [
     "PairTable",
     "ParameterSurvey",
     "Reading",
+    "TokenMap",
     "TokenTable",
     "clean_rows",
     "coherence",

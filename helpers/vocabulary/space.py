@@ -19,7 +19,7 @@ from helpers.geometry.arguments import check_whole
 from helpers.resources.display import CONTINUATION
 from helpers.vocabulary.pairs import find_largest_pairs
 from helpers.vocabulary.reading import Reading
-from helpers.vocabulary.tables import PairTable, TokenTable
+from helpers.vocabulary.tables import PairTable, TokenMap, TokenTable
 from helpers.weights import FactoredMatrix, Side, Weights
 from helpers.weights.certificate import mlp_output
 
@@ -69,11 +69,39 @@ class EmbeddingSpace:
         Raises:
             ValueError: a vector of another shape, zero or not finite, or k not between 1 and the number of items.
         """
+        return self._list_tokens(*self._rank(vector, k, "highest"))
+
+    def map_tokens(self, vector: Vector, k: int = 40, sign: str = "highest") -> TokenMap:
+        """Place the k items with the "highest", "lowest" or largest "absolute" scores by their embeddings.
+
+        Items that are near each other have embeddings that are alike, as far as two directions show it.
+
+        Raises:
+            ValueError: as in ``top_tokens``; k below 2, or another sign.
+        """
+        check_whole("k", k, 2, len(self))
+        scores, rows = self._rank(vector, k, sign)
+        embeddings = self.rows[rows].double()
+        left, values, _ = torch.linalg.svd(embeddings - embeddings.mean(0), full_matrices=False)
+        places = left[:, :2] * values[:2]
+        places = places * places.gather(0, places.abs().argmax(0, keepdim=True)).sign()  # the farthest is right, or up
+        share = places.square().sum() / values.square().sum().clamp(min=1e-30)
+        return TokenMap(self._list_tokens(scores, rows), places.to(scores).cpu(), float(share))
+
+    def _rank(self, vector: Vector, k: int, sign: str) -> tuple[Float[Tensor, " k"], Int[Tensor, " k"]]:
+        """Return the scores and the rows of the k items that come first by their sign."""
         _check_shape("vector", vector.shape, self.rows.shape[1:])
         check_whole("k", k, 1, len(self))
         vector = vector.detach().to(self.rows)
         _check_norm("vector", vector.norm())
-        scores, rows = (self.rows @ vector).topk(k)
+        scores = self.rows @ vector
+        ranks = {"highest": scores, "lowest": -scores, "absolute": scores.abs()}
+        if sign not in ranks:
+            raise ValueError(f"sign={sign!r}: must be one of {', '.join(ranks)}")
+        rows = ranks[sign].topk(k).indices
+        return scores[rows], rows
+
+    def _list_tokens(self, scores: Float[Tensor, " k"], rows: Int[Tensor, " k"]) -> TokenTable:
         return TokenTable([self.names[row] for row in rows.tolist()], self.ids[rows.cpu()], scores.cpu(), self.note)
 
     def top_pairs(

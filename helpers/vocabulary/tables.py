@@ -1,4 +1,4 @@
-"""What a reading returns: the tokens of a vector, the token pairs of a matrix."""
+"""What a reading returns: the tokens of a vector, their places in the plane, the token pairs of a matrix."""
 
 from __future__ import annotations
 
@@ -43,6 +43,21 @@ class TokenTable:
 
     def _repr_html_(self) -> str:
         return table_html(self.table, self.note, index=False)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenMap:
+    """The items that a vector reads as, at their places in the plane that shows most of the spread of their embeddings.
+
+    Attributes:
+        table: the items, the score of highest rank first.
+        places: along the two principal directions of the items' embeddings, from their mean.
+        share: of the items' variance that the two directions hold; 1 if the plane shows all of it.
+    """
+
+    table: TokenTable
+    places: Float[Tensor, "k 2"]
+    share: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,11 +9,11 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from helpers.resources.display import write_number
-from helpers.sessions.parameters import ParameterSession, Place
+from helpers.sessions.parameters import SIDES, ParameterSession, Place
 from helpers.vocabulary import PairTable, Reading, TokenTable
 from helpers.vocabulary.survey import HEAD_KINDS
 from helpers.weights import FactoredMatrix, Weights
-from helpers.widgets.parameter_views import ParameterMap, ScoreBars
+from helpers.widgets.parameter_views import ParameterMap, ScoreBars, WordMap
 from helpers.widgets.views import StatusLine
 
 PARAMETERS = {  # label of the control -> kind of the parameter
@@ -39,6 +39,7 @@ WORDS = {  # whether it is a head -> what it is read as, what a random one is ca
 class ParameterBrowser(widgets.VBox):
     """A map of all parameters of a kind; open one to see the items with its highest and lowest scores.
 
+    Below the bars, a map that unfolds places the items of a vector by their embeddings.
     The shade of a cell is the first p-value of its reading, or its coherence if there is a sibling to judge it. The
     next cell can use ``selected``, the parameter that is open, and ``table``, its items. The map is computed while it
     is in sight, piece by piece, and can be stopped; embeddings, maps and the index of searches are computed once per
@@ -57,13 +58,15 @@ class ParameterBrowser(widgets.VBox):
         self._is_opening = False  # while several controls change at once
         self._create_parameter_controls()
         self._create_search_controls()
-        self.map, self.highest, self.lowest, self.status = ParameterMap(), ScoreBars(), ScoreBars(sign=-1), StatusLine()
+        self.map, self.highest, self.lowest = ParameterMap(), ScoreBars(), ScoreBars(sign=-1)
+        self.word_map, self.status = WordMap(), StatusLine()
         self.map.observe(self._open_cell, "selected")
         self.map.on_msg(self._advance_map)
+        self.word_map.on_msg(self._choose_words)
         self._place_controls()
         self._change_kind()
         controls = self.kind, self.layer, self.index, self.offset, self.measure, self.words_only, self.clean
-        self.status.listen(*controls, self.word, self.search_results, self.map)
+        self.status.listen(*controls, self.word, self.search_results, self.map, self.word_map)
 
     def _create_parameter_controls(self) -> None:
         options = [label for label, kind in PARAMETERS.items() if kind in self.session.kinds]
@@ -103,6 +106,7 @@ class ParameterBrowser(widgets.VBox):
             widgets.HBox([self.words_only, self.clean, self.measure]),
             self.map,
             bars,
+            self.word_map,
             widgets.HBox([self.word, self.search_results]),
             self.status,
         ]
@@ -215,8 +219,12 @@ class ParameterBrowser(widgets.VBox):
 
     def _update(self, _: Any = None) -> None:
         """Show the parameter that the controls name, or an error in its place."""
-        if not self._is_opening and self.status.run(self._show_bars, self.highest, self.lowest):
+        if not self._is_opening and self.status.run(self._show_items, self.highest, self.lowest, self.word_map):
             self.map.selected = [self.layer.value, self.index.value]
+
+    def _show_items(self) -> None:
+        self._show_bars()
+        self._show_words()
 
     def _show_bars(self) -> None:
         read, noun = self.session.read(self.place, self.reading), self.session.noun(self._kind)
@@ -232,6 +240,19 @@ class ParameterBrowser(widgets.VBox):
                 bars.control, bars.longest = (sign * read.control).tolist(), longest
         bias = "" if read.bias is None else f"; its bias is {write_number(read.bias)}"
         self.status.show(f"{self.kind.value}, layer {self.layer.value}, {noun} {self.index.value}{bias}")
+
+    def _choose_words(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Show as many words of that sign as the page asks for."""
+        self.word_map.sign, self.word_map.k = message["sign"], message["k"]
+        self.status.run(self._show_words, self.word_map, failure="cannot show the map of words: ")
+
+    def _show_words(self) -> None:
+        parameter = self.selected
+        if isinstance(parameter, FactoredMatrix):
+            self.word_map.names = []  # pairs have no place
+        else:
+            space = self.session.space(self.reading, SIDES[self._kind][0])
+            self.word_map.show(space.map_tokens(parameter, min(self.word_map.k, len(space)), self.word_map.sign))
 
 
 def _create_number(name: str) -> widgets.IntText:

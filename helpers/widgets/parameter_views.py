@@ -1,4 +1,4 @@
-"""Views of the parameter browser: a map of all parameters of a kind, and bars of the scores of one."""
+"""Views of the parameter browser: a map of all parameters of a kind, and bars and a map of the words of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from helpers.vocabulary import ParameterSurvey
+from helpers.vocabulary import ParameterSurvey, TokenMap
 from helpers.widgets.views import View
 
 SHADES = 254  # a cell is one byte: 0 where nothing is computed yet, else 1 more than its shade
@@ -63,3 +63,21 @@ class ScoreBars(View, files="dom score_bars"):
     control = traitlets.List(traitlets.Float()).tag(sync=True)
     longest = traitlets.Float(1.0).tag(sync=True)  # the absolute score of the longest bar
     sign = traitlets.Int(1).tag(sync=True)  # of the scores that have bars: 1, or -1
+
+
+class WordMap(View, files="dom word_map"):
+    """Words at their places in the plane, folded at first; the page asks for another sign or number of words."""
+
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)  # the first in rank comes first; none hide the view
+    scores = traitlets.List(traitlets.Float()).tag(sync=True)
+    places: traitlets.List[Any] = traitlets.List().tag(sync=True)  # [x, y] of each, at most 1 from the middle
+    share = traitlets.Float(0.0).tag(sync=True)  # of the spread of the embeddings that the plane shows
+    sign = traitlets.Unicode("highest").tag(sync=True)  # which scores are shown
+    k = traitlets.Int(40).tag(sync=True)  # how many words are asked for
+
+    def show(self, shown: TokenMap) -> None:
+        """Show the words of one vector."""
+        places = shown.places.double() / shown.places.abs().max().clamp(min=1e-30)
+        with self.hold_sync():
+            self.names, self.scores, self.share = list(shown.table.tokens), shown.table.scores.tolist(), shown.share
+            self.places = places.round(decimals=3).tolist()

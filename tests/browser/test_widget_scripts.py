@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from helpers.adapters.toy import paraboloid
 from helpers.widgets import ImageDirections, PlaneWalker
+from helpers.widgets.parameter_views import WordMap
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser for all
 
@@ -90,3 +91,26 @@ def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown
     shown.answer(status=FINE)
     expect(picture).to_be_visible()
     expect(told).to_have_text(re.compile("^moved by"))
+
+
+def test_a_map_of_words_tells_a_word_by_keyboard_and_pointer_and_asks_for_others(page, show):
+    harmful, asked = "<img src=x onerror='window.broken = 1'>", []
+    words = WordMap(names=["good", harmful, "bad"], scores=[2.0, 1.0, -3.0], places=[[0, 1], [1, 0], [-1, -1]])
+    words.on_msg(lambda _, message, __: (asked.append(message), setattr(words, "names", words.names[:2])))
+    view = show(words).widget
+    told, sheet = view.get_by_role("status"), view.get_by_role("application", name="map of 3 words")
+    expect(sheet).to_be_hidden()
+    view.get_by_text("map of words").click()
+    expect(told).to_have_text("good: 2.00, 1 of 3")
+    sheet.press("ArrowRight")
+    expect(told).to_have_text(f"{harmful}: 1.00, 2 of 3")
+    assert page.evaluate("() => window.broken") is None, "a word is text, never HTML"
+    dots = view.locator(".tm-dot")
+    assert [dot.get_attribute("rx") == "0" for dot in dots.all()] == [False, False, True], "below 0, a square"
+    assert [dot.get_attribute("width") for dot in dots.all()] == ["10", "6", "14"]
+    dots.nth(2).hover()
+    expect(told).to_have_text("bad: −3.00, 3 of 3")
+    view.get_by_label("scores").select_option("lowest")
+    expect(dots).to_have_count(2)
+    assert asked == [{"sign": "lowest", "k": 40}]
+    expect(told).to_contain_text("2 of 2")

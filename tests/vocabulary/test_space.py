@@ -220,3 +220,28 @@ def test_embeddings_through_the_first_mlp_are_what_the_model_computes_and_read_k
         for scores in (through, plain)
     ]
     assert agreements[0] > 0.6 > 0.3 > abs(agreements[1])
+
+
+def test_a_map_has_the_items_of_a_sign_and_keeps_distances_that_lie_in_a_plane():
+    rows = torch.tensor([[1.0, 3, 2], [2, -3, 2], [-3, 3, 2], [-4, -3, 2], [0, 7, 2]]).double()
+    space = EmbeddingSpace(rows, torch.arange(5), list("abcde"), "a plane")
+    for sign, order in {"absolute": [3, 2, 1, 0], "highest": [1, 0, 4, 2], "lowest": [3, 2, 4, 0]}.items():
+        shown = space.map_tokens(torch.tensor([1.0, 0, 0]), 4, sign)
+        assert shown.table.ids.tolist() == order and shown.table.scores.tolist() == rows[order, 0].tolist()
+        assert shown.table.tokens == ["abcde"[i] for i in order]
+        assert torch.allclose(torch.cdist(shown.places, shown.places), torch.cdist(rows[order], rows[order]))
+        assert shown.share == pytest.approx(1)
+        assert (shown.places.max(0).values + 1e-9 >= shown.places.abs().max(0).values).all(), "right, up"
+
+
+def test_the_plane_of_a_map_holds_the_two_largest_variances():
+    axes = torch.diag(torch.tensor([1.0, 2.0, 3.0])).double()
+    space = EmbeddingSpace(torch.cat([axes, -axes]), torch.arange(6), list("abcABC"), "axes")
+    shown = space.map_tokens(torch.tensor([3.0, 2, 1]), 6, "highest")
+    places = dict(zip(shown.table.tokens, shown.places.tolist(), strict=True))
+    assert sorted(map(abs, places["c"] + places["b"])) == pytest.approx([0, 0, 2, 3])
+    assert places["a"] == pytest.approx([0, 0]) and max(shown.places[:, 0]) == pytest.approx(3)
+    assert shown.share == pytest.approx((4 + 9) / (1 + 4 + 9))
+    for name, arguments in {"k=1": (1, "highest"), "sign='up': must be one of highest, lowest": (3, "up")}.items():
+        with pytest.raises(ValueError, match=name):
+            space.map_tokens(torch.ones(3), *arguments)

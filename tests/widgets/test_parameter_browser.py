@@ -1,5 +1,7 @@
 """The parameter browser as its controls drive it; the browser tests use a mouse."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -167,6 +169,22 @@ def test_filters_are_controls(browser, w):
     assert not browser.reading.words_only
     assert browser.highest.names == top_tokens(w, w.W_out(0)[0], 12, Reading(words_only=False)).tokens
     assert browser.map.done == 0
+
+
+def test_the_map_of_words_follows_the_parameter_and_what_its_page_asks_for(browser, w):
+    browser.layer.value, browser.index.value, view = 3, 507, browser.word_map
+    assert view.names == top_tokens(w, w.W_out(3)[507], 40).tokens and len(view.places) == 40
+    view._handle_custom_msg({"sign": "lowest", "k": 100}, [])
+    lowest = top_tokens(w, -w.W_out(3)[507], 100)
+    assert view.names == lowest.tokens and view.scores == pytest.approx((-lowest.scores).tolist())
+    assert np.abs(view.places).max() == 1 and 0 < view.share < 1
+    assert len(json.dumps([view.names, view.scores, view.places]).encode()) < 10_000
+    browser.kind.value = "neuron: key (W_in)"
+    assert view.names == top_tokens(w, -w.vectors("W_in", 3)[507], 100, side="in").tokens
+    browser.kind.value = "head: pairs of W_OV"
+    assert view.names == [], "pairs have no place"
+    browser.layer.value = 9
+    assert view.layout.display == "none"
 
 
 def test_messages_are_small(browser):
