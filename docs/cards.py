@@ -22,7 +22,7 @@ PIECES = {
     "07": ("The change of a prediction over the length of a move", (0, 0, 529, 281)),
     "08": ("Accuracy over the layers kept", (0, 0, 383, 281)),
     "09": ("Distance from the start over steps", (0, 0, 529, 281)),
-    "10": ("Change of the reading per layer: of [CLS]", (0, 0, 529, 251)),
+    "10": ("Change of the reading per layer", (0, 0, 462, 251)),
     "11": ("A map of heads by the relation", (0, 0, 432, 241)),
 }
 
