@@ -6,6 +6,8 @@ work where ipywidgets and anywidget do: JupyterLab, Notebook 7 and Voilà, all t
 """
 
 import base64
+import functools
+import http.server
 import io
 import os
 import re
@@ -15,6 +17,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -176,6 +179,21 @@ def answers(address) -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Where the site is served on this machine: in a folder of a plain file server."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    folder = functools.partial(Quiet, directory=site.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{site.name}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")

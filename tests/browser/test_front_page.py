@@ -1,9 +1,6 @@
 """The site's front page in a real Chromium, as wide as on a desk and on a phone: the model in it walks and races."""
 
-import functools
-import http.server
 import re
-import threading
 
 import pytest
 
@@ -20,21 +17,6 @@ new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.sh
   .observe({ type: 'layout-shift', buffered: true });
 """
 SUM = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].reduce((sum, value) => sum + value, 0)"
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """Where the site's front page is served on this machine: in a folder of a plain file server."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    folder = functools.partial(Quiet, directory=site.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{site.name}/index.html"
-        server.shutdown()
 
 
 def wait_for_readout(page, pattern):
@@ -55,7 +37,7 @@ def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address,
     if width == 390:  # a phone is slower, too
         page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
     page.add_init_script(WATCH_SHIFTS)
-    page.goto(address)
+    page.goto(f"{address}/index.html")
     text = wait_for_readout(page, "steps per second")
     assert "no small step leads nearer within the class" in text and "the prediction is still 3" in text
     assert int(re.search(r"come (\d+) % of the way", text)[1]) >= 70
@@ -74,7 +56,7 @@ def test_the_page_works_when_opened_from_disk(page, site):
 
 
 def test_your_own_digit_is_read_while_you_draw_and_then_walked(page, address):
-    page.goto(address)
+    page.goto(f"{address}/index.html")
     page.get_by_role("button", name="Draw your own").click()
     canvas = page.locator("#start > canvas")
     box = canvas.bounding_box()
@@ -92,7 +74,7 @@ def test_your_own_digit_is_read_while_you_draw_and_then_walked(page, address):
 def test_all_can_be_done_by_keyboard(page, address):
     """From tab to tab by arrow keys; a digit drawn with the arrow keys and space; a pull with the arrow keys."""
     page.emulate_media(reduced_motion="reduce")
-    page.goto(address)
+    page.goto(f"{address}/index.html")
     page.get_by_text("model: 3 (0.999)").wait_for()
     assert page.locator("#view-walk .play").inner_text() == "Walk"  # nothing moves unless the reader asks for it
     page.locator("#view-walk .play").press("Enter")
@@ -120,7 +102,7 @@ def test_all_can_be_done_by_keyboard(page, address):
 
 
 def test_every_control_has_a_name(page, address):
-    page.goto(address)
+    page.goto(f"{address}/index.html")
     wait_for_readout(page, "step [1-9]")
     for tab in ("Walk to a target", "Race", "Pull"):
         page.get_by_role("tab", name=tab).click()
@@ -134,7 +116,7 @@ def test_every_control_has_a_name(page, address):
 
 def test_the_theme_is_the_one_that_the_other_pages_remember(page, address):
     page.emulate_media(color_scheme="light")
-    page.goto(address)
+    page.goto(f"{address}/index.html")
     colour = "() => getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(colour)
     page.locator("#theme").click()

@@ -4,11 +4,8 @@ The site is served from a folder of a plain file server. The fixture `page` fail
 and on an error in the console.
 """
 
-import functools
-import http.server
 import json
 import re
-import threading
 
 import pytest
 from playwright.sync_api import expect
@@ -27,28 +24,13 @@ AXE = SERIOUS.replace(
 NEEDS_KERNEL = "This page plays what was stored."
 
 
-@pytest.fixture(scope="module")
-def address(site):
-    """Where the notebooks' pages are served on this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    folder = functools.partial(Quiet, directory=site.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{site.name}/notebooks"
-        server.shutdown()
-
-
 @pytest.fixture
 def open_session(page, address):
     """Open the page of a stored session, and return the widget: open_session(name)."""
 
     def opened(name):
         (path,) = NOTEBOOKS.glob(f"{name.split('-')[0]}_*.ipynb")
-        page.goto(f"{address}/{path.stem}.html")
+        page.goto(f"{address}/notebooks/{path.stem}.html")
         place = page.locator(f"[data-session='{name}']")
         place.scroll_into_view_if_needed()
         place.locator(".tm-whole").wait_for()
