@@ -114,9 +114,9 @@ def test_ink_tells_an_empty_figure_from_a_drawn_one():
     assert (ink(png(empty)), ink(png(drawn))) == (0, 0.2)
 
 
-def test_claims_that_do_not_hold_are_found():
+def test_claims_that_do_not_hold_are_found(kernel):
     source = "from helpers.exercises import claim\nclaim('It holds.', True)\nclaim('It does not.', False, 3)"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    execute(notebook, NOTEBOOKS, strict=False)
+    execute(notebook, NOTEBOOKS, strict=False, kernel=kernel)
     found = claims_that_do_not_hold(notebook)
     assert [re.sub(r" \(.*", "", text) for text in found] == ["✗ does not hold for these parameters: It does not."]
