@@ -409,12 +409,12 @@ class Hand:
         line = self.widget.locator(".tm-status").element_handle()
         self.page.wait_for_function("line => line.ariaBusy === 'false'", arg=line)
 
-    def median_of_steps(self, count=10) -> float:
+    def median_of_steps(self, count=20) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
         first = self.last()
         return self._median((lambda: self.press("step"), first + i) for i in range(1, count + 1))
 
-    def median_of_slides(self, count=10) -> float:
+    def median_of_slides(self, count=20) -> float:
         """Measure the median time from a move of the slider by one to the point on the screen, in seconds."""
         handle, last = self.handle(), self.last()
         return self._median((lambda: handle.press("ArrowLeft"), last - i) for i in range(1, count + 1))

@@ -102,7 +102,7 @@ def test_they_answer_at_once_and_do_not_disturb_each_other(open_walkers, report,
     for walker, name in zip(walkers[1:], names[1:], strict=True):
         walker.press("race of all walks")
         walker.widget.locator(".tm-lane").nth(3).wait_for()
-        report(f"race's step to screen, {name}", walker.median_of_steps(5), wanted=1.0)
+        report(f"race's step to screen, {name}", walker.median_of_steps(), wanted=1.0)
 
 
 def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report, take_picture):
@@ -127,7 +127,7 @@ def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report, 
     assert "towards" in text.widget.locator(".tm-words").first.inner_text()
     take_picture(image, "image_directions")
     take_picture(text, "sentence_directions")
-    report("direction slider to screen", image.median_of_pulls(null, told(null), 10), wanted=0.2)
+    report("direction slider to screen", image.median_of_pulls(null, told(null), 20), wanted=0.2)
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])
