@@ -24,7 +24,7 @@ function render({ model, el }) {
     [sign.value, count.value] = [model.get("sign"), String(model.get("k"))];
     frame.hidden = !names.length;
     sheet.replaceChildren();
-    if (!names.length || !sheet.clientWidth) return; // folded
+    if (!names.length || !frame.open) return;
     const room = [sheet.clientWidth, sheet.clientHeight], far = scores.map(Math.abs);
     const ends = [0, 1].map((axis) => places.map((place) => place[axis])).map((all) => [Math.min(...all), Math.max(...all)]);
     const scale = Math.min(...ends.map(([low, high], axis) => (room[axis] - 2 * EDGE) / (high - low || 1))); // of both axes
@@ -83,7 +83,8 @@ function render({ model, el }) {
 
   const traits = ["names", "scores", "places", "share", "sign", "k"], plan = callOnce(draw);
   for (const trait of traits) model.on(`change:${trait}`, plan);
-  const observer = new ResizeObserver(plan); // also when it is unfolded
+  const observer = new ResizeObserver(plan);
+  frame.addEventListener("toggle", plan);
   observer.observe(sheet);
   draw();
   return () => {
