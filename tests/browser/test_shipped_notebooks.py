@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.browser.conftest import read_number
+
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
 
 
@@ -40,7 +42,7 @@ def test_01_the_plane_walker(open_shipped_notebook, hand):
     )
     assert json.loads(hand.ask("print(walker.path.points[0].tolist())")) == pytest.approx(wanted, abs=0.03)
     last = steps_plays_and_slides(hand)
-    naive, corrected = map(float, re.search(r"naive (\S+), corrected (\S+)", hand.status()).groups())
+    naive, corrected = map(read_number, re.search(r"naive (\S+), corrected (\S+)", hand.status()).groups())
     assert naive > 0.01 > 1e-9 > corrected
     assert lines[0].get_attribute("d") != lines[1].get_attribute("d")
     assert lines[1].get_attribute("d").count("L") == last - 1
