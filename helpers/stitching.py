@@ -188,7 +188,7 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     Raises:
         ValueError: no text, or a text without tokens.
     """
-    if not texts:
+    if len(texts) == 0:
         raise ValueError("texts: is empty; give at least one text")
     tokens = tokenizer(list(texts), verbose=False)["input_ids"]
     empty = [i for i, text in enumerate(tokens) if not text]

@@ -69,7 +69,7 @@ def kernel():
 def test_a_changed_parameter_breaks_nothing(path, values, kernel):
     shipped = SHIPPED[path]
     changed = set_parameters(shipped, values)
-    changed.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    changed.cells.insert(0, nbformat.v4.new_code_cell("%reset_selective -f ."))
     execute(changed, path.parent, f"{path.name[:3]} {values}", strict=False, kernel=kernel)
     del changed.cells[0]
     (place,) = [i for i, cell in enumerate(changed.cells) if "injected-parameters" in cell.metadata.get("tags", [])]
