@@ -199,7 +199,8 @@ class ParameterBrowser(widgets.VBox):
     def _advance_map(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Compute the next piece of the map, unless the page asks for one that it has."""
         if message.get("done") == self.map.done and not self.map.is_stopped:
-            self.map.is_stopped = not self.status.run(self._survey.advance, failure="cannot compute the map: ")
+            advance = self._survey.advance
+            self.map.is_stopped = not self.status.run(advance, failure="cannot compute the map: ", is_asked=False)
             self._show_map()
 
     @property

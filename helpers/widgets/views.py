@@ -125,7 +125,7 @@ class StatusLine(View, files="dom status_line"):
     def __init__(self) -> None:
         super().__init__()
         self._text = ""
-        self._failures: dict[tuple[View, ...], Status] = {}  # by the views that could not be drawn
+        self._failures: dict[tuple[tuple[View, ...], bool], Status] = {}  # by what could not be drawn, and if asked for
 
     def listen(self, *controls: ipywidgets.Widget) -> None:
         """Carry out the messages of pages to these controls in turn, so that they can be stopped."""
@@ -137,15 +137,19 @@ class StatusLine(View, files="dom status_line"):
         self._text = text
         self._show()
 
-    def run(self, action: Callable[[], None], *drawn: View, failure: str = "") -> bool:
-        """Run an action and return whether it succeeded; its error is shown in place of the views that it draws."""
+    def run(self, action: Callable[[], None], *drawn: View, failure: str = "", is_asked: bool = True) -> bool:
+        """Run an action and return whether it succeeded; its error is shown in place of the views that it draws.
+
+        What nobody asked for, such as the next piece of a map, leaves an earlier message as it is.
+        """
         with self.requests.turn:
             self.busy = True
             status = self.requests.attempt(action, failure)
-            for about in (drawn, ()):
+            key = drawn, is_asked
+            for about in (key, ((), True), ((), False)) if is_asked else (key,):
                 self._failures.pop(about, None)
             if status["text"]:
-                self._failures[drawn] = status
+                self._failures[key] = status
             for view in drawn:
                 view.layout.display = "none" if status["text"] else None
             self._show()
@@ -155,7 +159,7 @@ class StatusLine(View, files="dom status_line"):
     def _show(self) -> None:
         failures = self._failures.items()
         texts = [status["text"] for _, status in failures] or [self._text]
-        needs_advice = any(drawn or status["isError"] for drawn, status in failures)
+        needs_advice = any(drawn or status["isError"] for (drawn, _), status in failures)
         with self.hold_sync():
             self.value = "\n".join([*texts, *([ADVICE] if needs_advice else [])])
             self.is_error = any(status["isError"] for _, status in failures)

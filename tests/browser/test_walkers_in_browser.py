@@ -90,7 +90,7 @@ def test_they_answer_at_once_and_do_not_disturb_each_other(open_walkers, report,
         assert walker.point() == 0
         assert walker.widget.evaluate(BOXES) == before, "nothing jumps while one steps"
         assert [other.status() for other in walkers[index + 1 :]] == shown[index + 1 :]
-    assert walkers[0].ask("print(len(plane.path), len(image.path), len(text.path))") == "10 10 10"
+    assert walkers[0].ask("print(len(plane.path), len(image.path), len(text.path))") == "20 20 20"
     walkers[1].press("step")
     walkers[1].wait_for_point(1)
     assert drift(walkers[1]) <= 1e-4

@@ -156,6 +156,8 @@ def test_beside_a_key_it_searches_keys(browser, w):
 def test_an_unknown_word_gets_similar_ones_to_search_for(browser):
     browser.word.value = "vunny"
     assert "is none of the" in browser.status.value and browser.status.is_error
+    ask(browser)
+    assert "is none of the" in browser.status.value, "a piece of the map, which nobody asked for, takes no message away"
     assert browser.search_results.options[0] == ("search for 'funny'", "funny")
     browser.search_results.index = 0
     assert browser.word.value == "funny"
