@@ -24,6 +24,8 @@ from launch import REPOSITORY  # noqa: E402
 from live import write_front_page  # noqa: E402
 from stored import show_session, write_widgets  # noqa: E402
 
+from notebooks.execute import WIDGET  # noqa: E402
+
 project = "Transformer Manifolds"
 author = "The Transformer Manifolds authors"
 html_title = project
@@ -100,7 +102,6 @@ if REPOSITORY:  # buttons that need the public address, see docs/launch.py
         },
     }
 
-WIDGET = "Run this cell to get the widget"  # how the text that notebooks.execute stores in a widget's place begins
 NOTE = "*This is a widget: it moves where the notebook runs. Its still picture follows below.*"
 
 

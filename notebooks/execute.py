@@ -26,6 +26,7 @@ SOLUTIONS = NOTEBOOKS.parent / "solutions"
 PICTURES = NOTEBOOKS.parent / "data" / "pictures"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET = "Run this cell to get the widget."  # stands in the place of a widget
 CELL_TIMEOUT = 600  # seconds; the slowest cell takes about a minute on 2 cores
 ERRORS_ONLY = "--log-level=40"  # the kernel warns about its transport otherwise
 COLOURS = 256  # of a stored picture: a third of the size, without a visible difference
@@ -116,7 +117,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
                 output.data["text/plain"] = re.sub(r" at 0x[0-9a-f]+>", ">", output.data["text/plain"])
             if "data" in output and WIDGET_VIEW in output.data:
                 output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
-                output.data["text/plain"] = "Run this cell to get the widget."
+                output.data["text/plain"] = WIDGET
     return notebook
 
 

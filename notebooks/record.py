@@ -33,10 +33,9 @@ from helpers.widgets import FigureExplorer, ParameterBrowser, PlaneWalker
 from helpers.widgets.directions import DirectionView
 from helpers.widgets.model_walker import ModelWalker
 from helpers.widgets.parameter_browser import LABELS
-from notebooks.execute import NOTEBOOKS
+from notebooks.execute import NOTEBOOKS, WIDGET
 
 SESSIONS = NOTEBOOKS.parent / "docs" / "sessions"
-WIDGET = "Run this cell to get the widget"  # how the text that notebooks.execute stores in a widget's place begins
 STEPS = {"image": 14, "sentence": 24}  # of each walk
 INPUTS = 2  # of a walker's menu, besides the first input
 PULLS = 20  # lengths of a pull, either way

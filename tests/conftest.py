@@ -1,5 +1,6 @@
 """What many tests share: the bundled models, loaded once."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,18 @@ def bert():
 @pytest.fixture(scope="session")
 def masked_bert():
     return BertAdapter.load("bert-reviews")
+
+
+@pytest.fixture(scope="session")
+def load_docs():
+    """Load a module of docs by its name; like Sphinx, it finds its neighbours there."""
+
+    def load(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(Path(__file__).resolve().parents[1] / "docs")
+            return importlib.import_module(name)
+
+    return load
 
 
 @pytest.fixture(scope="session")

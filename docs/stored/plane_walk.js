@@ -106,8 +106,8 @@ function playPlane({ setup, choices: first, span }, place) {
       if (command === "stop") return; // every answer is computed at once
       if (command === "send_frames") return model.emit("msg:custom", { frames: points.slice(content.first).map(({ frame }) => frame), from: content.first });
       const status = commands[command](content) ?? { text: "", isError: false };
-      const anew = command === "choose" || command === "restart" ? { setup: { ...setup, serial: (told += 1) }, ...trace() } : {};
-      model.change({ ...anew, ...describe(), status, answered: { view, id } });
+      const begun = command === "choose" || command === "restart" ? { setup: { ...setup, serial: (told += 1) }, ...trace() } : {};
+      model.change({ ...begun, ...describe(), status, answered: { view, id } });
     });
   showView("walker", model, place);
 }

@@ -211,9 +211,12 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium):
-    """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console."""
-    page = chromium.new_page(viewport={"width": 1200, "height": 1000})
+def page(chromium, request):
+    """An empty page. After the test: nothing may have left 127.0.0.1, and no error may stand in the console.
+
+    It is as high as ``PAGE_HEIGHT`` of the test's module says.
+    """
+    page = chromium.new_page(viewport={"width": 1200, "height": getattr(request.module, "PAGE_HEIGHT", 1000)})
     page.set_default_timeout(PATIENCE)
     page.route(VOILA_ICONS, lambda route: route.fulfill(body="", content_type="text/css"))
     foreign, errors = [], []

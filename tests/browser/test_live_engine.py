@@ -1,7 +1,5 @@
 """The engine of the site's front page, in a real Chromium: its model and its walks, judged by PyTorch in float64."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +34,8 @@ WALK = "([name, start, options]) => follow(walks[name](Float64Array.from(start),
 
 
 @pytest.fixture(scope="module")
-def live():
-    sys.path.append(str(ROOT / "docs"))  # as Sphinx does
-    spec = importlib.util.spec_from_file_location("live", ROOT / "docs" / "live.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def live(load_docs):
+    return load_docs("live")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from tests.browser.conftest import read_number
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
+PAGE_HEIGHT = 2200  # pixels; all three walkers in sight
 
 ALL = """
 from IPython.display import display
@@ -55,12 +56,6 @@ UNNAMED = """root => [...root.querySelectorAll('button, select, input, [tabindex
   .filter((part) => part.checkVisibility() && part.tabIndex >= 0)
   .filter((part) => !(part.ariaLabel || part.innerText.trim() || part.labels?.[0]?.innerText))
   .map((part) => part.outerHTML)"""
-
-
-@pytest.fixture
-def page(page):
-    page.set_viewport_size({"width": 1200, "height": 2200})  # all three walkers in sight
-    return page
 
 
 @pytest.fixture

@@ -9,12 +9,7 @@ from helpers.widgets import ClassWalker, PlaneWalker, SentenceWalker
 from tests.browser.conftest import read_number
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser for all
-
-
-@pytest.fixture
-def page(page):
-    page.set_viewport_size({"width": 1200, "height": 2200})  # a whole walker in sight
-    return page
+PAGE_HEIGHT = 2200  # pixels; a whole walker in sight
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The links that need the public address are absent until it is known, and no other link leads nowhere."""
 
-import importlib.util
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -18,11 +17,8 @@ MARKDOWN_LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 @pytest.fixture(scope="module")
-def launch():
-    spec = importlib.util.spec_from_file_location("launch", ROOT / "docs" / "launch.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def launch(load_docs):
+    return load_docs("launch")
 
 
 def test_the_readme_has_what_launch_writes(launch):

@@ -1,6 +1,5 @@
 """The site's player and the widgets' views agree, read from their files; tests/browser plays them."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,11 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def stored():
-    spec = importlib.util.spec_from_file_location("stored", ROOT / "docs" / "stored.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def stored(load_docs):
+    return load_docs("stored")
 
 
 def test_every_view_gives_what_draws_it(stored):
