@@ -17,23 +17,18 @@ Rotary = Callable[[Rows, int, "int | Int[Tensor, ' n']"], Rows]  # queries or ke
 def same_in_all_layers(module: Callable[[Any], Any], config: Any) -> Rotary:
     """Return the rotation by the library's module of queries and keys of a model whose layers have the same angles."""
     angles = module(config)
-    return lambda rows, layer, positions: _turn(rows, *_call(angles, rows, positions))
+    return lambda rows, layer, positions: _turn(angles, rows, positions)
 
 
 def by_layer_type(config: Any) -> Rotary:
     """Return the rotation of queries and keys of a model whose local and global layers have angles of their own."""
     angles = Gemma3RotaryEmbedding(config)
-    return lambda rows, layer, positions: _turn(rows, *_call(angles, rows, positions, config.layer_types[layer]))
+    return lambda rows, layer, positions: _turn(angles, rows, positions, config.layer_types[layer])
 
 
-def _call(angles: Any, rows: Rows, positions: int | Int[Tensor, " n"], *layer_type: str) -> tuple[Tensor, Tensor]:
-    """Return the cosines and sines of the angles at given positions."""
-    cosines, sines = angles(rows, torch.as_tensor(positions).reshape(1, -1), *layer_type)
-    return cosines[0], sines[0]
-
-
-def _turn(rows: Rows, cosines: Float[Tensor, "n rotary"], sines: Float[Tensor, "n rotary"]) -> Rows:
-    """Turn coordinate i with coordinate i + rotary / 2; coordinates after the first ``rotary`` stay."""
+def _turn(angles: Any, rows: Rows, positions: int | Int[Tensor, " n"], *layer_type: str) -> Rows:
+    """Turn coordinate i with coordinate i + rotary / 2; coordinates beyond those that have angles stay."""
+    cosines, sines = (each[0] for each in angles(rows, torch.as_tensor(positions).reshape(1, -1), *layer_type))
     first, rest = rows.split([cosines.shape[1], rows.shape[1] - cosines.shape[1]], dim=1)
     lower, upper = first.chunk(2, dim=1)
     return torch.cat([first * cosines + torch.cat([-upper, lower], dim=1) * sines, rest], dim=1)
