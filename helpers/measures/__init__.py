@@ -36,7 +36,7 @@ from helpers.measures.parameters import (
     top_items,
 )
 from helpers.measures.published import compare_with_published, load_published
-from helpers.measures.sweeps import DATA_SETS, correct_by_holm, tabulate_differences, tabulate_means
+from helpers.measures.sweeps import correct_by_holm, tabulate_differences, tabulate_means
 from helpers.measures.walks import (
     Realignment,
     VolumeComparison,
@@ -52,7 +52,6 @@ from helpers.measures.walks import (
 )
 
 __all__ = [
-    "DATA_SETS",
     "N_ACTIVE",
     "ClassTrace",
     "HeadScores",

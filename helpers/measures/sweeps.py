@@ -11,7 +11,6 @@ from scipy.stats import wilcoxon
 
 from helpers.measures.parameters import mean_interval
 
-DATA_SETS = ("mnist", "cifar10", "winobias", "reviews")  # the paper has hate speech in place of reviews
 BY = ("inputs", "eta", "algorithm")
 
 

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from helpers import measures
-from helpers.measures.published import CELL, TABLES
+from helpers.measures.published import CELL, INPUTS, TABLES
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_can_be_read_and_names_each_cell_once(table):
     rows = measures.load_published(table)
-    assert rows["inputs"].isin(measures.DATA_SETS).all()
+    assert rows["inputs"].isin(INPUTS.values()).all()
     keys = [name for name in (*CELL, "from") if name in rows]
     assert not rows.duplicated(keys).any()
 
@@ -35,7 +35,7 @@ def test_the_papers_first_table_is_the_mean_over_the_choices_of_parts():
 
 
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="table='volumes': must be one of from_embeddings"):
+    with pytest.raises(ValueError, match="table='volumes': must be one of catch_up"):
         measures.load_published("volumes")
 
 
