@@ -69,12 +69,12 @@ def trace_classes(adapter: ImageAdapter, w: Weights, point: Float[Tensor, "parts
     activation, recorded = ACT2FN[w.config.hidden_act], []
     for layer, (state, pattern) in enumerate(zip(states[:-1], patterns, strict=True)):
         stored = w.layers[layer]
-        read = stored.attention_norm(state) if stored.attention_norm else state
+        read = w.apply_norm(stored.attention_norm, state)
         values = read @ stored.matrix("W_V") + stored.bias("W_V")[:, None]
         attended = (pattern @ values).transpose(0, 1).flatten(1)
         middle = state + attended @ w.vectors("W_O", layer) + w.b_O(layer)
-        read = stored.mlp_norm(middle) if stored.mlp_norm else middle
-        recorded.append((middle, attended, activation(read @ w.W_in(layer) + w.b_in(layer)), values))
+        neurons = activation(w.apply_norm(stored.mlp_norm, middle) @ w.W_in(layer) + w.b_in(layer))
+        recorded.append((middle, attended, neurons, values))
     middles, attentions, neurons, values = (torch.stack(part) for part in zip(*recorded, strict=True))
     n_patches = adapter.grid[0] * adapter.grid[1]
     return ClassTrace(states, middles, {"attention": attentions, "MLP": neurons}, patterns, values, n_patches)
@@ -83,8 +83,7 @@ def trace_classes(adapter: ImageAdapter, w: Weights, point: Float[Tensor, "parts
 def read_classes(w: Weights, states: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n classes"]:
     """Read states as logits of classes, by the final norm and the class head."""
     folded = w.fold_norms()
-    read = states if folded.final_norm is None else folded.final_norm.normalize(states)
-    return read @ folded.W_U + folded.b_U
+    return folded.apply_norm(folded.final_norm, states) @ folded.W_U + folded.b_U
 
 
 def class_identifiability(logits: Float[Tensor, "*n classes"], label: int) -> Float[Tensor, "*n"]:
@@ -95,14 +94,14 @@ def class_identifiability(logits: Float[Tensor, "*n classes"], label: int) -> Fl
 
 def class_value_agreement(w: Weights, part: str, layer: int) -> Float[Tensor, " classes"]:
     """Return for each class its largest cosine with a value of a block's "attention" or "MLP"."""
-    return (normalize(_class_rows(w), dim=1) @ normalize(w.vectors(WRITERS[part], layer), dim=1).T).amax(1)
+    return (normalize(w.W_U.T, dim=1) @ normalize(w.vectors(WRITERS[part], layer), dim=1).T).amax(1)
 
 
 def key_value_agreement(trace: ClassTrace, w: Weights, part: str, label: int) -> Bool[Tensor, "layers rows"]:
     """Return whether one of the five largest coefficients of a row is at one of the class's five strongest values."""
     matches = []
     for layer, coefficients in enumerate(trace.coefficients[part]):
-        strongest = (w.vectors(WRITERS[part], layer) @ _class_rows(w)[label]).topk(N_TOP).indices
+        strongest = (w.vectors(WRITERS[part], layer) @ w.W_U[:, label]).topk(N_TOP).indices
         matches.append(torch.isin(coefficients.topk(N_TOP, dim=-1).indices, strongest).any(-1))
     return torch.stack(matches)
 
@@ -112,15 +111,11 @@ def map_classes(trace: ClassTrace, w: Weights, label: int) -> Float[Tensor, "lay
 
     The sum over patches is the head's contribution to the class before the final norm divides, special rows aside.
     """
-    rows = _class_rows(w, folded=True)
+    rows = w.fold_norms().W_U.T
     direction = rows[label] - rows.mean(0)
     written = torch.stack([layer.matrix("W_O") @ direction for layer in w.layers])  # (layers, heads, d_head)
     contributions = trace.patterns[:, :, 0] * torch.einsum("lhrd,lhd->lhr", trace.values, written)
     return contributions[..., -trace.n_patches :]
-
-
-def _class_rows(w: Weights, folded: bool = False) -> Float[Tensor, "classes d_model"]:
-    return (w.fold_norms() if folded else w).W_U.T
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -63,9 +64,7 @@ class HeadScores:
     @property
     def table(self) -> pd.DataFrame:
         """One row per head, the highest score first."""
-        layers, heads = (
-            index.flatten().tolist() for index in torch.meshgrid(*map(torch.arange, self.p.shape), indexing="ij")
-        )
+        layers, heads = np.indices(self.p.shape).reshape(2, -1)
         columns = {"score": self.scores, **self.parts, "p": self.p, "holm": self.holm}
         values = {name: each.flatten().tolist() for name, each in columns.items()}
         table = pd.DataFrame({"layer": layers, "head": heads, **values})
@@ -163,8 +162,7 @@ def score_previous_token(w: Weights, seed: int = 0) -> HeadScores:
     states = w.W_E.mean(0).expand(POSITIONS, -1) if w.W_pos is None else w.W_pos[:POSITIONS]
     generator, scores, controls = create_generator(seed), [], []
     for layer in range(w.n_layers):
-        norm_before = w.layers[layer].attention_norm
-        read = states if norm_before is None else norm_before.normalize(states) if w.folded else norm_before(states)
+        read = w.apply_norm(w.layers[layer].attention_norm, states)
         scale = FAMILIES[w.config.model_type].score_scale(w.config, layer)
         for head in range(w.n_heads):
             query, key = read @ w.W_Q(layer, head) + w.b_Q(layer, head), read @ w.W_K(layer, head) + w.b_K(layer, head)

@@ -181,7 +181,7 @@ def compare_active_parameters(
         states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
         activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])
         active = activations.abs().topk(N_ACTIVE, dim=1).indices
-        state_items = top_items(_normalize_states(w, states), states_space.rows, STATE_ITEMS, reading.signed)
+        state_items = top_items(w.apply_norm(w.final_norm, states), states_space.rows, STATE_ITEMS, reading.signed)
         parameter_items = top_items(w.vectors(kind, layer), space.rows, STATE_ITEMS, reading.signed)[active]
         shift = torch.randint(1, len(states), (len(states),), generator=generator)
         other_items = parameter_items[(torch.arange(len(states)) + shift) % len(states)]
@@ -196,17 +196,12 @@ def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
     """Return the numbers of tokens of traces that ``compare_active_parameters`` can use."""
     if kind not in ACTIVATIONS:
         raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
+    if w.final_norm is None:
+        raise ValueError(f"w: {w.name} has no final norm to read states with; wanted a GPT-2")
     lengths = [trace.states.shape[1] for trace in traces]
     if sum(lengths) < 2:
         raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")
     return lengths
-
-
-def _normalize_states(w: Weights, states: Vectors) -> Vectors:
-    """Return states after the final norm; its scale and bias are applied only where they are not folded in."""
-    if w.final_norm is None:
-        raise ValueError(f"w: {w.name} has no final norm to read states with; wanted a GPT-2")
-    return w.final_norm.normalize(states) if w.folded else w.final_norm(states)
 
 
 def compare_with_control(

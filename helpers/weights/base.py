@@ -141,25 +141,20 @@ class Weights:
         Raises:
             ValueError: the model reads no items, or turns no states into items.
         """
-        stored = self.embedding if side == "in" else self.unembedding
-        if stored is None:
-            raise ValueError(self._missing_table(side))
-        rows = to_float32(stored[ids])
+        rows = to_float32(self._table(side)[ids])
         if side == "out":
             return rows if self._norm_to_fold is None else self._norm_to_fold.centre(rows * self._norm_to_fold.scale)
-        return self._centre_written(rows if self.embedding_scale == 1 else rows * self.embedding_scale)
+        return self.centre_written(rows if self.embedding_scale == 1 else rows * self.embedding_scale)
 
     @property
     def b_U(self) -> Float[Tensor, " d_vocab"]:  # noqa: N802
         """Bias of the logits; zeros without one."""
-        if self.unembedding is None:
-            raise ValueError(self._missing_table("out"))
-        return self._fold_bias(self.unembedding_bias, to_float32(self.unembedding))
+        return self._fold_bias(self.unembedding_bias, to_float32(self._table("out")))
 
     @property
     def W_pos(self) -> Float[Tensor, "positions d_model"] | None:  # noqa: N802
         """Position embeddings, vectors of the residual stream; None where positions enter in another way."""
-        return None if self.positions is None else self._centre_written(to_float32(self.positions))
+        return None if self.positions is None else self.centre_written(to_float32(self.positions))
 
     @property
     def classifier(self) -> Float[Tensor, "labels d_model"] | None:
@@ -288,17 +283,22 @@ class Weights:
         """
         if self.folded:
             return self
-        if not self.can_fold:
+        if self.layers[0].attention_norm is None:
             raise ValueError(
                 f"fold=True: {self.name} normalises the residual stream itself, after each layer, so no norm can be "
                 "folded into what reads from it; use fold=False"
             )
         return replace(self, folded=True)
 
-    @property
-    def can_fold(self) -> bool:
-        """Whether every norm stands before what reads from the residual stream, and not in the stream."""
-        return self.layers[0].attention_norm is not None
+    def centre_written(self, rows: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_model"]:
+        """Take the mean out of what is written where it is taken out of what is read: no norm lets it through."""
+        return rows - rows.mean(-1, keepdim=True) if self.centres_writers else rows
+
+    def apply_norm(self, norm: Norm | None, states: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n d_model"]:
+        """Normalise states before they are read, if there is a norm; of a folded norm only the division is left."""
+        if norm is None:
+            return states
+        return norm.normalize(states) if self.folded else norm(states)
 
     def _layer(self, layer: int, kind: str = "W_in") -> LayerWeights | FoldedLayer:
         if kind not in self.kinds:
@@ -319,10 +319,13 @@ class Weights:
     def _matrix(self, kind: str, layer: int, head: int | None = None) -> Tensor:
         return self._layer(layer, kind).matrix(kind, head)
 
-    def _missing_table(self, side: Side) -> str:
+    def _table(self, side: Side) -> Tensor:
+        stored = self.embedding if side == "in" else self.unembedding
+        if stored is not None:
+            return stored
         if side == "in":
-            return f"W_E: {self.name} reads images, so no items have an input embedding; use W_U, side='out'"
-        return (
+            raise ValueError(f"W_E: {self.name} reads images, so no items have an input embedding; use W_U, side='out'")
+        raise ValueError(
             f"W_U: {self.name} has no unembedding: its file has no head that gives logits of items, and its "
             "embeddings are not tied to one; load the model with such a head, or use side='in' if it reads items"
         )
@@ -335,9 +338,6 @@ class Weights:
     def _fold_bias(self, stored: Tensor | None, rows: Float[Tensor, "k d_model"]) -> Float[Tensor, " k"]:
         bias = rows.new_zeros(len(rows)) if stored is None else to_float32(stored)
         return bias if self._norm_to_fold is None else self._norm_to_fold.fold_bias(bias, rows.T)
-
-    def _centre_written(self, rows: Tensor) -> Tensor:
-        return rows - rows.mean(-1, keepdim=True) if self.centres_writers else rows
 
     def __repr__(self) -> str:
         shared = f" over {self.n_kv_heads} of keys and values" if self.n_kv_heads < self.n_heads else ""

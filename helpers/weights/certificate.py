@@ -67,8 +67,8 @@ def _compare_layer(w: Weights, model: ReferenceModel, layer: int, record: LayerR
     mlp = mlp_output(w, layer, record.mlp_input)
     errors = {
         "attention pattern": _relative_error(patterns, record.patterns),
-        "attention output": _relative_error(attention, _centred(w, record.attention)),
-        "MLP output": _relative_error(mlp, _centred(w, record.mlp)),
+        "attention output": _relative_error(attention, w.centre_written(record.attention)),
+        "MLP output": _relative_error(mlp, w.centre_written(record.mlp)),
     }
     logits = model.logits(record.output)
     if logits is not None:
@@ -78,18 +78,6 @@ def _compare_layer(w: Weights, model: ReferenceModel, layer: int, record: LayerR
 
 def _relative_error(rebuilt: Tensor, own: Tensor) -> float:
     return float((rebuilt - own).norm() / own.norm().clamp(min=1e-30))  # a part that writes nothing has no error
-
-
-def _centred(w: Weights, written: States) -> States:
-    """Take the mean out of what the model writes where it is taken out of what is read: no norm lets it through."""
-    return written - written.mean(-1, keepdim=True) if w.centres_writers else written
-
-
-def _apply_norm(w: Weights, norm: Norm | None, states: Tensor) -> Tensor:
-    """Normalise states before they are read; of a folded norm only the division is left."""
-    if norm is None:
-        return states
-    return norm.normalize(states) if w.folded else norm(states)
 
 
 def _apply_post_norm(w: Weights, norm: Norm | None, written: Tensor, unfolded: Tensor) -> Tensor:
@@ -106,7 +94,7 @@ def _attention_pattern(w: Weights, layer: int, head: int, states: States) -> Flo
     sides = []
     for kind, norm in (("Q", stored.query_norm), ("K", stored.key_norm)):
         rows, unfolded = (
-            _apply_norm(v, stored.attention_norm, states) @ getattr(v, f"W_{kind}")(layer, head)
+            v.apply_norm(stored.attention_norm, states) @ getattr(v, f"W_{kind}")(layer, head)
             + getattr(v, f"b_{kind}")(layer, head)
             for v in (w, as_stored)
         )
@@ -126,7 +114,7 @@ def _attention_output(
     """Return what attention writes, from W_V and W_O of all heads."""
     stored, written = w.layers[layer], []
     for v in (w, replace(w, folded=False)):
-        read = _apply_norm(v, stored.attention_norm, states)
+        read = v.apply_norm(stored.attention_norm, states)
         heads = [
             pattern @ (read @ v.W_V(layer, head) + v.b_V(layer, head)) @ v.W_O(layer, head)
             for head, pattern in enumerate(patterns)
@@ -140,7 +128,7 @@ def mlp_output(w: Weights, layer: int, states: States) -> States:
     stored, written = w.layers[layer], []
     activation = ACT2FN[getattr(w.config, FAMILIES[w.config.model_type].activation)]
     for v in (w, replace(w, folded=False)):
-        read = _apply_norm(v, stored.mlp_norm, states)
+        read = v.apply_norm(stored.mlp_norm, states)
         neurons = read @ v.W_in(layer) + v.b_in(layer)
         if stored.W_gate is None:
             neurons = activation(neurons)
@@ -155,6 +143,6 @@ def _logits(w: Weights, layer: int, states: States, attention: States, mlp: Stat
     stored, output = w.layers[layer], states + attention + mlp
     if stored.attention_norm is None and stored.attention_post_norm and stored.mlp_post_norm:  # norms in the stream
         output = stored.mlp_post_norm(stored.attention_post_norm(states + attention) + mlp)
-    read = _apply_norm(w, w.final_norm, output)
+    read = w.apply_norm(w.final_norm, output)
     classes, bias = w.classifier, w.classifier_bias
     return read @ w.W_U + w.b_U if classes is None or bias is None else read @ classes.T + bias
