@@ -8,26 +8,14 @@ import re
 from typing import Any
 
 import pandas as pd
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 DISPLAYED_ROWS = 20
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 CONTINUATION = "…"  # shown before an item that continues a word
+BYTES = {character: byte for byte, character in bytes_to_unicode().items()}  # as byte-level vocabularies write them
 NO_TOKEN = "no token, id "  # shown for an id that the tokenizer does not have
 BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")  # how SentencePiece writes a single byte
-
-
-def _byte_characters() -> dict[str, int]:
-    """Map the characters that byte-level vocabularies are written in to their bytes.
-
-    Source: ``bytes_to_unicode`` of GPT-2. A visible Latin-1 character stands for its own byte, and the other bytes are
-    written from U+0100 on.
-    """
-    visible = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
-    others = [byte for byte in range(256) if byte not in visible]
-    return {chr(byte): byte for byte in visible} | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
-BYTES = _byte_characters()
 
 
 def write_number(value: float, digits: int = 3) -> str:

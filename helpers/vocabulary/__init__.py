@@ -8,7 +8,7 @@ from helpers.vocabulary.neurons import (
     search_neurons,
     shuffle_coordinates,
 )
-from helpers.vocabulary.reading import Reading, corpus_items, count_items
+from helpers.vocabulary.reading import Reading, count_items
 from helpers.vocabulary.space import (
     EmbeddingSpace,
     clean_rows,
@@ -35,7 +35,6 @@ __all__ = [
     "clean_rows",
     "coherence",
     "copying_score",
-    "corpus_items",
     "count_items",
     "embed_through_first_mlp",
     "embedding_space",

@@ -171,14 +171,9 @@ def _head_p_values(
 def draw_random_heads(head: FactoredMatrix, count: int, generator: torch.Generator) -> list[FactoredMatrix]:
     """Draw heads with the factors of a given one and a random rotation between them: left @ Q @ right.T."""
     left, right = head.left.detach(), head.right.detach()
-    rotations = (_draw_rotation(left.shape[1], generator).to(left) for _ in range(count))
+    empty = torch.empty(left.shape[1], left.shape[1])
+    rotations = (torch.nn.init.orthogonal_(empty, generator=generator).to(left) for _ in range(count))
     return [FactoredMatrix(left @ rotation, right) for rotation in rotations]
-
-
-def _draw_rotation(size: int, generator: torch.Generator) -> Float[Tensor, "size size"]:
-    """Draw a random rotation or reflection, all equally likely."""
-    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
-    return q * r.diagonal().sign()
 
 
 def _p_values(own: Scores, null: Scores) -> Scores:

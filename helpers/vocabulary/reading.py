@@ -29,7 +29,7 @@ class Reading:
         words_only: list only items of two letters or more that begin a word.
         least_count: list only items that occur this often in the training text, if the counts are known.
         offensive: list slurs, swear words and sexual words too.
-        items: list only these items (words, or ``corpus_items`` of a corpus) in upper or lower case, at the beginning
+        items: list only these items, such as the words of a corpus, in upper or lower case, at the beginning
             of a word or within one; None for all.
         signed: where measures compare the top items of vectors, take the highest scores, not the largest absolute ones.
     """
@@ -119,16 +119,3 @@ def count_items(w: Weights, texts: Iterable[str]) -> Int[Tensor, " d_vocab"]:
     for text in texts:
         counter.update(w.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     return torch.tensor([counter[i] for i in range(w.d_vocab)])
-
-
-def corpus_items(w: Weights, texts: Iterable[str], most: int | None = None) -> frozenset[str]:
-    """Collect the names of the vocabulary items that occur in a corpus, or of the most common, for ``Reading.items``.
-
-    Args:
-        w: the model.
-        texts: the corpus.
-        most: how many items to take, the most common first; None for all.
-    """
-    counts = count_items(w, texts)
-    ranked = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())]
-    return frozenset(w.item_names[i] for i in ranked[:most].tolist())

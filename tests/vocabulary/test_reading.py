@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.resources import is_offensive
-from helpers.vocabulary import Reading, corpus_items, count_items, embedding_space, top_tokens
+from helpers.vocabulary import Reading, count_items, embedding_space, top_tokens
 from helpers.weights import load_weights
 from tests.resources.test_display import Tokenizer
 
@@ -18,7 +18,7 @@ def test_filters_leave_what_they_say(w):
     assert (w.counts[default.ids] >= 200).all()
     assert not any(is_offensive(name) for name in default.names)
     assert any(is_offensive(name) for name in everything.names)
-    items = corpus_items(w, ["A warm and funny film."])
+    items = frozenset({"a", "warm", "and", "funny", "film"})
     listed = set(embedding_space(w, Reading(items=items)).names)
     assert {"warm", "funny", "film", "Film"} <= listed
     assert {name.lower() for name in listed} <= items
@@ -48,13 +48,12 @@ def test_the_item_of_three_dots_is_not_ascii():
     assert Reading(words_only=False).includes("…ness")
 
 
-def test_items_of_a_corpus_are_counted_and_the_most_common_taken(w):
+def test_items_of_a_corpus_are_counted_and_the_rare_ones_left_out(w):
     texts = ["film film film, film", "dog dog", "film cat"]
     counts = count_items(w, texts)
     names = embedding_space(w, Reading.paper()).names
     assert {names[i]: int(counts[i]) for i in counts.nonzero()[:, 0]}["film"] == 3  # the first of a text has no space
     assert len(counts) == len(names)
-    assert corpus_items(w, texts, most=1) == {"film"}
     counted = embedding_space(replace(w, counts=counts), Reading(least_count=1, words_only=False))
     assert set(counted.ids.tolist()) <= set(counts.nonzero()[:, 0].tolist())
     with pytest.raises(ValueError, match=r"w\.counts: has 3 entries, wanted 8,192, one per item"):
@@ -75,6 +74,5 @@ def test_what_cannot_be_read_is_named_in_one_line(w):
     with pytest.raises(ValueError, match=r"items=frozenset\(.*\): leaves 0 of 8,192 items") as error:
         many.select_items(w)
     assert len(str(error.value)) < 400
-    for collect in (count_items, corpus_items):
-        with pytest.raises(ValueError, match="texts='A film': is one text, wanted a list of texts"):
-            collect(w, "A film")
+    with pytest.raises(ValueError, match="texts='A film': is one text, wanted a list of texts"):
+        count_items(w, "A film")
