@@ -100,10 +100,7 @@ def shared_vocabulary(
     rows_a = space_a.rows[torch.isin(space_a.ids, space_b.ids).to(space_a.rows.device)]
     rows_b = space_b.rows[torch.isin(space_b.ids, space_a.ids).to(space_b.rows.device)]
     note = f"{len(rows_b):,} shared items, embeddings {'cleaned' if reading.clean else 'centred'}"
-    if shuffle is not None:
-        rows_b = rows_b[torch.randperm(len(rows_b), generator=shuffle).to(rows_b.device)]
-        note += ", B's shuffled"
-    return _compare_rows(rows_a, rows_b, note)
+    return _compare_rows(rows_a, rows_b, note, shuffle)
 
 
 def shared_strings(a: EmbeddingSpace, b: EmbeddingSpace, shuffle: torch.Generator | None = None) -> SharedSpace:
@@ -116,10 +113,7 @@ def shared_strings(a: EmbeddingSpace, b: EmbeddingSpace, shuffle: torch.Generato
         ValueError: fewer than two names are common.
     """
     rows_a, rows_b = match_items(a, b)
-    note = f"{len(rows_a):,} shared strings"
-    if shuffle is not None:
-        rows_b, note = rows_b[torch.randperm(len(rows_b), generator=shuffle)], f"{note}, B's shuffled"
-    return _compare_rows(rows_a, rows_b, note)
+    return _compare_rows(rows_a, rows_b, f"{len(rows_a):,} shared strings", shuffle)
 
 
 def shared_coordinates(w_a: Weights, w_b: Weights) -> SharedSpace:
@@ -223,7 +217,9 @@ def align_layers(
     return LayerAlignment(kind, scores, f"{name}, A {w_a.name} and B {w_b.name} over {space.note}")
 
 
-def _compare_rows(rows_a: RowsA, rows_b: RowsB, note: str) -> SharedSpace:
+def _compare_rows(rows_a: RowsA, rows_b: RowsB, note: str, shuffle: torch.Generator | None = None) -> SharedSpace:
+    if shuffle is not None:
+        rows_b, note = rows_b[torch.randperm(len(rows_b), generator=shuffle)], f"{note}, B's shuffled"
     factor_a, inverse_a = _factor_gram(_multiply_centred(rows_a, rows_a))
     factor_b, inverse_b = _factor_gram(_multiply_centred(rows_b, rows_b))
     cross = inverse_a.T @ _multiply_centred(rows_a, rows_b) @ inverse_b

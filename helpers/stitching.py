@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -290,11 +290,6 @@ class StitchingTable:
         """Return the 95% interval (Wilson) of an accuracy over the texts."""
         interval = binomtest(round(accuracy * len(self.labels)), len(self.labels)).proportion_ci(method="wilson")
         return float(interval.low), float(interval.high)
-
-    @property
-    def beats_controls(self) -> Bool[Tensor, "keeps transplants"]:
-        """Which classifiers are more accurate than all controls with the same layers."""
-        return self.accuracy > self.measure_accuracy(torch.cat([self.random_log_odds, self.shuffled_log_odds])).amax(0)
 
     def __repr__(self) -> str:
         donor, random = (self.measure_accuracy(odds) for odds in (self.donor_log_odds, self.random_log_odds))

@@ -230,8 +230,6 @@ def test_the_table_is_what_each_stitched_classifier_says_by_itself(donor, base, 
             assert torch.allclose(log_odds[keep, transplant], alone, atol=1e-3)
     correct = (table.log_odds > 0) == labels[few].bool()
     assert torch.allclose(table.accuracy, correct.double().mean(-1))
-    controls = torch.cat([table.random_log_odds, table.shuffled_log_odds])
-    assert torch.equal(table.beats_controls, table.accuracy > table.measure_accuracy(controls).max(0).values)
     donor_accuracy = float((donor(ids[few], mask[few]).argmax(1) == labels[few]).double().mean())
     assert donor_accuracy == table.measure_accuracy(table.donor_log_odds)
     assert donor_accuracy < area_under_curve(table.donor_log_odds, labels[few]) <= 1
