@@ -102,7 +102,7 @@ class Adapter(ABC):
 
     Attributes:
         name: the name by which it was loaded.
-        class_names: one name per output.
+        class_names: one name per output, all different.
         d_model: number of coordinates of a part at layer 0.
         dtype: precision of a point.
         head: what the outputs are.
@@ -254,17 +254,14 @@ class Adapter(ABC):
 
 
 def find_name(argument: str, name: str, names: Sequence[str], what: str) -> int:
-    """Return the place of the only one of some names that equals a given one; an error names similar ones."""
-    indices = [index for index, each in enumerate(names) if each == name]
-    if not indices:
+    """Return the place of a name among others, which differ from each other; an error names similar ones."""
+    if name not in names:
         near = get_close_matches(str(name), names, 3) or names[:3]
         raise ValueError(
             f"{argument}={name!r}: is not among the model's {len(names):,} {what}; some are "
             f"{', '.join(map(repr, near))}"
         )
-    if len(indices) > 1:
-        raise ValueError(f"{argument}={name!r}: is the name of numbers {indices}; give one of them")
-    return indices[0]
+    return names.index(name)
 
 
 def check_indices(name: str, values: Sequence[int], count: int, distinct: bool = True) -> list[int]:

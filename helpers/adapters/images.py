@@ -17,7 +17,7 @@ from helpers.adapters.block_runs import Inputs
 from helpers.adapters.families import FAMILIES, IMAGE_CLASSES, IMAGE_PROMPTS, families_with
 from helpers.adapters.model import ModelAdapter, check_prompts, load_network, load_task
 from helpers.geometry import Box, check_finite
-from helpers.resources import label_names, load_pretrained, load_tokenizer
+from helpers.resources import distinguish_names, label_names, load_pretrained, load_tokenizer
 
 
 class ImageAdapter(ModelAdapter):
@@ -51,7 +51,7 @@ class ImageAdapter(ModelAdapter):
         config = getattr(model.config, "vision_config", None) or model.config
         self.processor = processor
         self._prompts = dict(prompts or {})
-        self.class_names = label_names(model.config) if prompt_names is None else prompt_names
+        self.class_names = label_names(model.config) if prompt_names is None else distinguish_names(prompt_names)
         self.channels: int = config.num_channels
         self._black, self._range = self._pixel_scale(config)
         self.image_size = tuple(self._black.shape[1:])

@@ -2,7 +2,7 @@
 
 from helpers.resources.checkpoints import ModelNotFoundError
 from helpers.resources.content_filter import is_offensive
-from helpers.resources.display import token_names
+from helpers.resources.display import distinguish_names, token_names
 from helpers.resources.models import (
     COUNTS,
     MEAN_POOLING,
@@ -25,6 +25,7 @@ __all__ = [
     "ModelNotFoundError",
     "bundled_models",
     "data_folder",
+    "distinguish_names",
     "is_offensive",
     "label_names",
     "load_config",

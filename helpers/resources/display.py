@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -36,12 +38,21 @@ def table_html(table: pd.DataFrame, note: str, number_format: str = "{:.3g}", in
     return f"{rows}<p style='font-size: 85%'>{html.escape(note)}</p>"
 
 
+def distinguish_names(names: Iterable[str]) -> list[str]:
+    """Put its index behind each name that occurs more than once: "crane (0)", "heron", "crane (2)"."""
+    names = list(names)
+    while repeated := {name for name, count in Counter(names).items() if count > 1}:
+        names = [f"{name} ({i})" if name in repeated else name for i, name in enumerate(names)]
+    return names
+
+
 def token_names(tokenizer: Any, count: int) -> list[str]:
     r"""Name the first ``count`` items of a tokenizer's vocabulary as readable text.
 
     "ness" begins a word, "…ness" continues one. Bytes that are no whole character are shown as "\xe2", other
     characters that cannot be seen as "\n" or "␣". Special and added tokens keep their text. Models often pad their
-    vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523".
+    vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523". Items that would look the same have
+    their ids behind their names.
     """
     raw = tokenizer.convert_ids_to_tokens(range(count))
     whole = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "get_added_vocab", dict)())
@@ -49,10 +60,10 @@ def token_names(tokenizer: Any, count: int) -> list[str]:
     counts = {mark: sum(name.startswith(mark) for name in pieces) for mark in DECODERS}
     mark = max(counts, key=lambda each: counts[each])  # a vocabulary may hold the mark of another kind as text
     decode = DECODERS[mark] if counts[mark] else _decode_word
-    return [
+    return distinguish_names(
         f"{NO_TOKEN}{i}" if name is None else name if name in whole else _display_text(decode(name))
         for i, name in enumerate(raw)
-    ]
+    )
 
 
 def _decode_wordpiece(raw: str) -> str:

@@ -22,6 +22,7 @@ from helpers.resources.checkpoints import (
     check_weights,
     missing_file,
 )
+from helpers.resources.display import distinguish_names
 
 
 def data_folder() -> Path:
@@ -276,6 +277,6 @@ def load_tokenizer(name: str | Path) -> Any:
 
 
 def label_names(config: PretrainedConfig) -> list[str]:
-    """List the names of a classifier's labels in the order of its outputs."""
+    """List the names of a classifier's labels in the order of its outputs, equal ones with their indices."""
     labels = {int(index): str(label) for index, label in (config.id2label or {}).items()}
-    return [labels[index] for index in sorted(labels)]
+    return distinguish_names(labels[index] for index in sorted(labels))

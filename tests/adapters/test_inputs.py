@@ -22,6 +22,8 @@ from helpers.adapters import (
     load_adapter,
 )
 from helpers.resources import MODELS, ModelNotFoundError
+from helpers.sessions import ImageInput, WalkSession, tabulate_frames
+from helpers.weights import load_weights
 from tests.adapters.families import make_model, save_processor, save_tokenizer
 
 PHOTO = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 96, 3), dtype=np.uint8))
@@ -216,13 +218,18 @@ def test_what_is_not_supported_says_what_is(tmp_path):
         load_adapter(tmp_path)
 
 
-def test_two_classes_of_one_name_are_named(tmp_path):
+def test_two_classes_of_one_name_are_told_apart(tmp_path):
     labels = {"0": "crane", "1": "heron", "2": "crane"}
-    adapter = load_adapter(make_model("ViTForImageClassification", tmp_path, id2label=labels, num_labels=3))
+    folder = make_model("ViTForImageClassification", tmp_path, id2label=labels, num_labels=3)
+    adapter = load_adapter(folder)
     point = adapter.encode(PHOTO)
-    assert adapter.output_map(point, target=["heron"]).target == (1,)
-    with pytest.raises(ValueError, match=r"target='crane': is the name of numbers \[0, 2\]"):
+    assert adapter.output_map(point).names == ("crane (0)", "heron", "crane (2)")
+    assert adapter.output_map(point, target=["crane (2)"]).target == (2,)
+    assert load_weights(folder).item_names == adapter.class_names
+    with pytest.raises(ValueError, match=r"target='crane': is not among .* some are 'crane \(2\)', 'crane \(0\)'"):
         adapter.output_map(point, target=["crane"])
+    session = WalkSession(ImageInput(adapter, PHOTO))
+    assert list(tabulate_frames(session).columns)[-3:] == adapter.class_names
 
 
 def test_many_classes_are_walked_by_the_ten_most_probable(tmp_path):

@@ -2,10 +2,12 @@
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoTokenizer
 
-from helpers.resources import load_pretrained, token_names
+from helpers.resources import distinguish_names, load_pretrained, token_names
 from helpers.resources.display import DISPLAYED_ROWS, table_html
 
 
@@ -88,6 +90,18 @@ def test_bytes_that_are_no_whole_character_are_escaped():
 def test_white_space_is_shown_and_continues_no_word():
     raw = [byte_level(text) for text in (" film", " ", "  ", "\n", "\n ", "\u00a0", "\u00ad")]
     assert token_names(Tokenizer(*raw), 7) == ["film", "␣", "␣␣", r"\n", r"\n␣", r"\u00a0", r"…\u00ad"]
+
+
+def test_items_that_look_the_same_have_their_ids():
+    assert token_names(Tokenizer("Ġfilm", "Ġa", "Ġ\\n", "Ċ"), 4)[2:] == [r"\n (2)", r"\n (3)"]
+
+
+@given(st.lists(st.sampled_from(["a", "a (1)", "a (1) (2)", "b"])))
+def test_names_are_told_apart_and_the_others_stay(names):
+    shown = distinguish_names(names)
+    assert len(set(shown)) == len(names)
+    assert all(new.startswith(name) for new, name in zip(shown, names, strict=True))
+    assert shown == names or len(set(names)) < len(names), "names that differ stay as they are"
 
 
 def test_items_without_any_mark_are_whole_words():
