@@ -41,7 +41,7 @@ INPUTS = 2  # of a walker's menu, besides the first input
 PULLS = 20  # lengths of a pull, either way
 PICTURES = 16  # of a figure explorer, in either theme, at most
 COLOURS = 64  # of these pictures
-MAP = ("count", "noun", "quantity", "low", "high", "is_logarithm", "ticks", "bar", "done", "pieces")  # traits of a map
+MAP = ("count", "noun", "quantity", "low", "high", "is_logarithm", "ticks", "bars", "done", "pieces")  # traits of a map
 KINDS = ("W_out", "W_in", "W_OV", "W_QK")  # of the parameter browser: neurons and heads
 Session = dict[str, Any]
 

@@ -4,6 +4,7 @@ from helpers.vocabulary.control import LayerControl, read_parameter
 from helpers.vocabulary.neurons import (
     NeuronIndex,
     coherence,
+    coherence_bar,
     pair_coherence,
     search_neurons,
     shuffle_coordinates,
@@ -34,6 +35,7 @@ __all__ = [
     "TokenTable",
     "clean_rows",
     "coherence",
+    "coherence_bar",
     "copying_score",
     "count_items",
     "embed_through_first_mlp",

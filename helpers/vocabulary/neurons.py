@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers.geometry.arguments import check_whole
+from helpers.vocabulary.control import draw_random_vectors
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.space import EmbeddingSpace, embedding_space
 from helpers.vocabulary.tables import PairTable
@@ -17,6 +18,8 @@ from helpers.weights import KINDS, Weights
 
 NEURON_KINDS = ("W_in", "W_gate", "W_out")  # kinds with one vector per neuron
 TOP = 10  # items per vector by which its coherence is judged
+BAR = 0.05  # the share of random parameters that pass the bar
+RANDOM_JUDGED = 3_000  # random vectors whose coherence is compared; the bar of 5% then varies by about a tenth of that
 
 Vectors = Float[Tensor, "n d_model"]
 Judge = Float[Tensor, "items width"]
@@ -117,6 +120,16 @@ def coherence(vectors: Vectors, space: EmbeddingSpace, judge: Judge) -> Float[Te
         raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, one per item of the space")
     rows = judge[(vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices]
     return (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
+
+
+def coherence_bar(vectors: Vectors, space: EmbeddingSpace, judge: Judge, generator: torch.Generator) -> float:
+    """Return the coherence that one in twenty random vectors with the mean and covariance of given ones exceeds.
+
+    The given ones are all vectors of a kind in a layer. Random vectors without their covariance are an easier control:
+    what passes it can come from the directions that the whole layer prefers, and say nothing about a single vector.
+    """
+    random = torch.cat(list(draw_random_vectors(vectors.detach().to(space.rows), RANDOM_JUDGED, generator)))
+    return float(coherence(random, space, judge).quantile(1 - BAR))
 
 
 def pair_coherence(table: PairTable, space: EmbeddingSpace, judge: Judge) -> Float[Tensor, " k"]:

@@ -11,16 +11,14 @@ from torch import Tensor
 
 from helpers.equivalence import create_generator
 from helpers.vocabulary.control import LayerControl, draw_random_heads
-from helpers.vocabulary.neurons import TOP, coherence, pair_coherence
+from helpers.vocabulary.neurons import BAR, TOP, coherence, coherence_bar, pair_coherence
 from helpers.vocabulary.reading import Reading
 from helpers.vocabulary.space import EmbeddingSpace, embedding_space, embedding_spaces
 from helpers.weights import KINDS, FactoredMatrix, Weights
 
 HEAD_KINDS = ("W_OV", "W_QK")  # kinds with one matrix per head, read as pairs
 RANDOM_VECTORS = 2_000  # the smallest p-value is then 5e-4, which a colour can tell from 1e-3
-RANDOM_JUDGED = 3_000  # random vectors whose coherence is compared; the bar of 5% then varies by about a tenth of that
 RANDOM_HEADS_JUDGED = 100  # at least; each is read exactly, which takes as long as reading a head
-BAR = 0.05  # the share of random parameters that pass the bar
 
 
 @dataclass(eq=False)
@@ -31,14 +29,14 @@ class ParameterSurvey:
         measure: computes the numbers of a piece: of a layer's vectors, or of one head.
         values: one row per layer; nan where nothing is computed yet.
         pieces: how many pieces there are.
-        bar: the value that one random parameter in twenty passes.
+        bars: per layer the value that one random parameter in twenty passes; nan where nothing is computed yet.
         done: how many pieces are computed.
     """
 
     measure: Callable[[int], Float[Tensor, " n"]] = field(repr=False)
     values: Float[Tensor, "layers n"] = field(repr=False)
     pieces: int
-    bar: float
+    bars: Float[Tensor, " layers"] = field(repr=False)
     done: int = 0
 
     def advance(self) -> None:
@@ -60,7 +58,7 @@ def survey_p_values(w: Weights, kind: str, reading: Reading | None = None, seed:
     It is the first p-value of ``LayerControl``, which says what the random parameters are. The kinds are those of
     ``read_parameter``.
     """
-    generator = create_generator(seed)
+    generator, bars = create_generator(seed), torch.full((w.n_layers,), BAR)
     if kind in HEAD_KINDS:
         left, right = embedding_spaces(w, getattr(w, kind)(0, 0), reading)
 
@@ -68,13 +66,13 @@ def survey_p_values(w: Weights, kind: str, reading: Reading | None = None, seed:
             head = getattr(w, kind)(*divmod(piece, w.n_heads))
             return LayerControl.of_heads(left, [head], generator, 1, right=right).p[:, 0]
 
-        return ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), w.n_layers * w.n_heads, BAR)
+        return ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), w.n_layers * w.n_heads, bars)
     space = embedding_space(w, reading, KINDS[kind])
 
     def measure_layer(layer: int) -> Tensor:
         return LayerControl.of_vectors(space, w.vectors(kind, layer), generator, 1, RANDOM_VECTORS).p[:, 0]
 
-    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, BAR)
+    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, bars)
 
 
 def survey_coherence(
@@ -83,7 +81,8 @@ def survey_coherence(
     """Survey how coherent the reading of each parameter of a kind is, judged by another model with the same items.
 
     It is the ``coherence`` of a vector's ten top items, and for a head the mean ``pair_coherence`` of its ten top
-    pairs. The bar of heads is that of the same heads with a random rotation between their factors; it becomes more
+    pairs. The bar of vectors is that of random vectors with the mean and covariance of their layer, and the bar of
+    heads, one for all layers, that of the same heads with a random rotation between their factors; it becomes more
     exact with every head that is read.
     """
     spaces = embedding_spaces(w, getattr(w, kind)(0, 0), reading) if kind in HEAD_KINDS else ()
@@ -91,16 +90,16 @@ def survey_coherence(
     judge = embedding_space(sibling, replace(reading or Reading(), clean=True))  # with rows of length 1
     if any(each.names != judge.names for each in (space, *spaces)):
         raise ValueError(f"sibling: {sibling.name} lists other items than {w.name}, wanted a model with the same ones")
-    generator = create_generator(seed)
+    generator, bars = create_generator(seed), _empty(w.n_layers)
     if spaces:
         return _survey_heads(w, kind, spaces, judge.rows, generator)
-    random = torch.randn(RANDOM_JUDGED, w.d_model, generator=generator).to(space.rows)
-    bar = float(coherence(random, space, judge.rows).quantile(1 - BAR))
 
     def measure_layer(layer: int) -> Tensor:
-        return coherence(w.vectors(kind, layer).to(space.rows), space, judge.rows)
+        vectors = w.vectors(kind, layer).to(space.rows)
+        bars[layer] = coherence_bar(vectors, space, judge.rows, generator)
+        return coherence(vectors, space, judge.rows)
 
-    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, bar)
+    return ParameterSurvey(measure_layer, _empty(w.n_layers, len(w.vectors(kind, 0))), w.n_layers, bars)
 
 
 def _survey_heads(
@@ -114,10 +113,10 @@ def _survey_heads(
     def measure_head(piece: int) -> Tensor:
         head = getattr(w, kind)(*divmod(piece, w.n_heads))
         random.extend(map(judge_head, draw_random_heads(head, -(-RANDOM_HEADS_JUDGED // count), generator)))
-        survey.bar = float(torch.tensor(random).quantile(1 - BAR))
+        survey.bars.fill_(torch.tensor(random).quantile(1 - BAR))
         return torch.tensor([judge_head(head)])
 
-    survey = ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), count, 0.0)
+    survey = ParameterSurvey(measure_head, _empty(w.n_layers, w.n_heads), count, _empty(w.n_layers))
     return survey
 
 

@@ -76,9 +76,14 @@ function render({ model, el }) {
     const value = byte ? write(low + ((high - low) * (byte - 1)) / SHADES) : "not computed yet";
     return `layer ${layer}, ${model.get("noun")} ${index}: ${model.get("quantity")} ${value}`;
   };
+  const share = (value) => {
+    const low = model.get("low");
+    return `${(100 * ((model.get("is_logarithm") ? Math.log10(value) : value) - low)) / (model.get("high") - low)}%`;
+  };
   const pointAt = (place) => {
     cursor = place;
     where.textContent = describe(place);
+    part(".tm-bar-mark").style.left = share(model.get("bars")[place[0]]);
     putFrames();
   };
   const showSelected = () => {
@@ -142,7 +147,6 @@ function render({ model, el }) {
 
   const showLegend = () => {
     const low = model.get("low"), high = model.get("high"), quantity = model.get("quantity");
-    const share = (value) => `${(100 * ((model.get("is_logarithm") ? Math.log10(value) : value) - low)) / (high - low)}%`;
     legend.querySelectorAll(".tm-tick").forEach((tick) => tick.remove());
     for (const value of model.get("ticks")) {
       const tick = document.createElement("span");
@@ -151,10 +155,9 @@ function render({ model, el }) {
       tick.style.left = share(value);
       legend.append(tick);
     }
-    part(".tm-bar-mark").style.left = share(model.get("bar"));
     legend.setAttribute("aria-label", `${quantity}: light is ${write(low)}, strong is ${write(high)}`);
     part(".tm-note").textContent =
-      `${quantity} of each ${model.get("noun")}; beyond the mark: one random ${model.get("noun")} in twenty`;
+      `${quantity} of each ${model.get("noun")}; beyond the mark of its layer: one random ${model.get("noun")} in twenty`;
     field.setAttribute("aria-label", `map of all ${model.get("noun")}s; arrow keys move, Enter opens one`);
   };
 
@@ -165,7 +168,7 @@ function render({ model, el }) {
     showProgress();
   };
   const plan = callOnce(showCells);
-  const traits = ["cells", "count", "noun", "quantity", "low", "high", "ticks", "bar", "done", "pieces", "is_stopped"];
+  const traits = ["cells", "count", "noun", "quantity", "low", "high", "ticks", "bars", "done", "pieces", "is_stopped"];
   for (const trait of traits) model.on(`change:${trait}`, plan);
   model.on("change:selected", showSelected);
   probe.addEventListener("transitionend", draw); // the theme has changed

@@ -29,7 +29,7 @@ class ParameterMap(View, files="dom parameter_map"):
     high = traitlets.Float(1.0).tag(sync=True)  # that of the darkest shade
     is_logarithm = traitlets.Bool(False).tag(sync=True)  # whether these are logarithms to base 10
     ticks: traitlets.List[Any] = traitlets.List().tag(sync=True)  # values that the legend names
-    bar = traitlets.Float(0.0).tag(sync=True)  # the value that one random parameter in twenty passes
+    bars = traitlets.List(traitlets.Float()).tag(sync=True)  # per layer; one random parameter in twenty passes it
     done = traitlets.Int(0).tag(sync=True)  # pieces that are computed
     pieces = traitlets.Int(0).tag(sync=True)  # pieces there are
     is_stopped = traitlets.Bool(False).tag(sync=True)  # whether the page asks for no more; set by both sides
@@ -40,7 +40,8 @@ class ParameterMap(View, files="dom parameter_map"):
         values, is_p = survey.values.double().numpy(), quantity == "p-value"
         scale = np.log10(values) if is_p else values
         known = scale[np.isfinite(scale)]
-        low, high = (0.0, -3.5) if is_p else (0.0, max(2 * survey.bar, float(known.max(initial=0.0))) or 1.0)
+        bars = survey.bars.nan_to_num().tolist()  # 0 where nothing is computed yet
+        low, high = (0.0, -3.5) if is_p else (0.0, max(2 * max(bars), float(known.max(initial=0.0))) or 1.0)
         shares = np.clip((scale - low) / (high - low), 0, 1)
         with self.hold_sync():
             self.cells = (
@@ -49,7 +50,7 @@ class ParameterMap(View, files="dom parameter_map"):
             self.count, self.noun, self.quantity = values.shape[1], noun, quantity
             self.low, self.high, self.is_logarithm = low, high, is_p
             self.ticks = list(TICKS) if is_p else [low, round(high / 2, 2), round(high, 2)]
-            self.bar, self.done, self.pieces = survey.bar, survey.done, survey.pieces
+            self.bars, self.done, self.pieces = bars, survey.done, survey.pieces
 
 
 class ScoreBars(View, files="dom score_bars"):
