@@ -9,12 +9,7 @@ from helpers.equivalence.baseline import gradient_noise
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.leave_class import leave_class, leave_class_steps
 from helpers.equivalence.path import ExplorationPath
-from helpers.equivalence.released import (
-    released_simec,
-    released_simec_steps,
-    released_simexp,
-    released_simexp_steps,
-)
+from helpers.equivalence.released import released_simec, released_simexp
 from helpers.equivalence.settings import PRINTED, ReleasedSettings, WalkSettings, create_generator
 from helpers.equivalence.simec import random_steps, simec, simec_steps, simexp, simexp_steps
 from helpers.equivalence.walk_class import walk_class, walk_class_steps
@@ -35,9 +30,7 @@ __all__ = [
     "path_of_steps",
     "random_steps",
     "released_simec",
-    "released_simec_steps",
     "released_simexp",
-    "released_simexp_steps",
     "simec",
     "simec_steps",
     "simexp",

@@ -12,7 +12,7 @@ Source: the code released with arXiv 2410.06019; ``ReleasedSettings`` lists its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import ReleasedSettings, walk_generator
-from helpers.equivalence.walk_state import Step, WalkState, collect_path, uncorrected_steps
+from helpers.equivalence.walk_state import WalkState, collect_path, uncorrected_steps
 from helpers.geometry import Box, SmoothMap
 from helpers.geometry.pullback import thin_svd
 
@@ -113,20 +113,6 @@ def _next_move(
     return (lengths[:, None] * choose(numbers)).reshape(state.point.shape).to(state.point)
 
 
-def released_simec_steps(
-    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: ReleasedSettings, generator: torch.Generator
-) -> Iterator[Step]:
-    """Yield the points of a released SiMEC walk as they are made; see ``released_simec``."""
-    return uncorrected_steps(partial(_next_move, _draw_null, settings, generator), f, x, steps, bounds)
-
-
-def released_simexp_steps(
-    f: SmoothMap, x: Tensor, steps: int, bounds: Box | None, settings: ReleasedSettings, generator: torch.Generator
-) -> Iterator[Step]:
-    """Yield the points of a released SiMExp walk as they are made; see ``released_simexp``."""
-    return uncorrected_steps(partial(_next_move, _draw_other, settings, generator), f, x, steps, bounds)
-
-
 def released_simec(
     f: SmoothMap,
     x: Float[Tensor, "parts *part"],
@@ -151,8 +137,8 @@ def released_simec(
     Source: the code released with arXiv 2410.06019.
     """
     settings, (generator, seed) = settings or ReleasedSettings(), walk_generator(generator)
-    walk = released_simec_steps(f, x, steps, bounds, settings, generator)
-    return collect_path(walk, "released simec", settings, seed)
+    move = partial(_next_move, _draw_null, settings, generator)
+    return collect_path(uncorrected_steps(move, f, x, steps, bounds), "released simec", settings, seed)
 
 
 def released_simexp(
@@ -170,5 +156,5 @@ def released_simexp(
     Source: the code released with arXiv 2410.06019.
     """
     settings, (generator, seed) = settings or ReleasedSettings(), walk_generator(generator)
-    walk = released_simexp_steps(f, x, steps, bounds, settings, generator)
-    return collect_path(walk, "released simexp", settings, seed)
+    move = partial(_next_move, _draw_other, settings, generator)
+    return collect_path(uncorrected_steps(move, f, x, steps, bounds), "released simexp", settings, seed)
