@@ -2,18 +2,16 @@
 
 from helpers.adapters.attention import attention_relevance, attention_rollout
 from helpers.adapters.base import Adapter, PartsMap
-from helpers.adapters.bert import BertAdapter
 from helpers.adapters.causal import CausalAdapter
-from helpers.adapters.encoders import EncoderAdapter
+from helpers.adapters.encoders import BertAdapter, EncoderAdapter
 from helpers.adapters.families import FAMILIES, Family
 from helpers.adapters.gpt2 import GPT2Adapter, Trace
 from helpers.adapters.heads import Head
-from helpers.adapters.images import ImageAdapter, ImagePixelAdapter
+from helpers.adapters.images import ImageAdapter, ImagePixelAdapter, ViTAdapter
 from helpers.adapters.loading import load_adapter
 from helpers.adapters.model import ModelAdapter
 from helpers.adapters.text import TextAdapter
 from helpers.adapters.toy import ToyAdapter
-from helpers.adapters.vit import ViTAdapter
 
 __all__ = [
     "FAMILIES",

@@ -23,6 +23,7 @@ class CausalAdapter(TextAdapter):
     """
 
     families: ClassVar[Collection[str]] = families_with(NEXT_WORD)
+    default = "gpt2-reviews"
 
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:

@@ -28,6 +28,7 @@ class EncoderAdapter(TextAdapter):
     """
 
     families: ClassVar[Collection[str]] = families_with(MASKED_WORD)
+    default = "bert-sentiment"
 
     @torch.no_grad()
     def vocabulary_at(self, position: int, segment: int = 0) -> Float[Tensor, "d_vocab d_model"]:
@@ -73,3 +74,12 @@ class EncoderAdapter(TextAdapter):
             is_better = value > best
             best, ids = torch.where(is_better, value, best), torch.where(is_better, batch[index], ids)
         return ids.reshape(points.shape[:-1])
+
+
+class BertAdapter(EncoderAdapter):
+    """A BERT as a map from its embeddings to the outputs of the checkpoint's head; see ``EncoderAdapter``.
+
+    Source: arXiv 2410.06019, section 4.
+    """
+
+    families = ("bert",)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -32,13 +30,6 @@ class GPT2Adapter(CausalAdapter):
     """A GPT-2 as a map from its word embeddings to the next word, or to the class of a text; see ``CausalAdapter``."""
 
     families = ("gpt2",)
-
-    @classmethod
-    def load(
-        cls, name: str | Path = "gpt2-reviews", device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-    ) -> Self:
-        """Load a GPT-2 by bundled name, local folder or hub id; errors as in ``load_adapter``."""
-        return super().load(name, device, dtype)
 
     @torch.no_grad()
     def trace(self, text: str) -> Trace:

@@ -38,6 +38,7 @@ class ImageAdapter(ModelAdapter):
     """
 
     families: ClassVar[Collection[str]] = families_with(IMAGE_CLASSES)
+    default = "vit-digits"
 
     def __init__(
         self,
@@ -60,12 +61,13 @@ class ImageAdapter(ModelAdapter):
     @classmethod
     def load(
         cls,
-        name: str | Path,
+        name: str | Path | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         prompts: Sequence[str] | None = None,
     ) -> Self:
         """Load an image model with its own processor; arguments and errors as in ``load_adapter``."""
+        name = cls.default if name is None else name
         model_type, _, task = load_task(name, cls.families)
         check_prompts(name, model_type, task, prompts)
         model = load_network(name, device, dtype, cls.families)
@@ -299,6 +301,12 @@ class ImageAdapter(ModelAdapter):
         images[..., : rows * p, : columns * p] = inner
         grey_or_colour = images[..., 0, :, :] if self.channels == 1 else images
         return grey_or_colour.detach().cpu().numpy()
+
+
+class ViTAdapter(ImageAdapter):
+    """A ViT classifier as a map from its patch embeddings to class log-probabilities; see ``ImageAdapter``."""
+
+    families = ("vit",)
 
 
 class ImagePixelAdapter(ImageAdapter):

@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import transformers
@@ -31,7 +31,10 @@ class ModelAdapter(Adapter):
 
     Attributes:
         task: what the model predicts.
+        default: the model that ``load`` takes where no name is given.
     """
+
+    default: ClassVar[str]
 
     def __init__(self, name: str, model: Any):
         self.name, self.model = name, model

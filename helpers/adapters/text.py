@@ -52,8 +52,7 @@ class TextAdapter(ModelAdapter):
         self.vocab_size: int = model.get_input_embeddings().weight.shape[0]
         self.max_tokens = count_positions(model, tokenizer)
         self.item_names = token_names(tokenizer, self.vocab_size)
-        predicts_words = self.task in (MASKED_WORD, NEXT_WORD)
-        self.class_names = self.item_names if predicts_words else label_names(model.config)
+        self.class_names = self.item_names if self.task in (MASKED_WORD, NEXT_WORD) else label_names(model.config)
         self.position: int | None = None
         self.text_tokens = find_own_tokens(tokenizer)
         padding = [] if model.config.pad_token_id is None else [model.config.pad_token_id]
@@ -67,8 +66,11 @@ class TextAdapter(ModelAdapter):
         self.d_model = self.embed([self._ordinary_id]).shape[-1]
 
     @classmethod
-    def load(cls, name: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Self:
+    def load(
+        cls, name: str | Path | None = None, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+    ) -> Self:
         """Load a language model with its own tokenizer; arguments and errors as in ``load_adapter``."""
+        name = cls.default if name is None else name
         model = load_network(name, device, dtype, cls.families)
         model.config.use_cache = False  # a walk never continues a text, and a cache breaks batched passes
         return cls(str(name), model, load_tokenizer(name))
@@ -162,10 +164,9 @@ class TextAdapter(ModelAdapter):
             halves = ([i for i in half if i not in special] for half in (ids[:start], ids[start:]))
             first, second = map(self.tokenizer.decode, halves)
             return first, second
-        inner = ids[self.text_tokens]
-        before = ids[: self.text_tokens.start]
-        ends = before + ids[len(before) + len(inner) :]
-        return self.tokenizer.decode(inner if set(ends) <= set(self._special_ids.tolist()) else ids)
+        own = range(len(ids))[self.text_tokens]
+        ends = {token for place, token in enumerate(ids) if place not in own}
+        return self.tokenizer.decode(ids[self.text_tokens] if ends <= set(self._special_ids.tolist()) else ids)
 
     def nearest_ids(self, point: Float[Tensor, "tokens d_model"]) -> list[int]:
         """Return for each row of a point the token whose embedding at that position is nearest by cosine."""
@@ -251,11 +252,10 @@ class TextAdapter(ModelAdapter):
             raise ValueError(
                 f"raw: has token {max(ids)}, {self.name} has {self.vocab_size} embeddings; its tokenizer is another's"
             )
-        table = position_table(self.model)
-        if table is not None and table.padding_idx is not None and self.model.config.pad_token_id in ids:
+        has_padding_position = getattr(position_table(self.model), "padding_idx", None) is not None
+        if has_padding_position and self.model.config.pad_token_id in ids:
             raise ValueError(f"raw={text!r}: has the padding token, which {self.name} gives no position of its own")
-        if self.task == MASKED_WORD and ids.count(self.tokenizer.mask_token_id) != 1:
-            count = ids.count(self.tokenizer.mask_token_id)
+        if self.task == MASKED_WORD and (count := ids.count(self.tokenizer.mask_token_id)) != 1:
             raise ValueError(f"raw={text!r}: has {count} {self.tokenizer.mask_token}, wanted exactly one")
         return ids, encoded.get("token_type_ids")
 
