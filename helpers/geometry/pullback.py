@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from helpers.geometry.arguments import check_whole
@@ -161,36 +161,18 @@ class PullbackMetric:
         """Restrict the metric to moves of one part (an index of the point's first axis)."""
         check_whole("part", part, most=len(self.base_point) - 1)
         columns = self.factor.reshape(len(self.factor), *self.base_point.shape)[:, part].flatten(1)
-        return self._with_factor(columns, self.base_point[part])
+        left, values, right = thin_svd(columns)
+        base_point = self.base_point[part]
+        return replace(self, factor=columns, base_point=base_point, left=left, singular_values=values, right=right)
 
     def part_norms(self) -> Float[Tensor, " parts"]:
         """Return the largest pullback length of a unit move of each part, the root of its block's top eigenvalue."""
         blocks = self.factor.reshape(len(self.factor), len(self.base_point), -1).transpose(0, 1)
         return torch.linalg.matrix_norm(blocks, ord=2)
 
-    def freeze(self, frozen: Bool[Tensor, "*point"]) -> PullbackMetric:
-        """Restrict the metric to moves that leave the marked coordinates unchanged."""
-        if frozen.dtype != torch.bool or frozen.shape != self.base_point.shape:
-            shape = tuple(self.base_point.shape)
-            raise ValueError(
-                f"frozen: is {frozen.dtype} of shape {tuple(frozen.shape)}, but must be booleans of shape {shape}"
-            )
-        return self._with_factor(self.factor * ~frozen.flatten().to(self.factor.device), self.base_point)
-
     def dense(self) -> Float[Tensor, "n n"]:
         """Multiply the metric out; use it to look at small examples only."""
         return self.factor.T @ self.factor
-
-    def _with_factor(self, factor: Tensor, base_point: Tensor) -> PullbackMetric:
-        left, singular_values, right = thin_svd(factor)
-        return replace(
-            self,
-            factor=factor,
-            base_point=base_point,
-            left=left,
-            singular_values=singular_values,
-            right=right,
-        )
 
     def _flatten(self, tangent_vec: Tensor) -> Tensor:
         if tangent_vec.numel() != self.n:

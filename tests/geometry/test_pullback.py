@@ -141,16 +141,6 @@ def test_blocks_are_the_dense_metrics_diagonal_blocks():
         metric.block(3)
 
 
-def test_frozen_coordinates_do_not_move():
-    f, x = random_net(5, 9, 3)
-    frozen = torch.zeros(9, dtype=torch.bool)
-    frozen[[0, 4]] = True
-    metric = PullbackMetric.at(f, x).freeze(frozen)
-    move = metric.solve_least_norm(torch.tensor([0.1, -0.2, 0.3]))
-    assert move[frozen].abs().max() < 1e-9 * move.norm()
-    assert torch.allclose(jacobian(f, x)[1] @ move, torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64))
-
-
 def test_shape_and_precision_of_the_point_are_kept():
     point = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0))
     metric = PullbackMetric.at(lambda x: torch.stack([x.sum(), x.square().sum()]), point)
@@ -179,8 +169,6 @@ def test_bad_input_is_named():
         PullbackMetric.at(paraboloid, torch.ones(2)).project_to_kernel(torch.tensor([1, 0]))
     with pytest.raises(ValueError, match=r"point: holds torch\.int64"):
         PullbackMetric.at(paraboloid, torch.tensor([1, 0]))
-    with pytest.raises(ValueError, match="frozen: is"):
-        PullbackMetric.at(paraboloid, torch.ones(2)).freeze(torch.tensor([1, 0]))
 
 
 def test_box():
