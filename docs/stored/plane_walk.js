@@ -1,5 +1,5 @@
 // The plane walker, computed in the page: a naive walk and a corrected one along a level curve of a closed form.
-import { createModel, showView, players } from "./player.js";
+import { createModel, showView, NOT_STORED, players } from "./player.js";
 
 const GRID = 81, LEVELS = 12; // points per side of the grid for level curves; how many of these, about
 const TOLERANCE = 1e-10, CORRECTIONS = 8, SMALLEST_STEP = 1e-6; // of a corrected step
@@ -86,6 +86,7 @@ function playPlane({ setup, choices: first, span }, place) {
     step: () => (selected + 1 < points.length ? void (selected += 1) : grow()),
     select: ({ index }) => void (selected = index),
     restart: () => void begin(),
+    take_away: () => ({ text: NOT_STORED, isError: true }),
     choose(changes) {
       choices = { ...choices, ...changes };
       begin();

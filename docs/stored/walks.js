@@ -76,9 +76,12 @@ function playWalker(session, place) {
 
 // session: {setup, pulls: [[frame, ...] along each direction, from the shortest length to the longest]}
 function playDirections({ setup, pulls }, place) {
-  const model = createModel({ setup, pulled: {}, status: {}, answered: {} }, ({ index, length, view, id }) => {
-    const middle = (pulls[index].length - 1) / 2;
-    model.change({ pulled: pulls[index][middle + Math.round((length / setup.length) * middle)], answered: { view, id } });
+  const model = createModel({ setup, pulled: {}, status: {}, answered: {} }, ({ do: command, index, length, view, id }) => {
+    if (command !== "pull") model.change({ status: { text: NOT_STORED, isError: true } });
+    else {
+      const middle = (pulls[index].length - 1) / 2, pulled = pulls[index][middle + Math.round((length / setup.length) * middle)];
+      model.change({ status: {}, pulled, answered: { view, id } });
+    }
   });
   showView("directions", model, place);
 }

@@ -51,8 +51,8 @@ def token_names(tokenizer: Any, count: int) -> list[str]:
 
     "ness" begins a word, "…ness" continues one. Bytes that are no whole character are shown as "\xe2", other
     characters that cannot be seen as "\n" or "␣". Special and added tokens keep their text. Models often pad their
-    vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523". Items that would look the same have
-    their ids behind their names.
+    vocabulary; an id beyond the tokenizer's own items is named "no token, id 30523". Items that would look the same
+    have their ids behind their names.
     """
     raw = tokenizer.convert_ids_to_tokens(range(count))
     whole = set(tokenizer.all_special_tokens) | set(getattr(tokenizer, "get_added_vocab", dict)())

@@ -51,7 +51,7 @@ class Directions:
     """
 
     def __init__(self, start: ModelInput, towards: tuple[str, ...] = (), seed: int = 0):
-        self.input = start
+        self.input, self.towards, self.seed = start, towards, seed
         self._start = start.f(start.f.start).detach()
         self.metric = PullbackMetric.at(start.f, start.f.start)
         self.directions = [*self._visible_directions(), *self._null_directions(towards, seed)]
@@ -85,14 +85,17 @@ class Directions:
     def _find_length(self) -> float:
         norm, predicted = float(self.input.point.norm()) or 1.0, int(self._start.argmax())
         lengths = [norm * SHORTEST * GROWTH**i for i in range(TRIALS)]
-        flipping = (n for n in lengths for d in self.directions[:1] for s in (1, -1)
-                    if d.eigenvalue and int(self._outputs(s * n * d.vector).argmax()) != predicted)  # fmt: skip
+        flipping = (
+            length
+            for length in lengths
+            for sign in (1, -1)
+            if self.metric.rank and int(self._outputs(self.find_point(0, sign * length)).argmax()) != predicted
+        )
         return float(f"{1.1 * next(flipping, lengths[TRIALS // 2]):.2g}")  # a middle one, if nothing changes
 
     @torch.no_grad()
-    def _outputs(self, move: Tensor) -> Tensor:
-        f = self.input.f
-        return f((self.input.point + move)[list(f.parts)])
+    def _outputs(self, point: Tensor) -> Tensor:
+        return self.input.f(point[list(self.input.f.parts)])
 
     def describe(self) -> Frame:
         """Describe the input and its directions, for a front end."""
@@ -106,8 +109,8 @@ class Directions:
             "start": self.pull(0, 0.0),
         }
 
-    def pull(self, index: int, length: float) -> Frame:
-        """Move the input along a direction and return what is seen there.
+    def find_point(self, index: int, length: float) -> Float[Tensor, "parts d_model"]:
+        """Return the point at a length along a direction.
 
         Args:
             index: of the direction in ``directions``.
@@ -120,12 +123,16 @@ class Directions:
             raise ValueError(f"index={index}: must be between 0 and {len(self.directions) - 1}")
         if not abs(length) < float("inf"):
             raise ValueError(f"length={length}: must be a finite number")
-        move = length * self.directions[index].vector
-        outputs = self._outputs(move)
+        return self.input.point + length * self.directions[index].vector
+
+    def pull(self, index: int, length: float) -> Frame:
+        """Move the input along a direction and return what is seen there; arguments and errors as in ``find_point``."""
+        point = self.find_point(index, length)
+        outputs = self._outputs(point)
         return {
             "direction": index,
             "length": round_number(length),
             "drift": round_number(float(drift(outputs, self._start))),
             "outputs": [round_number(value) for value in outputs.tolist()],
-            **self.input.describe(self.input.point + move),
+            **self.input.describe(point),
         }

@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from helpers.sessions.session import Frame
-from helpers.sessions.walk import WalkChoices, WalkSession
+from helpers.sessions.race import Race
+from helpers.sessions.session import Frame, Session
+from helpers.sessions.walk import WalkSession
 
 SIDE = 280  # pixels of a moving picture's longer side, at least
 FRAME_TIME = 200  # milliseconds per point
@@ -85,26 +86,24 @@ def _enlarge(size: tuple[int, int]) -> tuple[int, int]:
     return scale * size[0], scale * size[1]
 
 
-def write_code(session: WalkSession, name: str = "walker") -> str:
-    """Write the code that makes the walk again, point by point, in a notebook where a widget of that name shows it."""
-    lines = [
-        "from helpers.sessions import WalkSession",
-        f"session = WalkSession({name}.walk.input, settings={name}.settings, seed={session.seed})",
-    ]
+def write_code(session: Session | Race, arguments: str) -> str:
+    """Write the code that makes a session again, point by point.
+
+    Args:
+        session: the walk or the race.
+        arguments: what its class takes, as code.
+    """
+    kind = type(session).__name__
+    lines = [f"from helpers.sessions import {kind}", f"session = {kind}({arguments})"]
     before, count = session.first_choices, 0
-    for point in session.points[1:]:
-        chosen: WalkChoices = point.choices
-        changed = {key: value for key, value in asdict(chosen).items() if value != getattr(before, key)}
-        if changed or (point.begins and count):
+    for choices, begins in session.moves:
+        changed = [f"{k}={v!r}" for k, v in asdict(choices).items() if v != getattr(before, k)]
+        if changed or (begins and count):
             lines += _repeat(count)
+            lines.append(f"session.choose({', '.join(changed)})" if changed else "session.interrupt()")
             count = 0
-            lines.append(
-                f"session.choose({', '.join(f'{key}={value!r}' for key, value in changed.items())})"
-                if changed
-                else "session.interrupt()  # the walk began again here"
-            )
-        before, count = chosen, count + 1
-    return "\n".join([*lines, *_repeat(count), "session.path"])
+        before, count = choices, count + 1
+    return "\n".join([*lines, *_repeat(count), "session.paths" if isinstance(session, Race) else "session.path"])
 
 
 def _repeat(count: int) -> list[str]:

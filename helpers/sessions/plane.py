@@ -60,6 +60,7 @@ class PlaneSession(Session):
         self.functions = dict(functions)
         x, y = map(float, start)
         self._begin(PlaneChoices(next(iter(self.functions)), (x, y)))
+        self.first_choices = self.choices
 
     @property
     def f(self) -> SmoothMap:

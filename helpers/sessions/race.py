@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from helpers.equivalence import ExplorationPath, WalkSettings
@@ -37,6 +39,20 @@ class Race:
     def choices(self) -> WalkChoices:
         """What the next steps will be made with; each lane has its own algorithm."""
         return self.lanes["corrected"].choices
+
+    @property
+    def first_choices(self) -> WalkChoices:
+        """What the steps are made with unless something else is chosen."""
+        return self.lanes["corrected"].first_choices
+
+    @property
+    def moves(self) -> list[tuple[WalkChoices, bool]]:
+        """The choices with which each frame after the start was made, and whether all walks begin with it."""
+        moves = []
+        for before, after in pairwise(self._places):
+            made = [self.lanes[name].moves[index] for name, index in before.items() if after[name] > index]
+            moves.append((replace(made[0][0], algorithm="corrected"), all(begins for _, begins in made)))
+        return moves
 
     @property
     def stopped_because(self) -> str | None:
@@ -79,8 +95,7 @@ class Race:
                 lane.step()
             catch_up(lanes["corrected"], lanes["SiMEC"])
         except BaseException:
-            for lane in self.lanes.values():
-                lane.interrupt()  # its walk has gone on in the copy
+            self.interrupt()  # the walks have gone on in the copies
             raise
         self.lanes = lanes
         if self.stopped_because:
@@ -112,6 +127,11 @@ class Race:
             lane.restart()
         self.frames, self._places = self.frames[:1], self._places[:1]
         return self.select(0)
+
+    def interrupt(self) -> None:
+        """End the walks in progress; the next step begins new ones."""
+        for lane in self.lanes.values():
+            lane.interrupt()
 
     def _create_frame(self) -> Frame:
         lanes = {}

@@ -46,11 +46,13 @@ class Session(ABC):
 
     Attributes:
         choices: what the next step will be made with.
+        first_choices: what it is made with unless something else is chosen.
         selected: the number of the point from which the next step will be made.
         stopped_because: why the last step did not move; None if it did.
     """
 
     choices: Any
+    first_choices: Any
 
     def __init__(self, settings: WalkSettings, seed: int):
         self._settings, self.seed = settings, seed
@@ -71,6 +73,11 @@ class Session(ABC):
     def points(self) -> list[WalkPoint]:
         """The start, and the points that were walked to."""
         return self._points
+
+    @property
+    def moves(self) -> list[tuple[Any, bool]]:
+        """The choices with which each point after the start was made, and whether a walk begins with it."""
+        return [(point.choices, point.begins) for point in self._points[1:]]
 
     @property
     def frames(self) -> list[Frame]:

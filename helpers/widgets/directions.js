@@ -1,6 +1,7 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
 import { buildOnce, make, makePictures, tieToModel, writeNumber } from "./dom.js";
 import { describeBars, drawBars, drawPoint } from "./stages.js";
+import { createTakeAway } from "./take_away.js";
 
 // Create an explorer in an element. `send` takes {do: "pull", index, length, id}; `update` of what is returned takes
 // its answers: setup, pulled (the frame after a move), status {text, isError}, answered.
@@ -28,7 +29,9 @@ export function createDirections(root, send) {
     draw();
     ask();
   };
-  const update = (change) => {
+  parts.code = createTakeAway(parts.more, send, send);
+  const update = ({ file, ...change }) => {
+    if (file) parts.code.receive(file);
     Object.assign(state, change);
     draw();
     ask();
@@ -43,14 +46,14 @@ function buildDirections(root, showAgain) {
     linear, key: make("div", { class: "tm-caption" }), stage: make("div", { class: "tm-stage" }), list: make("div", { class: "tm-direction-list", role: "list" }),
     before: make("div", { class: "tm-view-box" }), after: make("div", { class: "tm-view-box" }),
     bars: make("div", { class: "tm-bars-box" }), verdict: make("div", { class: "tm-verdict", role: "status" }),
-    note: make("p", { role: "status", class: "tm-status tm-caption" }), lengths: make("p", { class: "tm-caption" }),
+    note: make("p", { role: "status", class: "tm-status tm-caption" }), lengths: make("p", { class: "tm-caption" }), more: make("div"),
     switch: make("label", { class: "tm-field" }, linear, make("span", {}, "bars from 0 to 1")),
   };
   const figure = (title, view) => make("figure", { class: "tm-figure" }, make("figcaption", {}, title), view);
   const output = make("div", { class: "tm-output-box" }, parts.verdict, parts.key, parts.bars, parts.switch);
   parts.stage.append(figure("input", parts.before), figure("moved input", parts.after), output);
   parts.pictures = makePictures("The input has not moved. Move a slider again, or go back to the last move.", showAgain, parts.stage);
-  root.append(parts.pictures.box, parts.lengths, parts.list, parts.note);
+  root.append(parts.pictures.box, parts.lengths, parts.list, parts.note, parts.more);
   return parts;
 }
 
@@ -61,6 +64,7 @@ function drawDirections(parts, state, pull) {
   parts.note.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : "";
   if (!setup) return;
   const frame = pulled ?? setup.start;
+  parts.code.draw(["code"], frame);
   drawPoint(parts.before, setup, setup.start, { isFixed: true, label: "the input" });
   drawPoint(parts.after, setup, frame, { isFixed: true, label: "the moved input" });
   drawBars(parts.bars, setup, frame, setup.start, { isLinear: state.isLinear });

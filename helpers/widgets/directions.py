@@ -12,8 +12,10 @@ from helpers.adapters.text import Text
 from helpers.sessions import Directions, ImageInput, SentenceInput
 from helpers.widgets.views import CommandView
 
+SCRIPTS = "dom patch_grid token_strip output_bars drift_plot plane stages take_away directions"
 
-class DirectionView(CommandView, files="dom patch_grid token_strip output_bars drift_plot plane stages directions"):
+
+class DirectionView(CommandView, files=SCRIPTS):
     """Sliders along single directions of an input, all of equal length; see ``Directions``.
 
     Args:
@@ -25,16 +27,24 @@ class DirectionView(CommandView, files="dom patch_grid token_strip output_bars d
 
     def __init__(self, session: Directions):
         super().__init__()
-        self.session = session
+        self.session, self._place = session, (0, 0.0)
         self.setup = session.describe()
 
     @property
     def _commands(self) -> dict[str, Callable[..., None]]:
-        return {"pull": self.pull}
+        return {"pull": self.pull, "take_away": self.take_away}
 
     def pull(self, index: int, length: float) -> None:
         """Move the input along the direction of this number, by a length with its sign."""
-        self._run(lambda: setattr(self, "pulled", self.session.pull(index, length)), "cannot move: ")
+        self._run(lambda: self._pull(index, length), "cannot move: ")
+
+    def _pull(self, index: int, length: float) -> None:
+        self.pulled, self._place = self.session.pull(index, length), (index, length)
+
+    def _repeat(self, name: str) -> str:
+        start = f"{name}.session.input, {self.session.towards}, seed={self.session.seed}"
+        imported, place = "from helpers.sessions import Directions", ", ".join(map(repr, self._place))
+        return f"{imported}\ndirections = Directions({start})\ndirections.find_point({place})"
 
 
 class ImageDirections(DirectionView):

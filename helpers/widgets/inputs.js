@@ -29,7 +29,7 @@ export function createInputPanel(root, ask) {
   parts.name.addEventListener("change", () => parts.name.value && read({ name: parts.name.value }));
   parts.model.addEventListener("change", () => parts.model.value && read({ model: parts.model.value }));
   parts.from.addEventListener("click", () => read({ pixels: pen.encode() }));
-  parts.towards.addEventListener("click", () => read({ pixels: pen.encode(), as_target: true }));
+  parts.towards.addEventListener("click", () => read({ target_pixels: pen.encode() }));
   const readText = () => read({ text: parts.text.value, outputs: parts.outputs.value }); // without words, the model's own
   parts.read.addEventListener("click", readText);
   for (const control of [parts.text, parts.outputs]) {
@@ -58,10 +58,10 @@ function drawInputPanel({ parts, menus, drawing, typing, pen }, setup, choices) 
   if (parts.text.tmShown !== setup.text && setup.text !== undefined) parts.text.value = parts.text.tmShown = setup.text;
 }
 
-// A canvas as large as the model's images: a pen, pictures scaled to fit, and its pixels in base64.
+// A canvas as large as the model's images: a pen, pictures scaled to fit, and its pixels as a PNG in base64.
 function makeDrawing({ canvas, pen, told, file, clear, invert }) {
   const sheet = canvas.getContext("2d", { willReadFrequently: true });
-  let channels = 1, place = [14, 14], isDown = false, last = null;
+  let place = [14, 14], isDown = false, last = null;
   const say = (text) => (told.textContent = text);
   const fill = (colour) => {
     sheet.fillStyle = colour;
@@ -127,23 +127,13 @@ function makeDrawing({ canvas, pen, told, file, clear, invert }) {
     picture.close();
     say(`“${chosen.name}”, scaled to ${canvas.width} × ${canvas.height} pixels.`);
   });
-  const resize = ({ image_size: [height, width], channels: count }) => {
-    channels = count;
+  const resize = ({ image_size: [height, width] }) => {
     if (canvas.width === width && canvas.height === height) return;
     Object.assign(canvas, { width, height });
     canvas.style.width = `${width * (width <= 40 ? CANVAS_SCALE : 1)}px`;
     moveTo([width / 2, height / 2]);
     fill("black");
   };
-  const encode = () => {
-    const { data } = sheet.getImageData(0, 0, canvas.width, canvas.height), size = canvas.width * canvas.height;
-    const bytes = new Uint8Array(channels * size);
-    for (let i = 0; i < size; i++) {
-      const [red, green, blue] = data.slice(4 * i, 4 * i + 3);
-      if (channels === 1) bytes[i] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
-      else [red, green, blue].forEach((value, channel) => (bytes[channel * size + i] = value));
-    }
-    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-  };
+  const encode = () => canvas.toDataURL("image/png").split(",")[1];
   return { resize, encode };
 }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import traitlets
+from PIL import Image
 
 from helpers.adapters import Adapter, ImageAdapter, TextAdapter
 from helpers.adapters.text import Text
@@ -22,7 +25,6 @@ from helpers.sessions import (
     WalkSession,
     WordEffects,
     tabulate_frames,
-    write_code,
     write_gif,
     write_mp4,
 )
@@ -30,6 +32,7 @@ from helpers.sessions.inputs import ModelInput
 from helpers.widgets.walker import Walker
 
 OTHER_IMAGE = "the other image"  # name of the target that was drawn or uploaded
+RAW = {"name", "pixels", "text"}  # of what create_input takes: each is an input by itself
 
 
 class ModelWalker(Walker):
@@ -43,7 +46,7 @@ class ModelWalker(Walker):
         models: what the page can choose besides the first model, by name.
     """
 
-    _create_input: Callable[..., ModelInput]  # from what the page sends
+    create_input: Callable[..., ModelInput]  # from what the page has chosen instead of the first input
     menus = traitlets.Dict().tag(sync=True)  # the names of the inputs and of the models to choose from
 
     def __init__(
@@ -56,6 +59,8 @@ class ModelWalker(Walker):
     ):
         self.settings, self._seed = settings, seed
         self._inputs, self._models = dict(inputs or {}), dict(models or {})
+        self._first: Any = start
+        self._source: dict[str, Any] = {}  # what ``create_input`` makes the present input of
         self.walk = WalkSession(start, settings, seed)
         self._race: Race | None = None
         super().__init__(self.walk)
@@ -74,7 +79,7 @@ class ModelWalker(Walker):
 
     @property
     def _commands(self) -> dict[str, Callable[..., None]]:
-        commands = (self.show, self.watch, self.read, self.take_away)
+        commands = (self.show, self.watch, self.read)
         return super()._commands | {command.__name__: command for command in commands}
 
     def watch(self, name: str) -> None:
@@ -97,43 +102,42 @@ class ModelWalker(Walker):
         """Start from another input; the old one stays where the model cannot read the new one.
 
         Args:
-            source: the ``name`` of an input or of a ``model``, or what ``_create_input`` of the walker takes.
+            source: what changes of what ``create_input`` takes, such as the ``name`` of an input or of a ``model``.
         """
-        target = OTHER_IMAGE if source.get("as_target") else None
-        self._run(lambda: self._begin(self._create_input(**source), target), "cannot start there: ")
+        self._run(lambda: self._begin(source), "cannot start there: ")
 
     def _choose_source(self, name: str | None, model: str | None) -> tuple[Any, Any]:
-        """Return the model and the raw input of these names; the present ones where there is no name."""
+        """Return the model and the raw input of these names; the first ones where there is no name."""
         for given, menu in ((name, self._inputs), (model, self._models)):
             if given is not None and given not in menu:
                 raise ValueError(f"{given!r}: wanted one of {', '.join(menu)}")
-        start = self.walk.input
-        adapter = start.adapter if model is None else self._models[model]
-        return adapter, start.raw if name is None else self._inputs[name]
+        adapter = self._first.adapter if model is None else self._models[model]
+        return adapter, self._first.raw if name is None else self._inputs[name]
 
-    def _begin(self, start: ModelInput, target: str | None = None) -> None:
-        """Start from an input, towards a target of it, with the present choices, but all parts may move."""
+    def _begin(self, changes: dict[str, Any]) -> None:
+        """Start from another input, with the present choices, but all parts may move."""
+        source = {k: v for k, v in self._source.items() if not (k in RAW and RAW & changes.keys())} | changes
+        start = self.create_input(**source)
+        target = OTHER_IMAGE if "target_pixels" in changes else None
         choices = asdict(self.walk.choices) | {"parts": (), "target": target}
         walk = WalkSession(start, self.settings, self._seed, **choices)
         is_race = self.session is not self.walk
         race = Race(start, self.settings, self._seed, **choices) if is_race else None
-        self.walk, self._race = walk, race
+        self.walk, self._race, self._source = walk, race, source
         self.session = race or walk
 
-    def take_away(self, kind: str) -> None:
-        """Send the page a file: a "csv", a "gif", an "mp4", the "path" itself, or the "code" that repeats the walk."""
-        self._run(lambda: self.send({"file": self._write_file(kind)}), "cannot write it: ")
+    def _describe_start(self, name: str) -> str:
+        source = ", ".join(f"{key}={value!r}" for key, value in self._source.items())
+        return f"{name}.create_input({source}), {name}.settings, seed={self._seed}"
 
-    def _write_file(self, kind: str) -> dict[str, str]:
-        writers: dict[str, tuple[str, Callable[[WalkSession], bytes]]] = {
-            "path": ("walk.safetensors", _write_path),
-            "gif": ("walk.gif", write_gif),
-            "mp4": ("walk.mp4", write_mp4),
-            "csv": ("walk.csv", lambda walk: tabulate_frames(walk).to_csv(index=False).encode()),
-            "code": ("walk.py", lambda walk: write_code(walk).encode()),
+    @property
+    def _writers(self) -> dict[str, tuple[str, Callable[[], bytes]]]:
+        return super()._writers | {
+            "path": ("walk.safetensors", lambda: _write_path(self.walk)),
+            "gif": ("walk.gif", lambda: write_gif(self.walk)),
+            "mp4": ("walk.mp4", lambda: write_mp4(self.walk)),
+            "csv": ("walk.csv", lambda: tabulate_frames(self.walk).to_csv(index=False).encode()),
         }
-        name, write = writers[kind]
-        return {"name": name, "content": base64.b64encode(write(self.walk)).decode()}
 
 
 def _write_path(walk: WalkSession) -> bytes:
@@ -166,27 +170,32 @@ class ClassWalker(ModelWalker):
     ):
         super().__init__(ImageInput(adapter, raw, targets), settings, seed, **options)
 
-    def _create_input(
+    def create_input(
         self,
         name: str | None = None,
         model: str | None = None,
         pixels: str | None = None,
-        as_target: bool = False,
+        target_pixels: str | None = None,
     ) -> ImageInput:
-        """Return an input of the menus, or of pixels of the page: bytes (channels, height, width) in base64."""
-        adapter, raw = self._choose_source(name, model)
-        start: Any = self.walk.input
-        image = raw if pixels is None else self._decode_pixels(pixels)
-        if as_target:
-            return ImageInput(adapter, start.raw, start.targets | {OTHER_IMAGE: image})
-        return ImageInput(adapter, image, start.targets)
+        """Return the first input, or another one.
 
-    def _decode_pixels(self, pixels: str) -> np.ndarray:
-        shape = (self.walk.input.adapter.channels, *self.walk.input.adapter.image_size)
-        values = np.frombuffer(base64.b64decode(pixels), np.uint8)
-        if values.size != np.prod(shape):
-            raise ValueError(f"pixels: {values.size} values, wanted {' x '.join(map(str, shape))}")
-        return values.reshape(shape).astype(np.float32) / 255
+        Args:
+            name: of an input of the menu.
+            model: name of a model of the menu.
+            pixels: of a picture that was drawn or uploaded, a PNG in base64.
+            target_pixels: of one that becomes a target.
+        """
+        adapter, raw = self._choose_source(name, model)
+        read = partial(_read_pixels, is_grey=adapter.channels == 1)
+        other = {} if target_pixels is None else {OTHER_IMAGE: read(target_pixels)}
+        return ImageInput(adapter, raw if pixels is None else read(pixels), self._first.targets | other)
+
+
+def _read_pixels(pixels: str, is_grey: bool) -> np.ndarray:
+    """Read a PNG in base64 as an array (H, W) or (3, H, W) in [0, 1]."""
+    picture = Image.open(io.BytesIO(base64.b64decode(pixels))).convert("L" if is_grey else "RGB")
+    values = np.asarray(picture, np.float32) / 255
+    return values if is_grey else values.transpose(2, 0, 1)
 
 
 class SentenceWalker(ModelWalker):
@@ -218,15 +227,20 @@ class SentenceWalker(ModelWalker):
     def _commands(self) -> dict[str, Callable[..., None]]:
         return super()._commands | {"find_words": self.find_words, "replace_word": self.replace_word}
 
-    def _create_input(
+    def create_input(
         self, name: str | None = None, model: str | None = None, text: Text | None = None, outputs: str | None = None
     ) -> SentenceInput:
-        """Return an input of the menus, or a text of the page; outputs are the classes to tell apart, with commas."""
+        """Return the first input, or another one.
+
+        Args:
+            name: of an input of the menu.
+            model: name of a model of the menu.
+            text: a sentence that was typed.
+            outputs: the classes to tell apart, with commas; all of them where it is empty.
+        """
         adapter, raw = self._choose_source(name, model)
         words = None if outputs is None else [word.strip() for word in outputs.split(",") if word.strip()]
-        return SentenceInput(
-            adapter, raw if text is None else text, self.walk.input.outputs if words is None else words
-        )
+        return SentenceInput(adapter, raw if text is None else text, self._first.outputs if words is None else words)
 
     @property
     def effects(self) -> WordEffects:
@@ -242,4 +256,4 @@ class SentenceWalker(ModelWalker):
 
     def replace_word(self, part: int, word: str) -> None:
         """Start from the sentence with another word at a token."""
-        self._run(lambda: self._begin(self._create_input(text=self.effects.replace_word(part, word))))
+        self._run(lambda: self._begin({"text": self.effects.replace_word(part, word)}))

@@ -45,6 +45,7 @@ class PlaneWalker(Walker):
         settings: WalkSettings | None = None,
         seed: int = 0,
     ):
+        self.settings = settings
         self._drawn: tuple[Any, ...] = ()  # the function whose level curves are drawn, the span and the start
         self._heights = np.zeros((0, 0))
         super().__init__(PlaneSession(functions, start, settings, seed))
@@ -60,6 +61,10 @@ class PlaneWalker(Walker):
     def naive_path(self) -> ExplorationPath:
         """The naive walk up to its last point, points (T+1, 2)."""
         return self.session.naive_path
+
+    def _describe_start(self, name: str) -> str:
+        start, seed = self.session.first_choices.start, self.session.seed
+        return f"{name}.session.functions, {start}, {name}.settings, seed={seed}"
 
     def _run(self, action: Callable[[], Any], failure: str = "") -> None:
         def act_and_draw() -> None:

@@ -5,6 +5,7 @@ Scripts and styles are files of this package; nothing is fetched from a network 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import anywidget
 import ipywidgets
 import traitlets
+from IPython import get_ipython
 
 from helpers.widgets.page_requests import PageRequests, Status
 from helpers.widgets.theme import THEME
@@ -75,6 +77,30 @@ class CommandView(View):
     @property
     def _commands(self) -> dict[str, Callable[..., None]]:
         """What a page may ask for, by name."""
+        raise NotImplementedError
+
+    def take_away(self, kind: str) -> None:
+        """Send the page a file, such as the "code" that repeats what was done by hand."""
+        self._run(lambda: self.send({"file": self._write_file(kind)}), "cannot write it: ")
+
+    def _write_file(self, kind: str) -> dict[str, str]:
+        name, write = self._writers[kind]
+        return {"name": name, "content": base64.b64encode(write()).decode()}
+
+    @property
+    def _writers(self) -> dict[str, tuple[str, Callable[[], bytes]]]:
+        """The files that can be taken away, by kind: the name of each, and what writes it."""
+        return {"code": ("walk.py", self._write_code)}
+
+    def _write_code(self) -> bytes:
+        """Write the code that repeats what was done by hand; it needs this widget, under the notebook's name for it."""
+        variables = getattr(get_ipython(), "user_ns", {})
+        names = [name for name, value in variables.items() if value is self and not name.startswith("_")]
+        (name, *_) = [*names, "walker"]
+        return f"# {name} is the widget; its cell makes it again\n{self._repeat(name)}".encode()
+
+    def _repeat(self, name: str) -> str:
+        """Write the code that repeats what was done by hand with the widget of that name."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ const PLAY_INTERVAL = 300; // milliseconds from one step on the screen to the ne
 const MANY_STEPS = 20; // of the button that makes many
 const SILENCE = 1500; // milliseconds without an answer after which the walker says that the kernel is busy
 const DRIFT_TEXT = "Drift: the largest change of a log-probability since the start; 0.01 nats is 1% of a probability.";
+const FILE_KINDS = { sentence: ["code", "csv", "path"], image: ["code", "csv", "path", "gif", "mp4", "png"] };
 const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 
 // Create a walker in an element. `send` takes a command {do, ...}; `update` of what is returned takes its answers:
@@ -26,7 +27,7 @@ export function createWalker(root, send) {
   };
   const parts = buildWalker(root, showAgain);
   parts.inputs = createInputPanel(parts.more, (command) => (halt(), ask(command)));
-  parts.files = createTakeAway(parts.more, (command) => ask(command), () => state.frames[state.shown]?.picture);
+  parts.files = createTakeAway(parts.more, (command) => ask(command), send, () => state.frames[state.shown].picture);
   let silence = null, timer = null;
 
   const ask = (command) => {
@@ -208,11 +209,9 @@ function drawWalker(parts, state) {
   parts.pictures.draw(state.status.isError && !isAtWork && state.seen !== state.status ? state.status.text : "");
   if (!setup) return;
   const isPlane = setup.kind === "plane", isRace = Boolean(setup.lanes);
-  parts.modes.hidden = parts.more.hidden = isPlane;
-  if (!isPlane) {
-    parts.inputs.draw(setup, state.menus);
-    parts.files.draw(setup);
-  }
+  parts.modes.hidden = parts.inputs.panel.hidden = isPlane;
+  if (!isPlane) parts.inputs.draw(setup, state.menus);
+  parts.files.draw(isPlane || isRace ? ["code"] : FILE_KINDS[setup.kind], frames.at(-1));
   drawWords(parts.words, isRace ? null : state.words[state.token], setup.variation, parts.putWord);
   for (const button of parts.modes.children) {
     button.setAttribute("aria-pressed", String((button.value === "race") === isRace));

@@ -8,7 +8,7 @@ from typing import Any
 
 import traitlets
 
-from helpers.sessions import Race
+from helpers.sessions import Race, write_code
 from helpers.sessions.session import Frame, Session
 from helpers.widgets.page_requests import Status
 from helpers.widgets.views import CommandView
@@ -61,12 +61,19 @@ class Walker(CommandView, files=SCRIPTS):
 
     @property
     def _commands(self) -> dict[str, Callable[..., None]]:
-        commands = (self.step, self.back, self.select, self.restart, self.choose, self.send_frames)
+        commands = (self.step, self.back, self.select, self.restart, self.choose, self.send_frames, self.take_away)
         return {command.__name__: command for command in commands}
 
     def send_frames(self, first: int) -> None:
         """Send the page all points from one on."""
         self.send({"frames": self.session.frames[first:], "from": first})
+
+    def _repeat(self, name: str) -> str:
+        return write_code(self.session, self._describe_start(name))
+
+    def _describe_start(self, name: str) -> str:
+        """Write what the session's class takes, as code, with the widget of that name."""
+        raise NotImplementedError
 
     def _complete(self, status: Status) -> Status:
         """Say why the walk has stopped, unless there is an error to tell."""

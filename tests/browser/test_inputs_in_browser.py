@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from helpers.resources.display import write_number
 from helpers.widgets import ClassWalker, ImageDirections, SentenceWalker, views
@@ -63,7 +64,7 @@ def test_a_picture_is_uploaded_and_what_is_no_picture_is_refused(show, walker, d
     assert (easel.paint() == np.array(eight)).all()
     shown.press("walk from it")
     shown.wait_for_text("point 0 of 0")
-    assert (walker.walk.input.raw[0] * 255).astype(np.uint8).tolist() == np.array(eight).tolist()
+    assert (walker.walk.input.raw * 255).astype(np.uint8).tolist() == np.array(eight).tolist()
     svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>window.broken = 1</script></svg>"
     for name, content in (("empty.png", b""), (f"{HTML}.svg", svg), ("table.png", b"a,b\n1,2\n")):
         easel.upload(name, content, told=f"“{name}” holds no picture that can be read")
@@ -114,8 +115,20 @@ def test_the_walk_is_taken_away(show, walker):
     shown.wait_for_point(1)
     shown.widget.get_by_text("take it away").click()
     shown.press("show me the code")
-    code = shown.widget.get_by_label("code that repeats the walk").inner_text()
-    assert "session = WalkSession(walker.walk.input" in code and code.endswith("session.path")
+    code = shown.widget.get_by_label("code that repeats this")
+    expect(code).to_contain_text("session = WalkSession(walker.create_input(), ")
+    shown.press("step")
+    expect(code).to_contain_text("range(2)")  # it follows the walk
+    shown.press("restart")
+    expect(code).not_to_contain_text("range")
+    shown.press("race of all walks")
+    expect(code).to_contain_text("session = Race(")
+    expect(shown.widget.get_by_role("button", name="walk (GIF)")).to_be_hidden()
+    shown.press("one walk")
+    shown.press("step")
+    expect(code).to_contain_text("range(1)")
+    shown.press("hide the code")
+    expect(code).to_be_hidden()
     files = {}
     for name, file in (("outputs (CSV)", "walk.csv"), ("walk (GIF)", "walk.gif"), ("picture (PNG)", "walk.png")):
         with shown.page.expect_download() as download:

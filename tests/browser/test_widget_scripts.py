@@ -93,6 +93,16 @@ def test_a_move_that_fails_covers_the_moved_input_and_the_last_move_can_be_shown
     expect(told).to_have_text(re.compile("^moved by"))
 
 
+def test_the_code_of_a_move_follows_the_sliders(show, vit, digits):
+    shown = show(ImageDirections(vit.in_pixels(), digits.images[17]))
+    shown.widget.get_by_text("take it away").click()
+    shown.press("show me the code")
+    code = shown.widget.get_by_label("code that repeats this")
+    expect(code).to_contain_text("directions.find_point(0, 0.0)")
+    shown.widget.get_by_role("slider", name="null 1").press("ArrowRight")
+    expect(code).to_contain_text(re.compile(r"directions\.find_point\(3, 0\.\d+\)"))
+
+
 def test_a_map_of_words_tells_a_word_by_keyboard_and_pointer_and_asks_for_others(page, show):
     harmful, asked = "<img src=x onerror='window.broken = 1'>", []
     words = WordMap(names=["good", harmful, "bad"], scores=[2.0, 1.0, -3.0], places=[[0, 1], [1, 0], [-1, -1]])

@@ -24,13 +24,6 @@ from helpers.sessions import (
 TEXT = "The story is slow, but the two leads are a delight."
 
 
-class Shown:
-    """What the code takes of a widget."""
-
-    def __init__(self, session):
-        self.walk, self.settings = session, None
-
-
 @pytest.fixture
 def session(vit, digits):
     session = WalkSession(ImageInput(vit.in_pixels(), digits.images[17]), seed=3)
@@ -47,8 +40,8 @@ def test_the_code_makes_the_same_walk_again(session):
     session.select(6)
     session.choose(step_length="long")
     session.step()
-    names = {"walker": Shown(session)}
-    code = write_code(session)
+    names = {"start": session.input}
+    code = write_code(session, "start, seed=3")
     assert code.count("session.choose(") == 3
     exec(code, names)
     assert torch.equal(names["session"].path.points, session.path.points)
@@ -58,9 +51,9 @@ def test_the_code_makes_the_same_walk_again(session):
 def test_a_walk_that_began_again_is_begun_again(session):
     session.interrupt()
     session.step()
-    code = write_code(session)
+    code = write_code(session, "start, seed=3")
     assert "session.interrupt()" in code
-    names = {"walker": Shown(session)}
+    names = {"start": session.input}
     exec(code, names)
     assert torch.equal(names["session"].path.points, session.path.points)
 

@@ -1,15 +1,20 @@
 """The walkers as a page drives them: commands in, small messages out; tests/browser does the same in a real browser."""
 
 import base64
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from helpers import ExplorationPath
+from helpers import ExplorationPath, WalkSettings
 from helpers.adapters import load_adapter
 from helpers.adapters.toy import paraboloid, waves
+from helpers.sessions import Race
 from helpers.widgets import ClassWalker, ImageDirections, PlaneWalker, SentenceDirections, SentenceWalker, views
 from helpers.widgets.plane_walker import compute_level_curves, evaluate_on_grid
 from helpers.widgets.walker import SCRIPTS
@@ -199,6 +204,13 @@ def test_the_script_of_a_widget_holds_every_script_that_it_imports():
     assert "import " not in joined and joined.count("export default") == 1
 
 
+def draw(image):
+    """Return a drawing as a page sends it."""
+    buffer = io.BytesIO()
+    Image.fromarray((image * 255).astype(np.uint8)).convert("RGBA").save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def test_a_walker_starts_from_inputs_of_ones_own(open_page, vit, digits):
     walker = ClassWalker(vit.in_pixels(), digits.images[17], inputs={"a 5": digits.images[5]}, models={"vit": vit})
     page = open_page(walker)
@@ -208,11 +220,10 @@ def test_a_walker_starts_from_inputs_of_ones_own(open_page, vit, digits):
     assert (walker.choices["parts"], walker.choices["step_length"]) == ((), "long")
     page.ask("read", model="vit")
     assert walker.walk.input.adapter is vit and np.array_equal(walker.walk.input.raw, digits.images[5])
-    drawn = (digits.images[8] * 255).astype(np.uint8)
     page.ask("show", mode="race")
-    page.ask("read", pixels=base64.b64encode(drawn.tobytes()).decode())
-    assert np.allclose(walker.race.input.raw[0], digits.images[8], atol=1 / 255)
-    page.ask("read", pixels=base64.b64encode(drawn.tobytes()).decode(), as_target=True)
+    page.ask("read", pixels=draw(digits.images[8]))
+    assert np.allclose(walker.race.input.raw, digits.images[8], atol=1 / 255)
+    page.ask("read", target_pixels=draw(digits.images[8]))
     page.ask("choose", target="the other image")
     assert walker.choices["target"] == "the other image"
     before = walker.walk.input
@@ -249,6 +260,78 @@ def test_files_of_a_walk_can_be_taken_away(open_page, vit, digits, tmp_path):
     (tmp_path / "walk.safetensors").write_bytes(files["walk.safetensors"])
     assert len(ExplorationPath.load(tmp_path / "walk.safetensors")) == 1
     assert files["walk.gif"].startswith(b"GIF8") and files["walk.csv"].startswith(b"point,algorithm")
-    names = {"walker": page.widget}
-    exec(files["walk.py"].decode(), names)
-    assert len(names["session"].path) == 1
+
+
+def create_widget(kind, request):
+    """Create a widget as the cell of a notebook would, once more."""
+    if kind == "plane":
+        return PlaneWalker({"waves": waves, "paraboloid": paraboloid}, start=(0.4, 0.9), seed=1)
+    if kind == "sentence":
+        return SentenceWalker(request.getfixturevalue("bert"), "A warm and funny film.", seed=2)
+    pixels, images = request.getfixturevalue("vit").in_pixels(), request.getfixturevalue("digits").images
+    if kind == "directions":
+        return ImageDirections(pixels, images[17], {"an 8": images[14]}, seed=3)
+    return ClassWalker(pixels, images[17], WalkSettings(tolerance=1e-3), targets={"an 8": images[14]}, seed=4)
+
+
+def act(do, **arguments):
+    """Return what a reader does, for a widget to carry out."""
+    return lambda widget: widget._commands[do](**arguments)
+
+
+def compare(widget, again):
+    """Compare the points of a widget's walks with those that its code makes with a widget that is made again."""
+    names = {"walker": again}
+    exec(widget._write_code().decode(), names)
+    if isinstance(widget.session, Race):
+        walks = [(path, names["session"].paths[name]) for name, path in widget.session.paths.items()]
+    else:
+        walks = [(widget.session.path, names["session"].path)]
+    assert all(torch.equal(ours.points, theirs.points) for ours, theirs in walks)
+    return [len(path) for path, _ in walks]
+
+
+STEP, BACK, START, LONG = act("step"), act("back"), act("select", index=0), act("choose", step_length="long")
+STOP = lambda widget: widget.session.interrupt()  # noqa: E731 what a stop leaves of a walk
+WORDS, PATCHES = act("choose", parts=[2, 3]), act("choose", parts=[24, 25, 31, 32])
+EIGHT, RANDOM = act("choose", target="an 8", parts=[]), act("choose", algorithm="random")
+DRAWN, AIM = act("read", pixels=draw(np.eye(28))), act("read", target_pixels=draw(np.eye(28)[::-1]))
+TYPED, PUT = act("read", text='A "dull"\nfilm.'), act("replace_word", part=2, word="great")
+OTHER, CLICK, RACE = act("choose", function="paraboloid"), act("choose", start=[-0.3, 1 / 3]), act("show", mode="race")
+HISTORIES = {  # of each widget: what is done before its code is compared, and how many steps its walks have then
+    "plane": [([STEP, STEP, OTHER, CLICK, STEP, STEP, BACK, STEP, STOP, STEP, BACK], [3])],
+    "image": [
+        ([STEP, STEP, PATCHES, STEP, BACK, STEP], [2]),
+        ([BACK, BACK, EIGHT, STEP, STOP, STEP, START], [2]),
+        ([DRAWN, STEP, AIM, STEP, STEP], [2]),
+    ],
+    "sentence": [([WORDS, STEP, STEP, BACK, RANDOM, STEP, STEP], [3]), ([TYPED, PUT, STEP], [1])],
+    "race": [([RACE, STEP, PATCHES, STEP, BACK, LONG, STEP, STOP, STEP], None), ([DRAWN, STEP], None)],
+}
+
+
+@pytest.mark.parametrize("kind", HISTORIES)
+def test_the_code_makes_the_same_points_with_a_widget_that_is_made_again(kind, request):
+    widget = create_widget(kind, request)
+    for acts, lengths in HISTORIES[kind]:
+        for each in acts:
+            each(widget)
+            assert not widget.status["isError"], widget.status
+        made = compare(widget, create_widget(kind, request))
+        assert made == lengths or (lengths is None and min(made) >= 1)
+
+
+def test_the_code_of_directions_makes_the_same_point(request):
+    widget = create_widget("directions", request)
+    widget.pull(6, 1 / 3)
+    names = {"walker": create_widget("directions", request)}
+    *lines, last = widget._write_code().decode().splitlines()
+    exec("\n".join(lines), names)
+    assert torch.equal(eval(last, names), widget.session.find_point(6, 1 / 3))
+
+
+def test_the_code_names_the_widget_as_the_notebook_does(monkeypatch):
+    walker = PlaneWalker({"waves": waves})
+    shell = SimpleNamespace(user_ns={"_": walker, "w": 3, "my_walker": walker})
+    monkeypatch.setattr(views, "get_ipython", lambda: shell)
+    assert walker._write_code().decode().startswith("# my_walker is the widget; its cell makes it again\nfrom helpers")
