@@ -25,7 +25,7 @@ from transformers.masking_utils import create_causal_mask
 
 from helpers.equivalence import create_generator
 from helpers.geometry.arguments import check_whole
-from helpers.resources import MEAN_POOLING, load_model
+from helpers.resources import MEAN_POOLING, load_model, load_tokenizer, token_names
 from helpers.resources.display import table_html
 from helpers.weights import FAMILIES
 from helpers.weights.reference import layer_states, list_layers, load_body
@@ -54,16 +54,14 @@ Tokens = Int[Tensor, "texts tokens"]  # token ids, or their mask: 1 where there 
 States = Float[Tensor, "texts tokens width"]
 Logits = Float[Tensor, "texts labels"]
 Kernel = Float[Tensor, "d_b d_a"]  # maps states of model B to states of model A: x @ kernel
-Base = Any  # the body of a causal model of any family
+Base = Any  # the body of a model of texts of any family
 Transfer = Callable[[States, Kernel, Base, GPT2Model], States]  # states, kernel, base and body of the classifier
 
 
 class MeanStateClassifier(torch.nn.Module):
     """A linear classifier on the mean over tokens of a GPT-2's final states, before the final layer norm.
 
-    The model that it is given stays as it is; its parameters are shared, not copied.
-
-    Source: the finetuned classifier of arXiv 2209.02535.
+    The model that it is given stays as it is; its parameters are shared. Source: the classifier of arXiv 2209.02535.
     """
 
     def __init__(self, model: GPT2ForSequenceClassification):
@@ -118,7 +116,8 @@ def apply_kernel_as_released(states: States, kernel: Kernel, base: Base, body: G
 
     Source: the authors' code to arXiv 2209.02535, which feeds the states through the usual input of the classifier.
     """
-    return _add_positions(body, base.get_submodule(FAMILIES[base.config.model_type].final_norm)(states) @ kernel)
+    norm = FAMILIES[base.config.model_type].final_norm  # a BERT has none
+    return _add_positions(body, (base.get_submodule(norm)(states) if norm else states) @ kernel)
 
 
 def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> list[States]:
@@ -148,7 +147,7 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
     """Load a classifier that was finetuned without the final layer norm, on the mean of its states.
 
     Raises:
-        ModelNotFoundError: there is no such model, or it has no classifier.
+        ModelNotFoundError: there is no such model, or it has no classifier or tokenizer.
         ValueError: its configuration does not say that it averages states, as ``state_pooling: "mean"``.
     """
     model = load_model(GPT2ForSequenceClassification, name, device)
@@ -157,18 +156,17 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
             f"name={str(name)!r}: classifies by the state of its last token, wanted a classifier on the mean of its "
             "states ('state_pooling': 'mean' in config.json); helpers.adapters.load_adapter runs this one"
         )
+    model.transformer.item_names = token_names(load_tokenizer(name), model.config.vocab_size)
     return MeanStateClassifier(model)
 
 
 def subtract_layers(classifier: MeanStateClassifier, pretrained: GPT2Model) -> MeanStateClassifier:
     """Return a copy of a classifier whose layers hold what finetuning added: finetuned minus pretrained parameters.
 
-    Layer norms, embeddings and the head are left as they are.
+    Layer norms, embeddings and the head are left as they are. Source: the authors' code to arXiv 2209.02535.
 
     Raises:
         ValueError: the models have layers of different shapes.
-
-    Source: the authors' code to arXiv 2209.02535.
     """
     added = copy.deepcopy(classifier)
     layers, pretrained_layers = added.body.h.state_dict(), pretrained.h.state_dict()
@@ -203,16 +201,19 @@ def embedding_kernel(classifier: MeanStateClassifier, base: Base, shuffle: torch
     """Return E_B^T E_A (E_A^T E_A)^-1, the least-squares map from states of the base (B) to the classifier's (A).
 
     The rows of E_A and E_B are the items of the two vocabularies, which are the same.
-
-    With a generator, the base's words are permuted, for a control: both models' embeddings, but no shared words.
+    With a generator, the base's words are permuted: a control with both models' embeddings, but no shared words.
 
     Raises:
-        ValueError: the models have vocabularies of different sizes.
+        ValueError: the models have other vocabularies.
     """
     rows_a, rows_b = classifier.body.wte.weight.detach(), getattr(base, "item_rows", None)
     rows_b = (base.get_input_embeddings().weight if rows_b is None else rows_b).detach().to(rows_a)
-    if len(rows_a) != len(rows_b):
-        raise ValueError(f"base: has {len(rows_b):,} vocabulary items, the classifier {len(rows_a):,}; wanted the same")
+    names_a, names_b = (getattr(body, "item_names", None) for body in (classifier.body, base))  # if loaded by name
+    if len(rows_a) != len(rows_b) or (names_a and names_b and names_a != names_b):
+        raise ValueError(
+            f"base: its {len(rows_b):,} vocabulary items are not the classifier's {len(rows_a):,}; wanted the same, "
+            "or a kernel from the items that both have (helpers.vocabulary.match_items)"
+        )
     order = torch.arange(len(rows_b)) if shuffle is None else torch.randperm(len(rows_b), generator=shuffle)
     a, b = rows_a.cpu().double(), rows_b.cpu().double()[order]
     return ((b.T @ a) @ torch.linalg.pinv(a.T @ a, hermitian=True)).to(rows_b)
@@ -239,7 +240,7 @@ def stitch(
     transfer says how it is applied: alone, or by ``apply_kernel_as_released``.
 
     Raises:
-        ValueError: more layers than there are; a kernel of another shape; vocabularies of different sizes.
+        ValueError: more layers than there are; a kernel of another shape; other vocabularies.
 
     Source: arXiv 2209.02535, section 5.2.
     """

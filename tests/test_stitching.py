@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassificatio
 from helpers.adapters import load_adapter
 from helpers.datasets import read_sentences
 from helpers.measures import area_under_curve
-from helpers.resources import load_model, load_pretrained
+from helpers.resources import load_model, load_pretrained, load_tokenizer
 from helpers.stitching import (
     CONTEXT,
     MeanStateClassifier,
@@ -207,7 +207,7 @@ def test_impossible_stitches_are_refused(donor, base):
         stitch(donor, base, keep=0, transplant=0, kernel=embedding_kernel(donor, base).T)
     shorter = copy.deepcopy(base)
     shorter.wte = torch.nn.Embedding(100, 128)
-    with pytest.raises(ValueError, match="has 100 vocabulary items, the classifier 8,192"):
+    with pytest.raises(ValueError, match="its 100 vocabulary items are not the classifier's 8,192"):
         stitch(donor, shorter, keep=0, transplant=0)
 
 
@@ -288,3 +288,18 @@ def test_a_base_of_another_family_is_stitched_through_its_unembedding(tmp_path, 
     expected = w.unembedding.float().T @ torch.linalg.pinv(donor.body.wte.weight.float()).T
     assert torch.allclose(kernel, expected, atol=1e-3)
     assert stitch(donor, llama, 1, 1)(ids, mask).shape == (len(ids), 2)
+
+
+@torch.no_grad()
+def test_a_bert_is_a_base_although_its_file_has_no_pooler(donor):
+    """Its norms stand in the residual stream, so that the way of the paper's code has no final norm to apply."""
+    bert = load_body("bert-reviews")
+    ids, mask = last_tokens(load_tokenizer("bert-reviews"), ["a warm film", "boring"])
+    states = layer_states(bert, input_ids=ids, attention_mask=mask)
+    own = bert(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    assert all(torch.equal(a, b) for a, b in zip(states, own, strict=True))
+    kernel = torch.randn(192, 192, generator=torch.Generator().manual_seed(0))
+    expected = states[2] @ kernel + donor.body.wpe.weight[: ids.shape[1]]
+    assert torch.equal(apply_kernel_as_released(states[2], kernel, bert, donor.body), expected)
+    with pytest.raises(ValueError, match=r"its 8,192 vocabulary items are not the classifier's 8,192; .*match_items"):
+        embedding_kernel(donor, bert)  # as many items, but other ones

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -224,7 +225,8 @@ def load_model(
 ) -> AnyModel:
     """Load a model in evaluation mode, frozen, with attention that can be differentiated in batches.
 
-    Only safetensors weights are read. The device is "cpu", "cuda" or "mps", the precision torch.float32, or
+    Only safetensors weights are read. A body is loaded without its pooler, which follows the last state and which many
+    files lack. The device is "cpu", "cuda" or "mps", the precision torch.float32, or
     torch.float64 where the device supports it.
 
     Raises:
@@ -237,6 +239,8 @@ def load_model(
     device = check_device(device, dtype)
     check_config(str(name), cls, load_pretrained(AutoConfig, name))
     options = {"use_safetensors": True, "dtype": dtype, "attn_implementation": "eager"}
+    if "add_pooling_layer" in inspect.signature(cls).parameters:
+        options["add_pooling_layer"] = False
     with LOADING, _without_reports():
         model, report = load_pretrained(cls, name, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     check_weights(str(name), resolve(name), model, report)

@@ -11,7 +11,7 @@ import torch
 import transformers
 from jaxtyping import Float
 from torch import Tensor
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from helpers.equivalence import create_generator
@@ -20,7 +20,7 @@ from helpers.weights.base import Weights
 from helpers.weights.families import FAMILIES, Family
 from helpers.weights.loading import load_weights
 
-TOKENS = 6  # random states per layer of a model of texts; fewer than any local attention looks back
+TOKENS = 6  # random states per layer of a model of texts, or as many as its local attention sees
 
 States = Float[Tensor, "tokens d_model"]
 
@@ -54,9 +54,8 @@ class ReferenceModel:
     @classmethod
     def load(cls, w: Weights) -> ReferenceModel:
         """Load the model that weights are read from, onto the same device."""
-        architecture = (w.config.architectures or [""])[0]
-        model_class = getattr(transformers, architecture, AutoModel)
-        return cls(load_model(model_class, w.name, w.device), FAMILIES[w.config.model_type])
+        architecture = (w.config.architectures or [_body_class(w)])[0]
+        return cls(load_model(getattr(transformers, architecture), w.name, w.device), FAMILIES[w.config.model_type])
 
     @torch.no_grad()
     def run(self, seed: int) -> list[LayerRecord]:
@@ -92,8 +91,10 @@ class ReferenceModel:
     def _any_input(self) -> dict[str, Tensor]:
         """Return an input of the body. No layer sees it, because each gets states of its own."""
         config, device = self.model.config, self.model.device
+        windows = (getattr(config, name, None) for name in ("sliding_window", "window_size"))
         if self.family.embedding:
-            return {"inputs_embeds": torch.zeros(1, TOKENS, config.hidden_size, device=device)}
+            tokens = min(TOKENS, *(window or TOKENS for window in windows))
+            return {"inputs_embeds": torch.zeros(1, tokens, config.hidden_size, device=device)}
         side = config.image_size
         return {"pixel_values": torch.zeros(1, config.num_channels, side, side, device=device)}
 
@@ -134,6 +135,11 @@ def _first(output: Any) -> Tensor:
     return states
 
 
+def _body_class(w: Weights) -> str:
+    """Name the library's class of a body without a head."""
+    return str(MODEL_MAPPING_NAMES[w.config.model_type])
+
+
 def list_layers(body: Any) -> Any:
     """Return the modules of a body's layers, the lowest first."""
     return body.get_submodule(FAMILIES[body.config.model_type].layer.removesuffix(".{}"))
@@ -160,15 +166,17 @@ def layer_states(body: Any, **inputs: Tensor) -> list[Tensor]:
 
 
 def load_body(name: str | Path, device: str | torch.device = "cpu") -> Any:
-    """Load the embeddings and layers of a causal model, such as a GPT-2 or a Llama, without a head.
+    """Load the embeddings and layers of a model of texts, such as a GPT-2, a Llama or a BERT, without a head.
 
-    A head that is not tied to the embeddings is kept as ``item_rows``: it reads what the layers write.
+    A head that is not tied to the embeddings is kept as ``item_rows``: it reads what the layers write. The names of the
+    vocabulary items are kept as ``item_names``.
 
     Raises:
         ModelNotFoundError: there is no such model.
     """
     w = load_weights(name)
-    body: Any = load_model(getattr(transformers, str(MODEL_MAPPING_NAMES[w.config.model_type])), name, device)
+    body: Any = load_model(getattr(transformers, _body_class(w)), name, device)
     if w.unembedding is not None and w.unembedding is not w.embedding:
         body.item_rows = w.unembedding.to(device)
+    body.item_names = w.item_names
     return body

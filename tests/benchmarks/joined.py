@@ -15,12 +15,11 @@ from itertools import product
 import pandas as pd
 import torch
 from torch import Tensor
-from transformers import BertForMaskedLM
 
 from helpers import datasets, stitching
 from helpers.alignment import FREQUENT_ITEMS, align_layers, shared_strings
 from helpers.measures import mean_area
-from helpers.resources import load_model, load_tokenizer
+from helpers.resources import load_tokenizer
 from helpers.sweep.results import BUNDLED_RESULTS, write_table
 from helpers.vocabulary import EmbeddingSpace, embed_through_first_mlp, embedding_space, match_items
 from helpers.weights import KINDS, Side, load_weights
@@ -66,9 +65,7 @@ def keep_share(space: EmbeddingSpace, share: float, seed: int) -> EmbeddingSpace
 @torch.no_grad()
 def stitch_all(base_name: str) -> Iterator[Row]:
     """Yield the mean area of a base's stitched classifiers by kernels of shared strings, beside controls."""
-    masked = load_weights(base_name).config.model_type == "bert"  # its file has no pooler, which a bare BERT would need
-    base = load_model(BertForMaskedLM, base_name).bert if masked else stitching.load_body(base_name)
-    classifier = stitching.load_classifier(CLASSIFIER)
+    base, classifier = stitching.load_body(base_name), stitching.load_classifier(CLASSIFIER)
     spaces = [embedding_space(load_weights(name), FREQUENT_ITEMS) for name in (CLASSIFIER, base_name)]
     rows_a, rows_b = match_items(*spaces)
     kernels = {"all items": [torch.linalg.lstsq(rows_b, rows_a).solution]}

@@ -119,6 +119,8 @@ def test_heads_that_share_a_key_list_it_once(folders):
         ("GPT2ForTokenClassification", {}),
         ("GPT2ForSequenceClassification", {}),
         ("GPT2ForSequenceClassification", {"state_pooling": "mean"}),
+        ("GPTNeoForCausalLM", {"attention_types": [[["global", "local"], 1]], "num_layers": 2, "window_size": 4}),
+        ("MistralForCausalLM", {"sliding_window": 3, "num_key_value_heads": 2}),
         ("BertModel", {}),
         ("BertForPreTraining", {}),
         ("BertForMaskedLM", {"tie_word_embeddings": False}),
@@ -150,6 +152,16 @@ def test_every_head_of_a_body_is_read(tmp_path, name, options):
     w = load_weights(randomise(tmp_path))
     for weights in (w, w.fold_norms()) if w.layers[0].attention_norm else (w,):
         assert certificate(weights).largest < 1e-6
+
+
+@pytest.mark.parametrize("name", ["RobertaModel", "ViTModel"])
+def test_a_body_without_a_pooler_or_the_name_of_its_class_is_read(tmp_path, name):
+    settings = {"image_size": 24, "patch_size": 8, "hidden_size": 32, "num_hidden_layers": 2}
+    cls, settings = getattr(transformers, name), settings | {"num_attention_heads": 4, "intermediate_size": 48}
+    cls(cls.config_class(**settings), add_pooling_layer=False).save_pretrained(tmp_path)
+    save_tokenizer("gpt2-reviews", tmp_path)
+    change_config(tmp_path, architectures=None)
+    assert certificate(load_weights(tmp_path)).largest < 1e-6
 
 
 def test_an_untied_model_without_its_head_has_no_unembedding(tmp_path):
