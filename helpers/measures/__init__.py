@@ -1,6 +1,7 @@
 """The papers' measures, one function each; scipy's wherever it has one (its Jaccard takes one pair)."""
 
 from helpers.measures.areas import area_under_curve, mean_area
+from helpers.measures.choices import compare_choices
 from helpers.measures.class_space import (
     ClassTrace,
     class_identifiability,
@@ -61,6 +62,7 @@ __all__ = [
     "class_identifiability",
     "class_value_agreement",
     "compare_active_parameters",
+    "compare_choices",
     "compare_class_space",
     "compare_inner_products",
     "compare_partners",

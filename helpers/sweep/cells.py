@@ -19,9 +19,10 @@ from torch import Tensor
 from helpers.adapters import PartsMap, TextAdapter, attention_relevance, attention_rollout
 from helpers.equivalence import ExplorationPath
 from helpers.geometry import PullbackMetric
+from helpers.measures import compare_choices
 from helpers.sweep.algorithms import ALGORITHMS, REFERENCES, WalkStart
 from helpers.sweep.fingerprints import hash_code, hash_weights_and_inputs
-from helpers.sweep.grid import Cell, LoadedAdapter, WalkSpec
+from helpers.sweep.grid import Cell, LoadedAdapter, Subject, WalkSpec
 from helpers.sweep.inputs import find_target_word, load_subject
 from helpers.sweep.measuring import measure_walk
 
@@ -50,6 +51,21 @@ def choose_parts(f: PartsMap, parts: str, importance: Float[Tensor, " parts"] | 
         importance = PullbackMetric.at(f, f.start).part_norms()
     count = 1 if parts == "one" else len(f.parts) * QUARTERS[parts] // 4
     return sorted(f.parts[i] for i in importance.argsort(descending=True).tolist()[: max(count, 1)])
+
+
+def tabulate_choices(subject: Subject, inputs: int) -> pd.DataFrame:
+    """Compare which parts the three measures of importance choose, for inputs of a subject.
+
+    Returns:
+        The columns of ``helpers.measures.compare_choices``, one row per input and pair of measures.
+    """
+    adapter, raws = load_subject(subject, inputs)
+    tables = []
+    for index, raw in enumerate(raws):
+        f = adapter.output_map(adapter.encode(raw), target=subject.target)
+        choices = {name: importance_of_parts(adapter, f, name).cpu() for name in ("metric", *_BY_ATTENTION)}
+        tables.append(compare_choices(choices).assign(input=index))
+    return pd.concat(tables, ignore_index=True)
 
 
 def measure_cell(cell: Cell) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from helpers import WalkSettings, simec, simexp
 from helpers.adapters import attention_relevance
 from helpers.geometry import PullbackMetric
 from helpers.measures import ranking_changes
-from helpers.sweep import MAIN, Cell, Subject, importance_of_parts, measure_cell
+from helpers.sweep import MAIN, Cell, Subject, importance_of_parts, measure_cell, tabulate_choices
 from helpers.sweep.algorithms import DIFFERENCES
 from helpers.sweep.cells import choose_parts, measure_walks, walk_cell
 from helpers.sweep.grid import IMPORTANCES, WalkSpec
@@ -148,6 +148,13 @@ def test_parts_can_be_chosen_by_attention():
     whole = adapter.output_map(f.point)
     assert chosen == [tuple(choose_parts(whole, "one", importance_of_parts(adapter, whole, n))) for n in IMPORTANCES]
     assert len(set(chosen)) > 1
+
+
+def test_how_far_choices_agree_has_a_row_per_input_and_pair():
+    table = tabulate_choices(DIGITS, 4)
+    assert list(table["input"]) == sorted(3 * [0, 1, 2, 3])
+    assert table["correlation"].between(-1, 1).all()
+    assert table.groupby("first").size()["metric"] == 8
 
 
 def test_a_target_word_moves_alone_and_the_rest_of_the_words_has_no_rank():
