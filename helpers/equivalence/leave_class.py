@@ -22,7 +22,7 @@ from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
-from helpers.equivalence.walk_state import Step, WalkState, collect_path
+from helpers.equivalence.walk_state import Step, WalkState, collect_path, uncorrected_steps
 from helpers.geometry import Box, to_float64
 from helpers.geometry.arguments import check_whole
 from helpers.geometry.differentiation import SmoothMap
@@ -40,44 +40,37 @@ def leave_class_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points on the way out as they are made; see ``leave_class``."""
-    state = WalkState(f, x, bounds, differentiable=True)
-    predicted = _check_classes(state.outputs, to)
-    settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
-    longest = settings.exit_step * state.scale
-    yield state.first()
-    flat_steps = stalled_steps = 0
-    largest_lead = -math.inf
-    for step_count in range(settings.max_steps + 1):
-        present = lead(state.outputs, predicted, to)
+    predicted, longest, largest_lead = -1, 0.0, -math.inf
+    steps = flat_steps = stalled_steps = 0
+
+    def next_move(state: WalkState) -> Tensor | EndReason:
+        nonlocal predicted, longest, largest_lead, steps, flat_steps, stalled_steps
+        if not steps:
+            predicted, longest = _check_classes(state.outputs, to), settings.exit_step * state.scale
+            settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
+        present, steps = lead(state.outputs, predicted, to), steps + 1
         if present >= settings.margin and int(state.outputs.argmax()) != predicted:
-            yield state.stop(EndReason.CLASS_LEFT)
-            return
+            return EndReason.CLASS_LEFT
         stalled_steps = 0 if present > largest_lead else stalled_steps + 1
         largest_lead = max(present, largest_lead)
         if stalled_steps == STALLED_STEPS:
-            yield state.stop(EndReason.STALLED)
-            return
-        if step_count == settings.max_steps:
-            yield state.stop(EndReason.MAX_STEPS)
-            return
+            return EndReason.STALLED
+        if steps > settings.max_steps:
+            return EndReason.MAX_STEPS
         rows = state.jacobian()
         if rows is None:
-            yield state.stop(EndReason.NOT_DIFFERENTIABLE)
-            return
+            return EndReason.NOT_DIFFERENTIABLE
         move = shortest_exit(state.point, state.outputs, rows, predicted, to, bounds, settings.margin)
         flat_steps = 0 if rows.any() else flat_steps + 1
         if flat_steps == FLAT_STEPS:
-            yield state.stop(EndReason.FLAT)
-            return
+            return EndReason.FLAT
         if flat_steps:  # any direction is as good
             move = random_like(state.point, generator) * longest
         if move is None:
-            yield state.stop(EndReason.NO_EXIT_IN_BOX if bounds else EndReason.NO_EXIT)
-            return
-        step = state.move(move * min(1.0, longest / float(move.norm())))
-        yield step
-        if step.stopped_because:
-            return
+            return EndReason.NO_EXIT_IN_BOX if bounds else EndReason.NO_EXIT
+        return move * min(1.0, longest / float(move.norm()))
+
+    return uncorrected_steps(next_move, f, x, settings.max_steps + 1, bounds)
 
 
 def lead(outputs: Float[Tensor, " k"], predicted: int, to: int | None) -> float:
