@@ -94,7 +94,12 @@ class LayerControl:
         both keep their covariance. A head of zeros has p = 1. The cost is that of reading ``n_random`` + 1 matrices per
         head.
         """
-        p = torch.stack([_head_p_values(space, head, generator, k, n_random, right) for head in heads])
+        p = torch.ones(len(heads), k, dtype=torch.float64)
+        for row, head in zip(p, heads, strict=True):
+            if head.norm() > 0:
+                alternatives = (head, *draw_random_heads(head, n_random, generator))
+                own, *null = (space.top_pairs(h, k, right).scores / h.norm().detach().cpu() for h in alternatives)
+                row[:] = _p_values(own[None], torch.stack(null))[0]
         return cls._from_p(p, f"p from {n_random} random rotations between the two factors of each of {len(p)} heads")
 
     @classmethod
@@ -151,21 +156,6 @@ def draw_random_vectors(vectors: Tensor, count: int, generator: torch.Generator)
 
 def _top_scores(vectors: Tensor, space: EmbeddingSpace, k: int) -> Scores:
     return ((vectors @ space.rows.T).topk(k, dim=1).values / vectors.norm(dim=1, keepdim=True)).cpu()
-
-
-def _head_p_values(
-    space: EmbeddingSpace,
-    head: FactoredMatrix,
-    generator: torch.Generator,
-    k: int,
-    n_random: int,
-    right: EmbeddingSpace | None,
-) -> Float[Tensor, " k"]:
-    if head.norm() == 0:
-        return torch.ones(k, dtype=torch.float64)
-    heads = (head, *draw_random_heads(head, n_random, generator))
-    own, *null = (space.top_pairs(each, k, right).scores / each.norm().detach().cpu() for each in heads)
-    return _p_values(own[None], torch.stack(null))[0]
 
 
 def draw_random_heads(head: FactoredMatrix, count: int, generator: torch.Generator) -> list[FactoredMatrix]:
