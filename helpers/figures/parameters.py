@@ -147,15 +147,11 @@ def _place_names(places: np.ndarray, names: Sequence[str]) -> list[tuple[tuple[i
     for index in np.tile(rows, ROUNDS):
         others = rows[rows != index]
         points = at[others][:, [0, 0, 1, 1]]
-        hidden = np.concatenate([points, boxes[others, chosen[others]]]).T
-        chosen[index] = np.argmin([_count_overlaps(box, hidden) for box in boxes[index]])
+        left, right, bottom, top = np.concatenate([points, boxes[others, chosen[others]]]).T
+        own = boxes[index].T[..., None]  # (4, spots, 1)
+        hides = (left < own[1]) & (right > own[0]) & (bottom < own[3]) & (top > own[2])
+        chosen[index] = hides.sum(1).argmin()
     return [SPOTS[spot][:2] for spot in chosen]
-
-
-def _count_overlaps(box: np.ndarray, others: np.ndarray) -> int:
-    """Count the boxes (4, N) that a box meets."""
-    left, right, bottom, top = others
-    return int(((left < box[1]) & (right > box[0]) & (bottom < box[3]) & (top > box[2])).sum())
 
 
 @styled

@@ -34,17 +34,13 @@ ROLE_COLOURS = {  # what is drawn -> its colour on a light and on a dark page; t
 }
 COLOURS_ON_LIGHT = {algorithm: to_rgb(light) for algorithm, (light, _) in THEME_COLOURS.items()}
 
-
-def _pale(colour: tuple[float, float, float]) -> tuple[float, ...]:
-    """Mix a colour with white."""
-    return tuple(PALENESS + (1 - PALENESS) * channel for channel in colour)
-
-
 ALGORITHM_COLOURS = {  # algorithm -> its colour in every figure; the widgets use those of the page's theme
     **COLOURS_ON_LIGHT,
     "walk_class": COLOURS_ON_LIGHT["corrected"],
-    "released SiMEC": _pale(COLOURS_ON_LIGHT["SiMEC"]),
-    "released SiMExp": _pale(COLOURS_ON_LIGHT["SiMExp"]),
+    **{  # mixed with white
+        f"released {name}": tuple(PALENESS + (1 - PALENESS) * channel for channel in COLOURS_ON_LIGHT[name])
+        for name in ("SiMEC", "SiMExp")
+    },
     "baseline": COLOURS[7],  # grey; random noise along the gradient
     "baseline up": COLOURS[7],
     "baseline down": (0.25, 0.25, 0.25),
