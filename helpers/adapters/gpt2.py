@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class GPT2Adapter(CausalAdapter):
         for block in self.model.transformer.h:
             hooks.append(block.register_forward_hook(lambda _module, _inputs, output: states.append(output[0])))
             for part, values in (("mlp.c_proj", neurons), ("attn.c_proj", subheads)):
-                hooks.append(block.get_submodule(part).register_forward_pre_hook(_record_input(values)))
+                hooks.append(block.get_submodule(part).register_forward_pre_hook(partial(_record_input, values)))
         try:
             self.model(input_ids=ids)
         finally:
@@ -51,10 +51,6 @@ class GPT2Adapter(CausalAdapter):
         return Trace(torch.stack(states), torch.stack(neurons), torch.stack(subheads))
 
 
-def _record_input(values: list[Tensor]) -> Callable[[torch.nn.Module, tuple[Tensor, ...]], None]:
-    """Return a hook that appends a module's input on the one text of a batch to a list."""
-
-    def record(_module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        values.append(inputs[0][0])
-
-    return record
+def _record_input(values: list[Tensor], _module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Append a module's input on the one text of a batch to a list."""
+    values.append(inputs[0][0])
