@@ -87,12 +87,7 @@ class ModelInput(ABC):
             "movable": list(self.f.parts),
             "target_names": self.target_names,
             "norm": round_number(float(self.point.norm())),
-            **self.describe_layout(),
         }
-
-    @abstractmethod
-    def describe_layout(self) -> Frame:
-        """Describe how the parts are laid out."""
 
     @abstractmethod
     def describe(self, point: Float[Tensor, "parts d_model"]) -> Frame:
@@ -123,11 +118,11 @@ class ImageInput(ModelInput):
         self.targets = dict(targets or {})
         self.target_names = list(self.targets)
 
-    def describe_layout(self) -> Frame:
-        """Describe the grid of patches."""
+    def describe_outputs(self) -> Frame:
+        """Describe the outputs and the grid of patches."""
         rows, columns = self.adapter.grid
         size = {"channels": self.adapter.channels, "image_size": list(self.adapter.image_size)}
-        return {"rows": rows, "columns": columns, **size}
+        return super().describe_outputs() | {"rows": rows, "columns": columns, **size}
 
     def describe(self, point: Float[Tensor, "parts d_model"]) -> Frame:
         """Decode a point to a picture, a PNG as a data URL."""
@@ -170,9 +165,10 @@ class SentenceInput(ModelInput):
         """The words of the model that directions may be named by, by their ids."""
         return {i: word for i, word in self.adapter.whole_words().items() if not is_offensive(word)}
 
-    def describe_layout(self) -> Frame:
-        """List the tokens of the sentence itself."""
-        return {"tokens": self.tokens} | ({"text": self.raw} if isinstance(self.raw, str) else {})
+    def describe_outputs(self) -> Frame:
+        """Describe the outputs, and list the tokens of the sentence itself."""
+        text = {"text": self.raw} if isinstance(self.raw, str) else {}
+        return super().describe_outputs() | {"tokens": self.tokens} | text
 
     def describe(self, point: Float[Tensor, "parts d_model"]) -> Frame:
         """Name the token nearest to each row of a point; rows that cannot move keep their name."""

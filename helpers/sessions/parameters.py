@@ -96,11 +96,6 @@ class ParameterSession:
         present = {*w.kinds, *HEAD_KINDS, *WRITTEN_BIASES}
         return tuple(kind for kind, sides in SIDES.items() if kind in present and readable.issuperset(sides))
 
-    @property
-    def has_offsets(self) -> bool:
-        """Whether the scores of a head depend on how far apart query and key are."""
-        return self.weights.rotary is not None
-
     def count(self, kind: str) -> int:
         """Return how many parameters of a kind each layer has."""
         if kind in HEAD_KINDS:

@@ -183,7 +183,7 @@ class ParameterBrowser(widgets.VBox):
         self._is_opening = True
         _show_range(self.index, self.session.noun(self._kind), count)
         self.index.value = min(max(self.index.value, 0), count - 1)
-        self.offset.layout.display = None if self._kind == "W_QK" and self.session.has_offsets else "none"
+        self.offset.layout.display = None if self._kind == "W_QK" and self.session.weights.rotary else "none"
         if self.measure.options != measures:
             self.measure.options, self.measure.index = measures, 0 if measures else None
         self.measure.layout.display = None if len(measures) > 1 else "none"

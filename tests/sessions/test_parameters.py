@@ -63,7 +63,7 @@ def test_keys_and_queries_have_the_bias_that_is_added_to_their_product(session, 
 def test_what_is_offered_is_what_the_model_has_and_what_can_be_read(session, llama):
     assert {"W_in", "W_out", "W_OV", "W_QK", "b_out", "b_O"} <= set(session.kinds)
     assert "W_gate" in llama.kinds and "W_gate" not in session.kinds
-    assert llama.has_offsets and not session.has_offsets
+    assert llama.weights.rotary and not session.weights.rotary
     vit = ParameterSession(load_weights("vit-digits"))
     assert vit.kinds == ("W_out", "W_O", "b_out", "b_O"), "an image's parts have no names to read what reads by"
     assert len(vit.read(Place("W_out", 0, 0), READING).highest) == 10
