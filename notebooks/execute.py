@@ -56,6 +56,7 @@ def execute(
             notebook,
             km=kernel,
             timeout=CELL_TIMEOUT,
+            startup_timeout=CELL_TIMEOUT,
             kernel_name="python3",
             extra_arguments=[ERRORS_ONLY],
             resources={"metadata": {"path": str(folder)}},

@@ -44,7 +44,7 @@ DASK_OPTIONS = {
     "distributed.scheduler.allowed-failures": 5,  # workers of a cell that may die before the cell counts as failed
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
 }
-WORKER_TIMEOUT = 60  # seconds to wait for the first worker of a cluster
+WORKER_TIMEOUT = 180  # seconds to wait for the first worker of a cluster
 CONNECTION_LOST = "client: the connection to the scheduler is lost; run again to continue from the finished cells"
 
 

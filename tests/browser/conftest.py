@@ -38,6 +38,7 @@ NO_CHROMIUM = "no Chromium to drive: install the package chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE = 120_000  # milliseconds after which something that is to be shown counts as missing, however busy the machine
+REPEATS = int(os.environ.get("WIDGET_REPEATS", "5"))  # of what is timed; five say whether it is slow
 MARKER = "print('all cells ' + 'have run')"
 RUN_ALL = """() => {
   window.ran = '';
@@ -146,10 +147,12 @@ def lab(tmp_path_factory):
 
 
 def find_free_port() -> int:
-    """Find a port of this machine that no server listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """Find a port that no server listens at, below those that the system gives to kernels and other tests meanwhile."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 @contextmanager
@@ -362,8 +365,8 @@ class Hand:
         self.page.wait_for_function(seen, arg=[line, index])
 
     def wait_for_text(self, text):
-        """Wait until a text is shown in the widget."""
-        self.widget.get_by_text(text).wait_for()
+        """Wait until a text is shown in the widget, in one place or in several."""
+        self.widget.get_by_text(text).filter(visible=True).first.wait_for()
 
     def point(self) -> int:
         """Read which point is shown."""
@@ -412,17 +415,17 @@ class Hand:
         line = self.widget.locator(".tm-status").element_handle()
         self.page.wait_for_function("line => line.ariaBusy === 'false'", arg=line)
 
-    def median_of_steps(self, count=20) -> float:
+    def median_of_steps(self, count=REPEATS) -> float:
         """Measure the median time from a press of "step" to the new point on the screen, in seconds."""
         first = self.last()
         return self._median((lambda: self.press("step"), first + i) for i in range(1, count + 1))
 
-    def median_of_slides(self, count=20) -> float:
+    def median_of_slides(self, count=REPEATS) -> float:
         """Measure the median time from a move of the slider by one to the point on the screen, in seconds."""
         handle, last = self.handle(), self.last()
         return self._median((lambda: handle.press("ArrowLeft"), last - i) for i in range(1, count + 1))
 
-    def median_of_pulls(self, slider, told, count) -> float:
+    def median_of_pulls(self, slider, told, count=REPEATS) -> float:
         """Measure the median time from a move of a direction's slider to what it tells on the screen, in seconds."""
         waits = []
         for _ in range(count):

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.xdist_group("browser")  # one browser and one built site for all
 
@@ -45,7 +46,7 @@ def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address,
     assert float(re.search(r"changed by more than (\S+) nats", text)[1]) <= 1e-4
     line, walk = page.locator("#view-walk figcaption .says").all_inner_texts()
     assert line.startswith("model: 8") and walk.startswith("model: 3")
-    assert page.get_by_role("status").inner_text() == text  # said to a screen reader, once
+    expect(page.get_by_role("status")).to_have_text(text)  # said to a screen reader, once
     loaded = page.evaluate(LOADED)
     assert loaded["bytes"] < 1e6 and loaded["overflow"] == 0 and loaded["shift"] < GOOD_SHIFT
     take_film(page)
@@ -94,11 +95,10 @@ def test_all_can_be_done_by_keyboard(page, address):
     slider = page.get_by_role("slider", name="Length of the pull")
     slider.press("ArrowRight")
     wait_for_readout(page, "A pull of 1.24")
-    (visible,) = drifts(page, "#view-pull")
+    (visible,), told = drifts(page, "#view-pull"), page.locator("#view-pull .says").first
+    before = told.inner_text()
     page.locator(".direction").select_option("kernel: random noise")
-    page.wait_for_function(
-        "(old) => !document.querySelector('#view-pull .says').innerText.endsWith(old)", arg=str(visible)
-    )
+    expect(told).not_to_have_text(before)
     assert drifts(page, "#view-pull")[0] < visible / 5
 
 

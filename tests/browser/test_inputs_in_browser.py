@@ -63,7 +63,7 @@ def test_a_picture_is_uploaded_and_what_is_no_picture_is_refused(show, walker, d
     easel.upload("an 8.png", write_picture(eight), told="“an 8.png”, scaled to 28 × 28 pixels.")
     assert (easel.paint() == np.array(eight)).all()
     shown.press("walk from it")
-    shown.wait_for_text("point 0 of 0")
+    shown.wait_for_point(0)
     assert (walker.walk.input.raw * 255).astype(np.uint8).tolist() == np.array(eight).tolist()
     svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>window.broken = 1</script></svg>"
     for name, content in (("empty.png", b""), (f"{HTML}.svg", svg), ("table.png", b"a,b\n1,2\n")):
@@ -99,7 +99,7 @@ def test_a_digit_is_drawn_by_mouse_and_by_key_also_beyond_the_edge(show, walker)
     seen, row = easel.paint(), int(shown.widget.get_by_text("The pen is up").inner_text().split("row ")[1][:-1]) - 3
     assert seen[row, 1 : 14 - 2].min() > 200 and seen[row + 3 :].max() == 0
     shown.press("walk towards it")
-    shown.wait_for_text("point 0 of 0")
+    shown.wait_for_point(0)
     target = shown.widget.get_by_label("towards", exact=True)
     assert target.input_value() == "the other image"
     before = walker.walk.input.find_target("the other image", walker.walk.input.point, walker.walk.input.f.parts)

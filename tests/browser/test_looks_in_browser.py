@@ -1,8 +1,10 @@
 """Every widget in Notebook 7 and in Voilà, at three widths, light and dark: all of it fits, can be read and be used.
 
-Pictures of what was seen are kept in ``runs/widgets``, a folder that git ignores. Axe is a checker of accessibility.
+With WIDGET_PICTURES set, pictures of what was seen are kept in ``runs/widgets``, a folder that git ignores. Axe is a
+checker of accessibility.
 """
 
+import os
 import re
 import sys
 from importlib.util import find_spec
@@ -141,7 +143,6 @@ def test_every_widget_fits_and_can_be_read_at_every_width_in_either_theme(open_n
     widgets = {name: page.locator(".tm-whole").nth(index) for index, name in enumerate(names)}
     widgets["sentence"].get_by_text("race of all walks").click()  # the widest view that there is
     widgets["sentence"].locator(".tm-lane").nth(3).wait_for()
-    FOLDER.mkdir(parents=True, exist_ok=True)
     cut, serious = {}, {}
     for theme in THEMES:
         change_theme(page, theme)
@@ -149,7 +150,8 @@ def test_every_widget_fits_and_can_be_read_at_every_width_in_either_theme(open_n
             page.set_viewport_size({"width": width, "height": 2600})
             for name, widget in widgets.items():
                 widget.scroll_into_view_if_needed()
-                widget.screenshot(path=FOLDER / f"{name}_{width}_{theme}.png")
+                if os.environ.get("WIDGET_PICTURES"):
+                    widget.screenshot(path=FOLDER / f"{name}_{width}_{theme}.png")
                 cut[name, width, theme] = widget.evaluate(CUT)
         for name, widget in widgets.items():
             serious[name, theme] = widget.evaluate(SERIOUS) + widget.evaluate(FAINT)  # axe reads only some of the texts

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import read_number
+from tests.browser.conftest import REPEATS, read_number
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all
 PAGE_HEIGHT = 2200  # pixels; all three walkers in sight
@@ -85,7 +85,7 @@ def test_they_answer_at_once_and_do_not_disturb_each_other(open_walkers, report,
         assert walker.point() == 0
         assert walker.widget.evaluate(BOXES) == before, "nothing jumps while one steps"
         assert [other.status() for other in walkers[index + 1 :]] == shown[index + 1 :]
-    assert walkers[0].ask("print(len(plane.path), len(image.path), len(text.path))") == "20 20 20"
+    assert walkers[0].ask("print(len(plane.path), len(image.path), len(text.path))") == f"{REPEATS} {REPEATS} {REPEATS}"
     walkers[1].press("step")
     walkers[1].wait_for_point(1)
     assert drift(walkers[1]) <= 1e-4
@@ -122,7 +122,7 @@ def test_directions_are_pulled_by_mouse_and_by_key(open_notebook, hand, report, 
     assert "towards" in text.widget.locator(".tm-words").first.inner_text()
     take_picture(image, "image_directions")
     take_picture(text, "sentence_directions")
-    report("direction slider to screen", image.median_of_pulls(null, told(null), 20), wanted=0.2)
+    report("direction slider to screen", image.median_of_pulls(null, told(null)), wanted=0.2)
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])

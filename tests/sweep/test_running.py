@@ -34,11 +34,14 @@ from helpers.sweep import __main__ as command_line
 from helpers.sweep.fingerprints import compute_fingerprint
 from helpers.sweep.results import result_path, walk_path, write_atomically
 
+pytestmark = pytest.mark.xdist_group("sweep")  # one worker computes what undisturbed sweeps give
+
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
 WALKS = ("SiMEC", "SiMExp", "released SiMEC", "corrected")
 GRID = Grid(SUBJECTS, inputs=5, etas=(1,), parts=("one",), repetitions=2, steps=4, algorithms=WALKS)
 # without an address Dask asks for port 8787, which another sweep of this machine may have
 IN_THREAD = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+PATIENCE = 1200  # seconds after which a process counts as hung, however busy the machine
 # imports once, then forks sweeps and kills each at a random moment; prints the finished cells after each
 KILLER = """
 import os, random, signal, sys, time
@@ -57,9 +60,9 @@ for kill in range(kills):
             run_sweep(GRID, folder, Client(**IN_THREAD))
         finally:
             os._exit(0)
-    while kill % 2 and done() == before < 19 and time.monotonic() - began < 60:  # every other one after a result
+    while kill % 2 and done() == before < 19 and time.monotonic() - began < 100:  # every other one after a result
         time.sleep(0.01)
-    time.sleep(moments.uniform(0.0, 0.2 if kill % 2 else 3.0))
+    time.sleep(moments.uniform(0.0, 0.2 if kill % 2 else 1.5))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     print(done())
@@ -114,7 +117,7 @@ def own_processes(process):
 
 def run(code, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=True
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE, check=True
     ).stdout
 
 
@@ -133,16 +136,14 @@ def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbe
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
     command = [sys.executable, "-m", "helpers.sweep", *map(str, [*subjects, *options, *places])]
     sweep = psutil.Popen(command, stderr=subprocess.DEVNULL)
-    for _ in range(24_000):
-        if list(tmp_path.glob("*.parquet")) or sweep.poll() is not None:
-            break
+    while not list(tmp_path.glob("*.parquet")) and sweep.poll() is None:
         time.sleep(0.01)
     workers = own_processes(sweep)
     sweep.kill()
     sweep.wait()
     assert 0 < len(list(tmp_path.glob("*.parquet"))) < 20
-    assert workers and not psutil.wait_procs(workers, timeout=60)[1], "a worker outlives its sweep"
-    subprocess.run(command, capture_output=True, timeout=240, check=True)
+    assert workers and not psutil.wait_procs(workers, timeout=PATIENCE)[1], "a worker outlives its sweep"
+    subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
     table = pd.read_parquet(tmp_path / "table" / "walks.parquet").drop(columns=["cell", "seconds"])
     pd.testing.assert_frame_equal(table, undisturbed.astype({"eta": float}), check_exact=True)
 
@@ -151,16 +152,18 @@ def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
     with LocalCluster(**{**IN_THREAD, "n_workers": 2, "processes": True}) as cluster, Client(cluster) as client:
         victims = list(client.run(os.getpid).values())
 
+        has_ended = threading.Event()
+
         def kill_one_at_work():
-            for _ in range(600):
+            while not has_ended.wait(0.02):
                 if sum(map(len, client.processing().values())) and list(tmp_path.glob("*.parquet")):
-                    break
-                time.sleep(0.02)
-            os.kill(victims[0], signal.SIGKILL)
+                    os.kill(victims[0], signal.SIGKILL)
+                    return
 
         killer = threading.Thread(target=kill_one_at_work)
         killer.start()
         results = run_sweep(GRID, tmp_path, client)
+        has_ended.set()
         killer.join()
         assert victims[0] not in client.run(os.getpid).values()
     pd.testing.assert_frame_equal(results, undisturbed, check_exact=True)
@@ -344,14 +347,16 @@ def main():
 def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path, call):
     (tmp_path / "plain.py").write_text(SCRIPT.format(call=call))
     began = time.monotonic()
-    ended = subprocess.run([sys.executable, "plain.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    ended = subprocess.run([sys.executable, "plain.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1 and "if __name__ == '__main__':" in ended.stderr.splitlines()[-1]
-    assert len(ended.stderr.splitlines()) < 15 and time.monotonic() - began < 60
+    assert len(ended.stderr.splitlines()) < 15 and time.monotonic() - began < 100
 
 
 def test_a_script_with_a_main_guard_runs(tmp_path):
     (tmp_path / "guarded.py").write_text(SCRIPT.format(call="if __name__ == '__main__':\n    main()"))
-    ended = subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    ended = subprocess.run(
+        [sys.executable, "guarded.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert "1 rows" in ended.stdout
 
 
