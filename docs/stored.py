@@ -28,7 +28,7 @@ def write_widgets(site: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, script, parts in (
         ("widgets", join_widgets(), [*PARTS, *VIEWS]),
-        ("drawings", enclose(map(read_part, DRAWINGS), ["drawOutputBars", "drawDriftPlot"]), DRAWINGS),
+        ("drawings", enclose(map(read_part, DRAWINGS), ["drawOutputBars", "drawDriftPlot", "writeNumber"]), DRAWINGS),
     ):
         (folder.parent / f"{name}.js").write_text(script, encoding="utf-8")
         (folder.parent / f"{name}.css").write_text(join_styles(parts), encoding="utf-8")

@@ -1,10 +1,10 @@
-// What the page draws with, besides the bars and the plot of the widgets: images, and numbers in few letters.
+// What the page draws with, besides the bars, the plot and the numbers of the widgets: images.
+const { writeNumber } = tmWidgets;
 
 const findOne = (selector, inside = document) => inside.querySelector(selector);
 const findAll = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const argmax = (values) => values.indexOf(Math.max(...values));
-const formatPrediction = (outputs) => `${argmax(outputs)} (${formatProbability(Math.max(...outputs))})`;
-const formatDrift = (drift) => (drift === 0 ? "0" : drift < 0.1 ? drift.toExponential(0) : drift.toPrecision(2));
+const formatPrediction = (outputs) => `${argmax(outputs)} (${writeNumber(Math.exp(Math.max(...outputs)))})`;
 
 // Draw a grey image (values from 0 to 1, cut off beyond) on a canvas of its size.
 function drawImage(canvas, image) {
@@ -28,10 +28,4 @@ function paint(canvas, image, colour) {
   canvas.width = canvas.height = side;
   image.forEach((value, i) => data.data.set([...colour(value), 255], 4 * i));
   pen.putImageData(data, 0, 0);
-}
-
-// A probability in few letters.
-function formatProbability(logProbability) {
-  const value = Math.exp(logProbability);
-  return value >= 0.001 ? value.toFixed(3) : value.toExponential(0);
 }

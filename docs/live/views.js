@@ -5,7 +5,7 @@
 function captionPicture(view, index, { point, outputs, drift }, held) {
   const figure = findAll("figure", view)[index], says = findOne(".says", figure);
   drawImage(findOne("canvas", figure), point);
-  says.textContent = `model: ${formatPrediction(outputs)}\ndrift ${formatDrift(drift)}`;
+  says.textContent = `model: ${formatPrediction(outputs)}\ndrift ${writeNumber(drift, 2)}`;
   says.classList.toggle("changed", argmax(outputs) !== argmax(held));
 }
 
@@ -39,8 +39,8 @@ function createWalkView(live) {
     showDrift(view, {
       to: 1, at: shown.share, tolerance: Number(tolerance.value), format: percent,
       xLabel: "share of the distance to the target that is covered",
-      label: `Drift over the share of the distance: the walk is at ${formatDrift(shown.drift)} nats, ` +
-        `the straight line at ${formatDrift(shown.line.drift)}.`,
+      label: `Drift over the share of the distance: the walk is at ${writeNumber(shown.drift, 2)} nats, ` +
+        `the straight line at ${writeNumber(shown.line.drift, 2)}.`,
       lines: [
         { name: "straight", colour: "var(--tm-algorithm-random)", points: until.map((step) => [step.share, step.line.drift]) },
         { name: "corrected", points: until.map((step) => [step.share, step.drift]) },
@@ -56,7 +56,7 @@ function createWalkView(live) {
     const drift = Math.max(...steps.map((step) => step.drift));
     return `The walk ends after ${steps.length - 1} steps: ${reason}. The image has come ${percent(end.share)} of ` +
       `the way to the target, the prediction is ${last === first ? "still" : "now"} ${last}, and no log-probability ` +
-      `has changed by more than ${formatDrift(drift)} nats; all pixels are between black and white. ` +
+      `has changed by more than ${writeNumber(drift, 2)} nats; all pixels are between black and white. ` +
       (changed ? `On the straight line the prediction changes at ${percent(changed.share)}. ` : "") +
       `Computed in this page, at ${Math.round((steps.length - 1) / seconds)} steps per second.`;
   }
@@ -85,7 +85,7 @@ function createRaceView(live) {
     showBars(live, view, held, walks.map(({ shown }, i) => ({ name: names[i], values: shown.outputs })));
     const curve = ({ steps, shown }) => steps.filter((step) => step.travel <= shown.travel)
       .map((step) => [Math.min(1, step.travel / size), step.drift]);
-    const drifts = walks.map(({ shown }, i) => `${titles[i]} ${formatDrift(shown.drift)}`);
+    const drifts = walks.map(({ shown }, i) => `${titles[i]} ${writeNumber(shown.drift, 2)}`);
     showDrift(view, {
       to: 1, at: Math.min(1, at / size), tolerance: Number(tolerance.value),
       xLabel: "travel, in units of the start's norm",
@@ -102,7 +102,7 @@ function createRaceView(live) {
       const left = steps.find((step) => argmax(step.outputs) !== argmax(held));
       const where = left && (left.travel / size).toFixed(2);
       const what = left ? `leaves the predicted class at travel ${where}` : "keeps the prediction";
-      const drift = formatDrift(Math.max(...steps.map((step) => step.drift)));
+      const drift = writeNumber(Math.max(...steps.map((step) => step.drift)), 2);
       return `${titles[i]} ${what}, largest drift ${drift} nats, ${steps.length - 1} steps`;
     });
     return `The race ends: ${results.join("; ")}.`;
@@ -173,7 +173,7 @@ function createPullView(live) {
     showCurves();
     live.show(
       `A pull of ${far.toFixed(2)} (the start's norm is ${live.size().toFixed(1)}) changes a log-probability by ` +
-      `${formatDrift(drift)} nats; random noise of this length in the kernel, by ${formatDrift(driftOf(noisy))}. ` +
+      `${writeNumber(drift, 2)} nats; random noise of this length in the kernel, by ${writeNumber(driftOf(noisy), 2)}. ` +
       (chosen.inKernel ? "A null direction changes nothing to first order only: a long straight pull leaves the " +
         "class, which is why the walk turns and corrects at each step. " : "") +
       "Pixels may go beyond black and white here; the model sees them, and the picture cuts them off.");

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import read_number
+
 pytestmark = pytest.mark.xdist_group("browser")  # one browser and one built site for all
 
 LOADED = """() => ({
@@ -30,7 +32,7 @@ def wait_for_readout(page, pattern):
 def drifts(page, view):
     """Read the drifts under the pictures of a view."""
     captions = page.locator(f"{view} figcaption .says").all_inner_texts()
-    return [float(re.search(r"drift (\S+)", text)[1]) for text in captions if "drift" in text]
+    return [read_number(re.search(r"drift (\S+)", text)[1]) for text in captions if "drift" in text]
 
 
 @pytest.mark.parametrize("width", [1300, 390])
@@ -43,7 +45,7 @@ def test_a_3_walks_towards_an_8_while_the_prediction_stays(width, page, address,
     text = wait_for_readout(page, "steps per second")
     assert "no small step leads nearer within the class" in text and "the prediction is still 3" in text
     assert int(re.search(r"come (\d+) % of the way", text)[1]) >= 70
-    assert float(re.search(r"changed by more than (\S+) nats", text)[1]) <= 1e-4
+    assert read_number(re.search(r"changed by more than (\S+) nats", text)[1]) <= 1e-4
     line, walk = page.locator("#view-walk figcaption .says").all_inner_texts()
     assert line.startswith("model: 8") and walk.startswith("model: 3")
     expect(page.get_by_role("status")).to_have_text(text)  # said to a screen reader, once
