@@ -12,9 +12,9 @@ from string import Template
 
 from helpers.widgets.theme import THEME
 from helpers.widgets.views import FOLDER
+from notebooks.execute import SESSIONS
 
 ROOT = Path(__file__).resolve().parents[1]
-SESSIONS = ROOT / "docs" / "sessions"
 DRAWINGS = ["dom", "output_bars", "drift_plot"]  # what the front page uses
 PARTS = [*DRAWINGS, "patch_grid", "token_strip", "plane", "stages", "inputs", "words", "take_away"]
 VIEWS = ["walker", "directions", "picture", "score_bars", "parameter_map"]  # each exports {render}

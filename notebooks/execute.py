@@ -24,6 +24,7 @@ from helpers.exercises import STRICT
 NOTEBOOKS = Path(__file__).resolve().parent
 SOLUTIONS = NOTEBOOKS.parent / "solutions"
 PICTURES = NOTEBOOKS.parent / "data" / "pictures"
+SESSIONS = NOTEBOOKS.parent / "docs" / "sessions"  # what ``notebooks.record`` stores and the site plays
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET = "Run this cell to get the widget."  # stands in the place of a widget

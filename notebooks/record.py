@@ -33,9 +33,8 @@ from helpers.widgets import FigureExplorer, ParameterBrowser, PlaneWalker
 from helpers.widgets.directions import DirectionView
 from helpers.widgets.model_walker import ModelWalker
 from helpers.widgets.parameter_browser import LABELS
-from notebooks.execute import NOTEBOOKS, WIDGET
+from notebooks.execute import NOTEBOOKS, SESSIONS, WIDGET
 
-SESSIONS = NOTEBOOKS.parent / "docs" / "sessions"
 STEPS = {"image": 14, "sentence": 24}  # of each walk
 INPUTS = 2  # of a walker's menu, besides the first input
 PULLS = 20  # lengths of a pull, either way
