@@ -77,6 +77,13 @@ export function callOnce(show) {
   };
 }
 
+// Call a function whenever any of a model's traits changes; return a function that ends it.
+export function listenTo(model, traits, react) {
+  const events = traits.map((trait) => `change:${trait}`);
+  for (const event of events) model.on(event, react);
+  return () => events.forEach((event) => model.off(event, react));
+}
+
 // Pictures, in whose place an error stands until a request succeeds, or until the reader asks for the pictures again.
 export function makePictures(advice, showAgain, ...pictures) {
   const seen = make("div", { class: "tm-seen" }, ...pictures), text = make("div", { role: "alert" });

@@ -1,5 +1,5 @@
 // A cell per parameter, a block of cells per layer. A click or Enter opens one; the page asks for what is not computed.
-import { callOnce, writeNumber, writeTick } from "./dom.js";
+import { callOnce, listenTo, writeNumber, writeTick } from "./dom.js";
 
 const GUTTER = 26, TOP = 3, GAP = 6, HEIGHT = 300; // pixels: layer numbers, above the first layer, between layers, wanted of the whole map
 const SMALLEST = 4, LARGEST = 26; // pixels: side of a cell
@@ -169,15 +169,13 @@ function render({ model, el }) {
   };
   const plan = callOnce(showCells);
   const traits = ["cells", "count", "noun", "quantity", "low", "high", "ticks", "bars", "done", "pieces", "is_stopped"];
-  for (const trait of traits) model.on(`change:${trait}`, plan);
-  model.on("change:selected", showSelected);
+  const ends = [listenTo(model, traits, plan), listenTo(model, ["selected"], showSelected)];
   probe.addEventListener("transitionend", draw); // the theme has changed
   const sizeObserver = new ResizeObserver(plan);
   sizeObserver.observe(el);
   return () => {
     sizeObserver.disconnect();
-    for (const trait of traits) model.off(`change:${trait}`, plan);
-    model.off("change:selected", showSelected);
+    for (const end of ends) end();
   };
 }
 

@@ -1,5 +1,5 @@
 // Bars of scores with a mark at the score of a random parameter, under a title and a legend.
-import { callOnce, make, writeNumber } from "./dom.js";
+import { callOnce, listenTo, make, writeNumber } from "./dom.js";
 
 function render({ model, el }) {
   const frame = document.createElement("div");
@@ -30,13 +30,9 @@ function render({ model, el }) {
     part("[role=list]").replaceChildren(...rows);
   };
 
-  const traits = ["title", "unit", "control_name", "names", "scores", "control", "longest", "sign"];
-  const plan = callOnce(show);
-  for (const trait of traits) model.on(`change:${trait}`, plan);
   show();
-  return () => {
-    for (const trait of traits) model.off(`change:${trait}`, plan);
-  };
+  const traits = ["title", "unit", "control_name", "names", "scores", "control", "longest", "sign"];
+  return listenTo(model, traits, callOnce(show));
 }
 
 export default { render };

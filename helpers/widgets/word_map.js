@@ -1,5 +1,5 @@
 // Words at their places in the plane, the larger the farther their score is from 0. The pointer or arrow keys tell one.
-import { addSvg, callOnce, make, makeField, writeNumber } from "./dom.js";
+import { addSvg, callOnce, listenTo, make, makeField, writeNumber } from "./dom.js";
 
 const COUNTS = [10, 20, 40, 70, 100], SIGNS = ["highest", "lowest", "absolute"];
 const EDGE = 14, DOT = [3, 7], REACH = 30; // pixels: around all dots, radii of the smallest and largest, how near is near
@@ -81,15 +81,14 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
-  const traits = ["names", "scores", "places", "share", "sign", "k"], plan = callOnce(draw);
-  for (const trait of traits) model.on(`change:${trait}`, plan);
+  const plan = callOnce(draw), end = listenTo(model, ["names", "scores", "places", "share", "sign", "k"], plan);
   const observer = new ResizeObserver(plan);
   frame.addEventListener("toggle", plan);
   observer.observe(sheet);
   draw();
   return () => {
     observer.disconnect();
-    for (const trait of traits) model.off(`change:${trait}`, plan);
+    end();
   };
 }
 
