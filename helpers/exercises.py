@@ -16,24 +16,16 @@ __all__ = [
     "verify",
 ]
 
+ADVICE = "read the exercise again, and its hint"  # after an answer that is not right
 STRICT = "HELPERS_STRICT_CLAIMS"  # environment variable; "1" makes claims that do not hold raise, as in the tests
 
 
-class Feedback(str):
-    """What is said of an answer that is not right; a notebook shows its hint folded, for the second try."""
-
-    def _repr_html_(self) -> str:
-        said, _, hint = map(html.escape, self.partition("; hint: "))
-        return f"<p>{said}</p><details><summary>Hint</summary>{hint}</details>"
-
-
-def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the exercise again, and its hint") -> str:
+def verify(answer: Any, is_right: Callable[[Any], Any]) -> str:
     """Return whether the answer to an exercise is right, without ever raising an error.
 
     Args:
         answer: the student's answer; ``...`` as long as there is none.
         is_right: takes the answer and returns something true if it is right.
-        hint: shown if it is not; folded in a notebook.
 
     >>> verify(..., lambda a: a == 4)
     'not attempted yet'
@@ -45,8 +37,8 @@ def verify(answer: Any, is_right: Callable[[Any], Any], hint: str = "read the ex
     try:
         right = bool(is_right(answer))
     except Exception as error:
-        return Feedback(f"could not be checked ({type(error).__name__}: {error}); hint: {hint}")
-    return "right!" if right else Feedback(f"not yet; hint: {hint}")
+        return f"could not be checked ({type(error).__name__}: {error}); {ADVICE}"
+    return "right!" if right else f"not yet; {ADVICE}"
 
 
 @dataclass(frozen=True)
