@@ -163,11 +163,11 @@ def load_config(
 ) -> tuple[PretrainedConfig, str]:
     """Load a model's configuration and check that its architecture is a supported one.
 
-    ``supported`` has the names of model classes per model type, such as {"bert": ["BertForMaskedLM"]}; an empty
-    collection accepts every class of that type. The advice ends the message about another architecture.
+    ``supported`` has the names of model classes per model type, such as {"bert": ["BertForMaskedLM"]}. The
+    advice ends the message about another architecture.
 
     Returns:
-        The configuration, and the name of the model's class ("" where the configuration names none).
+        The configuration, and the name of the model's class.
 
     Raises:
         ModelNotFoundError: as in ``load_pretrained``.
@@ -175,28 +175,22 @@ def load_config(
     """
     config = load_pretrained(AutoConfig, name)
     kind, head = config.model_type, (config.architectures or [""])[0]
-    heads = supported.get(kind)
+    heads = supported.get(kind, ())
     if heads and not head:
         raise ValueError(
             f"name={str(name)!r}: its config.json has no 'architectures', so its head is not known; add one of "
             f"{', '.join(heads)}"
         )
-    if heads is None or (heads and head not in heads):
+    if head not in heads:
         with_head = f" with head {head!r}" if head else ""
         encoder_decoder = ", an encoder-decoder" if getattr(config, "is_encoder_decoder", False) else ""
-        wanted = _name_families({kind: heads} if heads else supported)
+        families = {kind: heads} if heads else supported
+        described = [f"{family!r} with one of {', '.join(names)}" for family, names in families.items()]
+        wanted = described[0] if len(families) == 1 else f"one of {', '.join(families)}"
         raise ValueError(
             f"name={str(name)!r}: is a {kind!r} model{with_head}{encoder_decoder}, wanted {wanted}{advice}"
         )
     return config, head
-
-
-def _name_families(supported: Mapping[str, Collection[str]]) -> str:
-    """Name families; a single one with its heads."""
-    if len(supported) > 1:
-        return f"one of {', '.join(supported)}"
-    [(kind, heads)] = supported.items()
-    return repr(kind) + (f" with one of {', '.join(heads)}" if heads else "")
 
 
 def check_device(device: str | torch.device, dtype: torch.dtype) -> torch.device:
