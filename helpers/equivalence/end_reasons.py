@@ -23,6 +23,5 @@ class EndReason(StrEnum):
     STALLED = "the lead of the new class has stopped growing"
     NO_EXIT_IN_BOX = "no direction inside the box leads out"
     NOT_HELD = "the tolerance cannot be held"
-    NOT_CONNECTED = "no step leads on within the same connected piece of the class"
     NOT_FINITE = "the output is not finite"
     NOT_DIFFERENTIABLE = "the Jacobian is not finite"
