@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import fold, unfold
 from transformers import AutoImageProcessor
 
 from helpers.adapters.block_runs import Inputs
@@ -287,18 +288,13 @@ class ImageAdapter(ModelAdapter):
 
     def _patches(self, image: Tensor) -> Tensor:
         """Cut an image (C, H, W) into patches (parts, C * p * p), row by row; a margin beyond them is left out."""
-        p, (rows, columns) = self.patch_size, self.grid
-        inner = image[:, : rows * p, : columns * p]
-        cut = inner.reshape(self.channels, rows, p, columns, p).permute(1, 3, 0, 2, 4)
-        return cut.reshape(rows * columns, -1)
+        return unfold(image[None], self.patch_size, stride=self.patch_size)[0].T.contiguous()
 
     def _assemble(self, patches: Tensor) -> np.ndarray:
         """Assemble patches (..., parts, C * p * p) into images; a margin that the model does not see is zero."""
-        p, (rows, columns), lead = self.patch_size, self.grid, patches.shape[:-2]
-        spread = patches.reshape(*lead, rows, columns, self.channels, p, p).movedim(-3, -5)
-        inner = spread.transpose(-3, -2).reshape(*lead, self.channels, rows * p, columns * p)
-        images = inner.new_zeros(*lead, self.channels, *self.image_size)
-        images[..., : rows * p, : columns * p] = inner
+        flat = patches.reshape(-1, *patches.shape[-2:]).mT
+        images = fold(flat, self.image_size, self.patch_size, stride=self.patch_size)
+        images = images.reshape(*patches.shape[:-2], *images.shape[1:])
         grey_or_colour = images[..., 0, :, :] if self.channels == 1 else images
         return grey_or_colour.detach().cpu().numpy()
 
