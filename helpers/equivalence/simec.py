@@ -43,18 +43,14 @@ def random_visible_eigenvector(metric: PullbackMetric, generator: torch.Generato
     if metric.rank == 0:
         return None
     index = int(torch.randint(metric.rank, (), generator=generator))
-    return random_sign(generator) * metric.eigenvectors[index].to(metric.base_point.dtype)
+    sign = 2 * int(torch.randint(2, (), generator=generator)) - 1
+    return sign * metric.eigenvectors[index].to(metric.base_point.dtype)
 
 
 def random_unit_vector(metric: PullbackMetric, generator: torch.Generator) -> Tensor:
     """Draw a random unit vector of the whole space, which has both a visible part and a part in the kernel."""
     direction = random_like(metric.base_point, generator)
     return direction / direction.norm()
-
-
-def random_sign(generator: torch.Generator) -> int:
-    """Draw 1 or -1."""
-    return 2 * int(torch.randint(2, (), generator=generator)) - 1
 
 
 def _printed_move(

@@ -82,15 +82,12 @@ class Slice:
 
     def point(self, z: Tensor) -> Tensor:
         """Return the point at coordinates (r + 1,), moved into the box."""
-        point = self._unbounded(z).reshape(self.base.shape).to(self.base)
+        point = self._unbounded(z)
         return point if self.bounds is None else self.bounds.clamp(point)
 
     def is_clamped(self, z: Tensor) -> bool:
         """Return whether the bounds move the point at coordinates (r + 1,)."""
-        if self.bounds is None:
-            return False
-        point = self._unbounded(z).reshape(self.base.shape).to(self.base)
-        return not self.bounds.contains(point)
+        return self.bounds is not None and not self.bounds.contains(self._unbounded(z))
 
     def vector(self, z: Tensor) -> Tensor:
         """Return the vector (n,) that coordinates (r + 1,) stand for, float64."""
@@ -99,10 +96,11 @@ class Slice:
     def jacobian(self, rows: Tensor, z: Tensor) -> Tensor:
         """Express rows (r, n), taken at coordinates z, in the slice's coordinates: (r, r + 1), on the CPU."""
         if self.bounds is not None:
-            point = self._unbounded(z).reshape(self.base.shape).to(self.base)
+            point = self._unbounded(z)
             inside = (point >= self.bounds.lower) & (point <= self.bounds.upper)
             rows = rows * inside.flatten().to(rows.device)
         return (rows @ self.frame.T).cpu()
 
     def _unbounded(self, z: Tensor) -> Tensor:
-        return to_float64(self.base.flatten()) + self.vector(z)
+        point = to_float64(self.base.flatten()) + self.vector(z)
+        return point.reshape(self.base.shape).to(self.base)

@@ -90,17 +90,13 @@ def _measure_travel(f: PartsMap, path: ExplorationPath) -> dict[str, Any]:
 
 def _measure_predictions(outputs: Float[Tensor, "points k"], prefix: str) -> dict[str, float]:
     """Measure how predictions and rankings change; the first change as a share of the walk."""
-    first = measures.first_change(outputs)
+    first, correlations = measures.first_change(outputs), measures.rank_correlation(outputs)
     return {
         f"{prefix}prediction_changes": measures.prediction_changes(outputs),
         f"{prefix}ranking_changes": int(measures.ranking_changes(outputs).sum()),
-        f"{prefix}rank_correlation": _mean_correlation(outputs),
+        f"{prefix}rank_correlation": float(correlations.nanmean()),
         f"{prefix}first_change": float("nan") if first is None else first / (len(outputs) - 1),
     }
-
-
-def _mean_correlation(outputs: Float[Tensor, "points k"]) -> float:
-    return float(measures.rank_correlation(outputs).nanmean()) if len(outputs) > 1 else float("nan")
 
 
 def _measure_decoding(f: PartsMap, path: ExplorationPath, outputs: Tensor, decoded: Tensor) -> dict[str, float]:
