@@ -1,5 +1,5 @@
 // An input and sliders that move it along single directions: those that the model sees, and those of its kernel.
-import { buildOnce, make, makePictures, tieToModel, writeNumber } from "./dom.js";
+import { buildOnce, describeWork, make, makePictures, tieToModel, writeNumber } from "./dom.js";
 import { describeBars, drawBars, drawPoint } from "./stages.js";
 import { createTakeAway } from "./take_away.js";
 
@@ -21,7 +21,7 @@ export function createDirections(root, send) {
     const wanted = `${state.index} ${state.length}`;
     if (state.sent > state.answered || state.asked === wanted) return;
     state.asked = wanted;
-    state.sent += 1;
+    [state.sent, state.progress] = [state.sent + 1, null];
     send({ do: "pull", index: state.index, length: state.length, id: state.sent });
   };
   const pull = (index, length) => {
@@ -58,10 +58,11 @@ function buildDirections(root, showAgain) {
 }
 
 function drawDirections(parts, state, pull) {
-  const { setup, pulled, index, length, status, gone } = state;
+  const { setup, pulled, index, length, status, progress, gone } = state;
   const isFailed = status.isError && state.sent <= state.answered;
   parts.pictures.draw(isFailed ? status.text : "");
-  parts.note.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : "";
+  const computing = progress && state.sent > state.answered ? describeWork("the moved input", progress) : "";
+  parts.note.textContent = gone ? "The kernel of this widget has stopped; run the cell again." : computing;
   if (!setup) return;
   const frame = pulled ?? setup.start;
   parts.code.draw(["code"], frame);

@@ -64,6 +64,13 @@ export function writeTick(value) {
   return writeNumber(value, Number(value.toPrecision(1)) === Number(value.toPrecision(2)) ? 1 : 2);
 }
 
+// Say what is computed, and how far it is: {seconds, share of the work that the last request of its kind took}.
+export function describeWork(work, progress) {
+  const told = progress ? [`${progress.seconds} s`] : [];
+  if (progress?.share) told.push(`about ${Math.round(100 * progress.share)}% done`);
+  return [work ? `computing: ${work}` : "computing", ...told].join(", ");
+}
+
 // Return a function that calls another one once, however often it is called at a time: several traits change together.
 export function callOnce(show) {
   let isPlanned = false;

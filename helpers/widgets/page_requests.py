@@ -7,17 +7,19 @@ is to end has ended. So the thread that gets a message of a page only passes it 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
-from threading import RLock
+from threading import Event, RLock, Thread
 from typing import Any
 
 from ipywidgets import Widget
 from torch.overrides import TorchFunctionMode
 
 Status = dict[str, Any]  # "text", "isError", and "isEnd" where nothing follows
+PERIOD = 1.0  # seconds between what is told of a long computation
 THREAD = ThreadPoolExecutor(1, "requests of pages")  # one for all widgets, which would only slow each other down
 
 
@@ -30,6 +32,7 @@ class Stop(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.is_asked = False  # set by another thread
+        self.count = 0  # of the operations so far
 
     def check(self) -> None:
         """Raise a KeyboardInterrupt if a stop is asked for."""
@@ -41,6 +44,7 @@ class Stop(TorchFunctionMode):
     ) -> Any:
         """Run an operation of PyTorch, unless a stop is asked for."""
         self.check()
+        self.count += 1
         return function(*args, **(kwargs or {}))
 
 
@@ -54,10 +58,14 @@ class PageRequests:
 
     Attributes:
         turn: held by whoever computes for the widget: a request of a page, or a cell that calls a method.
+        tell: called once a second while something is computed, with the "seconds" that it has taken, and the "share"
+            done, or None: its operations of PyTorch, divided by those of the last action of its kind.
     """
 
     def __init__(self) -> None:
         self.turn = RLock()
+        self.tell: Callable[[dict[str, Any]], None] = lambda progress: None
+        self._counts: dict[str, int] = {}  # kind of an action -> operations of the last one
         self._stops: set[Stop] = set()  # of what is computed or waits
         self._waiting: dict[Widget, dict[str, Any]] = {}  # the change of a control that waits
         self._lock = RLock()  # of the changes that wait
@@ -77,21 +85,33 @@ class PageRequests:
     def attempt(self, action: Callable[[], Any], failure: str = "") -> Status:
         """Run an action until a stop, and return what to tell of it: its error after the text ``failure``, or no text.
 
-        An exception in a callback of a widget would be lost otherwise.
+        An exception in a callback of a widget would be lost otherwise. Actions of the same ``failure`` are of one kind.
         """
-        stop = CURRENT.get() or Stop()
+        stop, has_ended = CURRENT.get() or Stop(), Event()
         self._stops.add(stop)
+        Thread(target=copy_context().run, args=(self._watch, stop, failure, has_ended), daemon=True).start()
         try:
             stop.check()
+            before = stop.count
             with stop:
                 action()
+            self._counts[failure] = stop.count - before
         except KeyboardInterrupt:  # also of a cell that is interrupted
             return {"text": "stopped; all earlier results are kept", "isError": False, "isEnd": True}
         except Exception as error:
             return {"text": f"{failure}{str(error) or type(error).__name__}", "isError": True}
         finally:
+            has_ended.set()
             self._stops.discard(stop)
         return {"text": "", "isError": False}
+
+    def _watch(self, stop: Stop, kind: str, has_ended: Event) -> None:
+        """Tell of an action in another thread, until it has ended; one long operation would not let its own tell."""
+        begun, before, last = time.monotonic(), stop.count, self._counts.get(kind, 0)
+        while not has_ended.wait(PERIOD):
+            done = stop.count - before
+            share = done / last if done < last else None
+            self.tell({"seconds": round(time.monotonic() - begun), "share": share})
 
     def _take(self, widget: Widget, message: dict[str, Any]) -> None:
         """Pass a message of a page on; changes of a control that come while one waits are joined to it."""

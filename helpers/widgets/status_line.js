@@ -1,11 +1,12 @@
 // A status that screen readers speak, a bar and a stop while the kernel is at work, and names for the controls beside it.
-import { make } from "./dom.js";
+import { describeWork, make } from "./dom.js";
 
 function render({ model, el }) {
   const bar = make("div", { class: "tm-busy", role: "progressbar", "aria-label": "computing" });
   const status = make("div", { role: "status" }), alarm = make("div", { role: "alert" });
   const stop = make("button", { type: "button", class: "tm-button", on: { click: () => model.send({ do: "stop" }) } }, "stop");
-  const box = make("div", { class: "tm-status tm-status-line" }, bar, make("div", { class: "tm-texts" }, status, alarm), stop);
+  const work = make("span", { class: "tm-receipt", "aria-hidden": "true" });
+  const box = make("div", { class: "tm-status tm-status-line" }, bar, make("div", { class: "tm-texts" }, status, alarm, work), stop);
   el.append(box);
 
   const show = (override) => {
@@ -15,6 +16,7 @@ function render({ model, el }) {
   };
   const showBusy = () => {
     bar.hidden = stop.disabled = !model.get("busy");
+    if (bar.hidden) work.textContent = "";
     stop.hidden = !model.get("can_stop");
     box.setAttribute("aria-busy", String(model.get("busy")));
   };
@@ -55,6 +57,7 @@ function render({ model, el }) {
     "change:busy": showBusy,
     "change:can_stop": showBusy,
     comm_live_update: listenAlive,
+    "msg:custom": ({ progress }) => model.get("busy") && (work.textContent = describeWork("", progress)),
   };
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
   show();

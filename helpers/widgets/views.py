@@ -72,6 +72,7 @@ class CommandView(View):
         super().__init__()
         self._request: dict[str, Any] = {}  # the last request of a page
         self.requests.listen(self)
+        self.requests.tell = lambda progress: self.send({"progress": progress})
         self.on_msg(self._receive)
 
     @property
@@ -156,6 +157,7 @@ class StatusLine(View, files="dom status_line"):
     def listen(self, *controls: ipywidgets.Widget) -> None:
         """Carry out the messages of pages to these controls in turn, so that they can be stopped."""
         self.requests.listen(self, *controls)
+        self.requests.tell = lambda progress: self.send({"progress": progress})
         self.can_stop = True
 
     def show(self, text: str) -> None:

@@ -1,5 +1,5 @@
 // A walk by hand: what is seen at a point, the drift so far, and controls. It draws frames and sends commands.
-import { make, makeField, makePictures, tieToModel, writeNumber } from "./dom.js";
+import { describeWork, make, makeField, makePictures, tieToModel, writeNumber } from "./dom.js";
 import { drawPlaneStage, drawRaceStage, drawWalkStage } from "./stages.js";
 import { createInputPanel } from "./inputs.js";
 import { drawWords, watchTokens } from "./words.js";
@@ -9,6 +9,9 @@ const PLAY_INTERVAL = 300; // milliseconds from one step on the screen to the ne
 const MANY_STEPS = 20; // of the button that makes many
 const SILENCE = 1500; // milliseconds without an answer after which the walker says that the kernel is busy
 const DRIFT_TEXT = "Drift: the largest change of a log-probability since the start; 0.01 nats is 1% of a probability.";
+const WORK = { // command -> what it takes
+  step: "a step", read: "the new input", replace_word: "the new sentence", find_words: "other words at this token", show: "the start of the walks", watch: "the class at all points",
+};
 const FILE_KINDS = { sentence: ["code", "csv", "path"], image: ["code", "csv", "path", "gif", "mp4", "png"] };
 const TOLERANCES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 
@@ -18,7 +21,7 @@ export function createWalker(root, send) {
   const state = {
     setup: null, frames: [], place: { count: 0, selected: 0 }, shown: 0, choices: {}, status: {}, busy: false,
     sent: 0, answered: 0, left: 0, isPainting: false, words: {}, token: null, isLinear: false, gone: false,
-    isStopping: false, seen: null, // the status whose error the reader has put away
+    isStopping: false, work: "", progress: null, seen: null, // the status whose error the reader has put away
   };
   root.classList.add("tm-walker", "tm-whole");
   const showAgain = () => {
@@ -32,6 +35,7 @@ export function createWalker(root, send) {
 
   const ask = (command) => {
     state.sent += 1;
+    Object.assign(state, { work: WORK[command.do], progress: null });
     clearTimeout(silence);
     silence = setTimeout(() => {
       if (!state.busy && state.sent > state.answered) parts.receipt.textContent = "sent; the kernel is busy with other work";
@@ -132,6 +136,7 @@ export function createWalker(root, send) {
       state.seen = null; // an error that comes again is shown again
       goOn();
     }
+    if (!state.busy) state.progress = null;
     state.isStopping &&= state.busy || state.sent > state.answered;
     draw();
     const missing = [...Array(state.place.count).keys()].find((index) => !state.frames[index]);
@@ -202,7 +207,7 @@ function drawWalker(parts, state) {
   const waits = state.sent > state.answered, isAtWork = waits || state.busy;
   if (!waits) parts.receipt.textContent = "";
   else if (!parts.receipt.textContent) parts.receipt.textContent = "sent";
-  if (state.busy) parts.receipt.textContent = state.isStopping ? "stopping" : "computing";
+  if (state.busy) parts.receipt.textContent = state.isStopping ? "stopping" : describeWork(waits ? state.work : "", state.progress);
   parts.busy.hidden = !isAtWork;
   parts.stop.disabled = !isAtWork || state.gone;
   parts.status.setAttribute("aria-busy", String(isAtWork));

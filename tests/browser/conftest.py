@@ -468,6 +468,12 @@ class Shown(Hand):
         """Change traits of the page's model, together."""
         self.page.evaluate(TELL, [self.model, change])
 
+    def receive(self, **message):
+        """Send the page a message, as the widget does."""
+        self.page.evaluate(
+            "([name, message]) => models[name].tell({ changed: {}, messages: [message] })", [self.model, message]
+        )
+
     def answer(self, **change):
         """Answer all that was asked, where the widget itself does not."""
         view, ids = self.page.evaluate(

@@ -51,7 +51,10 @@ def test_a_stop_can_be_pressed_while_something_is_computed_or_waits(walker):
     page.get_by_role("button", name="play", exact=True).click()
     expect(receipt).to_have_text("sent")
     walker.tell(busy=True)
-    expect(receipt).to_have_text("computing")
+    expect(receipt).to_have_text("computing: a step")
+    for share, text in ((None, ""), (0.4, ", about 40% done")):
+        walker.receive(progress={"seconds": 2, "share": share})
+        expect(receipt).to_have_text(f"computing: a step, 2 s{text}")
     stop.click()
     expect(receipt).to_have_text("stopping")
     assert walker.sent() == ["step", "stop"]

@@ -1,5 +1,6 @@
 """What pages ask for is carried out in a thread: a stop is heard meanwhile, and leaves all as it was."""
 
+import queue
 import threading
 from functools import partial
 
@@ -11,7 +12,7 @@ from helpers.adapters import load_adapter
 from helpers.adapters.toy import paraboloid
 from helpers.sessions import ImageInput, PlaneSession, Race, WalkSession
 from helpers.weights import load_weights
-from helpers.widgets import ParameterBrowser, PlaneWalker
+from helpers.widgets import ParameterBrowser, PlaneWalker, page_requests
 from helpers.widgets.page_requests import THREAD, PageRequests, Stop
 from tests.adapters.families import make_model
 
@@ -153,6 +154,32 @@ def test_a_search_of_the_browser_is_stopped_and_what_it_shows_stays(monkeypatch,
 def test_an_error_without_a_text_is_told_by_its_kind():
     status = PageRequests().attempt(partial(next, iter(())))
     assert status == {"text": "StopIteration", "isError": True}
+
+
+def test_of_what_takes_long_the_share_of_the_last_ones_work_is_told(monkeypatch):
+    monkeypatch.setattr(page_requests, "PERIOD", 0.001)
+    requests, told = PageRequests(), queue.Queue()
+    requests.tell = told.put
+
+    def work():
+        """Do half of the operations, wait until that is told, and do the others."""
+        for _ in range(10):
+            torch.ones(1).clone()
+        told.queue.clear()
+        progress = told.get(timeout=60)
+        for _ in range(10):
+            torch.ones(1).clone()
+        return progress["share"]
+
+    for share in (None, 0.5, 0.5):
+        seen = []
+        assert not requests.attempt(lambda: seen.append(work()), "cannot work: ")["isError"]  # noqa: B023
+        assert seen == [share]
+    requests.attempt(lambda: seen.append(work()), "another kind: ")
+    assert seen[1] is None
+    told.queue.clear()
+    with pytest.raises(queue.Empty):
+        told.get(timeout=0.1)  # nothing is told of what has ended
 
 
 class StopAt(Stop):
