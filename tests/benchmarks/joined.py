@@ -1,6 +1,6 @@
 """Join a GPT-2 with a Llama and with a BERT, which shares strings only: ``python -m tests.benchmarks.joined``.
 
-Writes ``data/results/joined.parquet``, which notebooks 08 and 11 show. Stitching: the area under the curve of the
+Writes ``data/results/joined.parquet``, which notebook 12 shows. Stitching: the area under the curve of the
 sentiment classifier of ``gpt2-sentiment`` on other bases, averaged over all numbers of layers, with its 95% interval
 over texts; the interval of a control is its range over kernels. Alignment: the share of layers that are matched to the
 same depth over shared strings, without the layers' means. Both also over a part of the strings, and beside shuffled
