@@ -133,7 +133,7 @@ def record_walker(walker: ModelWalker) -> Session:
         if name is not None:
             ask(walker, do="read", name=name)
         session["walks"] += [{"name": name, **walk} for walk in record_walks(walker)]
-        if "find_words" in walker._commands:
+        if "find_words" in walker.commands:
             for part in walker.setup["movable"]:
                 ask(walker, do="find_words", part=part)
             session["words"][str(name)] = [message["words"] for message in sent if "words" in message]
@@ -157,7 +157,7 @@ def record_walks(walker: ModelWalker) -> Iterator[Session]:
 
 def ask(walker: ModelWalker, do: str, **arguments: Any) -> None:
     """Carry out a command of a walker's page, which must not fail."""
-    walker._commands[do](**arguments)
+    walker.carry_out(do, **arguments)
     if walker.status["isError"]:
         raise RuntimeError(f"{do} {arguments}: {walker.status['text']}")
 

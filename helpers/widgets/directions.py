@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -22,6 +22,7 @@ class DirectionView(CommandView, files=SCRIPTS):
         session: the directions.
     """
 
+    commands = ("pull", "take_away")
     setup = traitlets.Dict().tag(sync=True)  # the input and its directions
     pulled = traitlets.Dict().tag(sync=True)  # the frame after the last move
 
@@ -29,10 +30,6 @@ class DirectionView(CommandView, files=SCRIPTS):
         super().__init__()
         self.session, self._place = session, (0, 0.0)
         self.setup = session.describe()
-
-    @property
-    def _commands(self) -> dict[str, Callable[..., None]]:
-        return {"pull": self.pull, "take_away": self.take_away}
 
     def pull(self, index: int, length: float) -> None:
         """Move the input along the direction of this number, by a length with its sign."""

@@ -46,6 +46,7 @@ class ModelWalker(Walker):
         models: what the page can choose besides the first model, by name.
     """
 
+    commands = (*Walker.commands, "show", "watch", "read")
     create_input: Callable[..., ModelInput]  # from what the page has chosen instead of the first input
     menus = traitlets.Dict().tag(sync=True)  # the names of the inputs and of the models to choose from
 
@@ -76,11 +77,6 @@ class ModelWalker(Walker):
         """All algorithms from the same input; its ``paths`` holds their walks."""
         self._race = self._race or Race(self.walk.input, self.settings, self._seed)
         return self._race
-
-    @property
-    def _commands(self) -> dict[str, Callable[..., None]]:
-        commands = (self.show, self.watch, self.read)
-        return super()._commands | {command.__name__: command for command in commands}
 
     def watch(self, name: str) -> None:
         """Show the output of one more class, where the model has many."""
@@ -212,6 +208,8 @@ class SentenceWalker(ModelWalker):
         options: ``inputs`` and ``models``, by name: what a menu offers besides the first ones.
     """
 
+    commands = (*ModelWalker.commands, "find_words", "replace_word")
+
     def __init__(
         self,
         adapter: TextAdapter,
@@ -222,10 +220,6 @@ class SentenceWalker(ModelWalker):
     ):
         self._effects: WordEffects | None = None
         super().__init__(SentenceInput(adapter, raw), settings, seed, **options)
-
-    @property
-    def _commands(self) -> dict[str, Callable[..., None]]:
-        return super()._commands | {"find_words": self.find_words, "replace_word": self.replace_word}
 
     def create_input(
         self, name: str | None = None, model: str | None = None, text: Text | None = None, outputs: str | None = None

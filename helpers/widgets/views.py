@@ -60,9 +60,10 @@ class View(anywidget.AnyWidget):
 class CommandView(View):
     """A view whose page sends commands, ``{"do": name, ...}``, and shows what became of them.
 
-    A subclass calls ``_run`` in each of its ``_commands``.
+    A subclass calls ``_run`` in each of its ``commands``.
     """
 
+    commands: tuple[str, ...] = ("take_away",)  # the methods that a page may call
     status = traitlets.Dict().tag(sync=True)  # the last message, see ``Status``
     busy = traitlets.Bool(False).tag(sync=True)  # whether the kernel computes
     answered = traitlets.Dict().tag(sync=True)  # the view that asked last, and its request
@@ -74,11 +75,6 @@ class CommandView(View):
         self.requests.listen(self)
         self.requests.tell = lambda progress: self.send({"progress": progress})
         self.on_msg(self._receive)
-
-    @property
-    def _commands(self) -> dict[str, Callable[..., None]]:
-        """What a page may ask for, by name."""
-        raise NotImplementedError
 
     def take_away(self, kind: str) -> None:
         """Send the page a file, such as the "code" that repeats what was done by hand."""
@@ -110,12 +106,18 @@ class CommandView(View):
         super().close()
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """Carry out a command of the page."""
+        """Carry out a request of the page."""
         arguments = dict(message)
-        command, view, request = arguments.pop("do"), arguments.pop("view"), arguments.pop("id", None)
+        view, request = arguments.pop("view"), arguments.pop("id", None)
         if request is not None:
             self._request = {"view": view, "id": request}
-        self._commands[command](**arguments)
+        self.carry_out(**arguments)
+
+    def carry_out(self, do: str, **arguments: Any) -> None:
+        """Call one of the ``commands``."""
+        if do not in self.commands:
+            raise ValueError(f"do={do!r}: must be one of {', '.join(self.commands)}")
+        getattr(self, do)(**arguments)
 
     def _run(self, action: Callable[[], Any], failure: str = "") -> None:
         """Run an action and show what it changed, or its error."""

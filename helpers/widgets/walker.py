@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +25,7 @@ class Walker(CommandView, files=SCRIPTS):
         session: what is shown.
     """
 
+    commands = ("step", "back", "select", "restart", "choose", "send_frames", "take_away")
     setup = traitlets.Dict().tag(sync=True)  # what all points have in common
     frame = traitlets.Dict().tag(sync=True)  # the newest point, with its index
     place = traitlets.Dict().tag(sync=True)  # the number of points, and of the one that is selected
@@ -58,11 +58,6 @@ class Walker(CommandView, files=SCRIPTS):
     def choose(self, **choices: Any) -> None:
         """Choose how the next steps are made; what was walked stays."""
         self._run(lambda: self.session.choose(**choices))
-
-    @property
-    def _commands(self) -> dict[str, Callable[..., None]]:
-        commands = (self.step, self.back, self.select, self.restart, self.choose, self.send_frames, self.take_away)
-        return {command.__name__: command for command in commands}
 
     def send_frames(self, first: int) -> None:
         """Send the page all points from one on."""

@@ -139,6 +139,11 @@ def test_a_walk_that_stops_says_why():
     assert walker.status["text"] == ""
 
 
+def test_a_page_may_call_no_other_method():
+    with pytest.raises(ValueError, match="do='close': must be one of step, back"):
+        PlaneWalker({"paraboloid": paraboloid}).carry_out("close")
+
+
 def test_a_race_takes_the_choices_of_the_walk(open_page, vit, digits):
     page = open_page(ClassWalker(vit, digits.images[17]))
     page.ask("choose", parts=[3, 4], step_length="long")
@@ -276,7 +281,7 @@ def create_widget(kind, request):
 
 def act(do, **arguments):
     """Return what a reader does, for a widget to carry out."""
-    return lambda widget: widget._commands[do](**arguments)
+    return lambda widget: widget.carry_out(do, **arguments)
 
 
 def compare(widget, again):
