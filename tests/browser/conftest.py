@@ -30,8 +30,8 @@ import nbformat
 import pytest
 from PIL import Image
 
+from notebooks.cells import code_cells, find_needed, find_widgets
 from notebooks.execute import NOTEBOOKS, PICTURES, shrink
-from notebooks.record import code_cells, find_needed, find_widgets
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 NO_CHROMIUM = "no Chromium to drive: install the package chromium"

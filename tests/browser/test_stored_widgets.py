@@ -10,8 +10,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from notebooks.execute import NOTEBOOKS
-from notebooks.record import SESSIONS
+from notebooks.execute import NOTEBOOKS, SESSIONS
 from tests.browser.conftest import read_number
 from tests.browser.test_looks_in_browser import CUT, FAINT, SERIOUS
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from helpers.widgets import ClassWalker, FigureExplorer, ImageDirections
 from notebooks import record as recorder
-from notebooks.execute import NOTEBOOKS
-from notebooks.record import SESSIONS, code_cells, evaluate, find_needed, find_widgets, fingerprint, record
+from notebooks.cells import code_cells, evaluate, find_needed, find_widgets, fingerprint
+from notebooks.execute import NOTEBOOKS, SESSIONS
+from notebooks.record import record
 
 LIMIT, MODEL_LIMIT = 350_000, 1_100_000  # bytes of a session, and of a whole model's
 
