@@ -46,7 +46,7 @@ class ModelWalker(Walker):
         models: what the page can choose besides the first model, by name.
     """
 
-    commands = (*Walker.commands, "show", "watch", "read")
+    commands: tuple[str, ...] = (*Walker.commands, "show", "watch", "read")
     create_input: Callable[..., ModelInput]  # from what the page has chosen instead of the first input
     menus = traitlets.Dict().tag(sync=True)  # the names of the inputs and of the models to choose from
 

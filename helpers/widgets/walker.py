@@ -25,7 +25,7 @@ class Walker(CommandView, files=SCRIPTS):
         session: what is shown.
     """
 
-    commands = ("step", "back", "select", "restart", "choose", "send_frames", "take_away")
+    commands: tuple[str, ...] = ("step", "back", "select", "restart", "choose", "send_frames", "take_away")
     setup = traitlets.Dict().tag(sync=True)  # what all points have in common
     frame = traitlets.Dict().tag(sync=True)  # the newest point, with its index
     place = traitlets.Dict().tag(sync=True)  # the number of points, and of the one that is selected
