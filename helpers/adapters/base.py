@@ -214,16 +214,12 @@ class Adapter(ABC):
             if not 1 <= target < count:
                 raise ValueError(f"target={target}: must be between 1 and {count - 1}, of {count} classes")
             return tuple(whole(point).topk(target).indices.tolist())
-        classes = check_indices("target", [self._class_index(name) for name in target], count)
+        listed = "classes, which class_names lists"
+        indices = [find_name("target", i, self.class_names, listed) if isinstance(i, str) else i for i in target]
+        classes = check_indices("target", indices, count)
         if len(classes) == count:
             raise ValueError(f"target={classes}: names all classes, so there is no rest; leave target out")
         return tuple(classes)
-
-    def _class_index(self, name: int | str) -> int:
-        """Return the index of a class given by name or index."""
-        if not isinstance(name, str):
-            return name
-        return find_name("target", name, self.class_names, "classes, which class_names lists")
 
     @torch.no_grad()
     def predict(self, point: Float[Tensor, "parts d_model"], layer: int = 0, raw: Any = None) -> Float[Tensor, " k"]:
