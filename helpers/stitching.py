@@ -150,7 +150,7 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
         ModelNotFoundError: there is no such model, or it has no classifier or tokenizer.
         ValueError: its configuration does not say that it averages states, as ``state_pooling: "mean"``.
     """
-    model = load_model(GPT2ForSequenceClassification, name, device)
+    model: Any = load_model(GPT2ForSequenceClassification, name, device)
     if getattr(model.config, "state_pooling", None) != MEAN_POOLING:
         raise ValueError(
             f"name={str(name)!r}: classifies by the state of its last token, wanted a classifier on the mean of its "
