@@ -55,6 +55,7 @@ function paintDriftPlot(box, state) {
     addSvg(sheet, "text", { x: width - PLOT.right, y: y - 4, "text-anchor": "end", class: "tm-quiet" }, "tolerance");
   }
   const ends = [];
+  if (!drifts.length) addSvg(sheet, "text", { x: middle, y: height / 2, "text-anchor": "middle", class: "tm-quiet" }, "no drift yet");
   if (at !== undefined) addSvg(sheet, "line", { x1: toX(at), x2: toX(at), y1: PLOT.top, y2: base, class: "tm-at" });
   for (const { name, title = name, points, shown, isQuiet, colour = algorithmColour(name) } of lines) {
     const positive = ([, drift]) => drift > 0, spots = points.filter(positive), seen = points.slice(0, shown).filter(positive);

@@ -17,6 +17,8 @@ from helpers.sweep.cells import choose_parts, measure_walks, walk_cell
 from helpers.sweep.grid import IMPORTANCES, WalkSpec
 from helpers.sweep.inputs import load_subject
 
+pytestmark = pytest.mark.xdist_group("sweep")  # one worker computes the table
+
 DIGITS = Subject("vit-digits", "vit", "digits")
 CELL = Cell(DIGITS, 3, 20, (10,), ("q2", "one"), 0, 40)
 
