@@ -65,7 +65,11 @@ class SharedSpace:
     note: str
 
     def correlate(self, vectors_a: Float[Tensor, "n_a d_a"], vectors_b: Float[Tensor, "n_b d_b"]) -> Correlations:
-        """Correlate every projected vector of A with every projected vector of B."""
+        """Correlate every projected vector of A with every projected vector of B.
+
+        Raises:
+            ValueError: vectors of other widths than those of the two models.
+        """
         return (_normalize(vectors_a, self.factor_a) @ self.cross) @ _normalize(vectors_b, self.factor_b).T
 
 
@@ -89,9 +93,8 @@ def shared_vocabulary(
     Raises:
         ValueError: the vocabularies differ.
     """
-    a, b = w_a.tokenizer.get_vocab(), w_b.tokenizer.get_vocab()
-    if a != b or w_a.d_vocab != w_b.d_vocab:
-        same = sum(b.get(token) == i for token, i in a.items())
+    if w_a.item_names != w_b.item_names:
+        same = sum(a == b for a, b in zip(w_a.item_names, w_b.item_names, strict=False))
         raise ValueError(
             f"w_b: {w_b.name} has {w_b.d_vocab:,} items, {same:,} of them {w_a.name}'s with the same number; "
             f"wanted the same vocabulary of {w_a.d_vocab:,}"
@@ -202,7 +205,7 @@ def align_layers(
     of the kind. The statistic turns the correlations of two layers into their score.
 
     Raises:
-        ValueError: a kind that a model does not have, or the vocabularies differ.
+        ValueError: a kind that a model does not have, the vocabularies differ, or a space of other models.
 
     Source: arXiv 2209.02535, section 5.1.
     """
@@ -244,6 +247,9 @@ def _factor_gram(gram: Float[Tensor, "d d"]) -> tuple[Float[Tensor, "d r"], Floa
 
 
 def _normalize(vectors: Float[Tensor, "n d"], factor: Float[Tensor, "d r"]) -> Float[Tensor, "n r"]:
+    if vectors.shape[1:] != factor.shape[:1]:
+        shape, model = tuple(vectors.shape), "of the models that the space was made of, in their order"
+        raise ValueError(f"vectors: have shape {shape}, wanted (n, {len(factor)}), {model}")
     return torch.nn.functional.normalize(vectors @ factor, dim=1)
 
 

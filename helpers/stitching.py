@@ -92,7 +92,7 @@ class StitchedClassifier(torch.nn.Module):
     ):
         super().__init__()
         self.classifier, self.base, self.keep, self.transplant = classifier, base, keep, transplant
-        self.kernel, self.transfer = torch.nn.Buffer(kernel), transfer
+        self.kernel, self.transfer = torch.nn.Buffer(kernel.to(classifier.score.weight)), transfer
 
     def forward(self, ids: Tokens, mask: Tokens) -> Logits:
         """Map token ids and their mask to logits."""
@@ -124,7 +124,7 @@ def hidden_states(body: GPT2Model, ids: Tokens, mask: Tokens, layers: int) -> li
     """Return the states before the first layer and after each of the first ``layers`` layers.
 
     Raises:
-        ValueError: more tokens than the model has positions.
+        ValueError: more tokens than positions.
     """
     return _run_layers(body, body.h[:layers], _add_positions(body, body.wte(ids)), mask)
 
@@ -169,11 +169,9 @@ def subtract_layers(classifier: MeanStateClassifier, pretrained: GPT2Model) -> M
         ValueError: the models have layers of different shapes.
     """
     added = copy.deepcopy(classifier)
-    layers, pretrained_layers = added.body.h.state_dict(), pretrained.h.state_dict()
+    layers, pretrained_layers = added.body.h.state_dict(), list_layers(pretrained).state_dict()
     if {k: v.shape for k, v in layers.items()} != {k: v.shape for k, v in pretrained_layers.items()}:
-        raise ValueError(
-            "pretrained: its layers have other shapes than the classifier's; wanted the model it was made of"
-        )
+        raise ValueError("pretrained: layers have other shapes than the classifier's; wanted the model it was made of")
     for name, parameter in layers.items():  # these share their memory with the copy
         if ".ln_" not in name:
             parameter -= pretrained_layers[name]
@@ -184,10 +182,11 @@ def last_tokens(tokenizer: Any, texts: Sequence[str], most: int = CONTEXT) -> tu
     """Tokenise texts and keep the last tokens of each, because a review's judgement is at its end: ids and mask.
 
     Raises:
-        ValueError: no text, or a text without tokens.
+        ValueError: no list of texts, or a text without tokens.
     """
-    if len(texts) == 0:
-        raise ValueError("texts: is empty; give at least one text")
+    check_whole("most", most, least=1)
+    if isinstance(texts, str) or len(texts) == 0:
+        raise ValueError(f"texts={texts!r}: must be a list of texts, at least one, such as ['A fine film.']")
     tokens = tokenizer(list(texts), verbose=False)["input_ids"]
     empty = [i for i, text in enumerate(tokens) if not text]
     if empty:
@@ -321,12 +320,14 @@ def stitching_table(
     of the base's shuffled words per seed; they are the same for all numbers of layers.
 
     Raises:
-        ValueError: the labels are not 0 and 1, the classifier has more than two classes, or there is no seed.
+        ValueError: the labels are not 0 and 1, one per text, the classifier has more than two classes, or no seed.
     """
     check_whole("number of seeds", len(seeds), least=1)
-    given, classes = sorted(set(labels.tolist())), classifier.score.out_features
+    given, classes, labels = sorted(set(labels.tolist())), classifier.score.out_features, labels.long()
     if given != [0, 1] or classes != 2:
         raise ValueError(f"labels: are {given} for a classifier of {classes} classes; wanted 0 and 1, both, and 2")
+    if len(labels) != len(tokens[0]):
+        raise ValueError(f"labels: are {len(labels)}, wanted {len(tokens[0])}, one per text")
     kernel = embedding_kernel(classifier, base)
     kernels = [kernel, *(random_kernel(kernel, create_generator(seed)) for seed in seeds)]
     kernels += [embedding_kernel(classifier, base, create_generator(seed)) for seed in seeds]

@@ -136,6 +136,19 @@ def test_models_of_different_vocabularies_are_refused(pair):
         align_layers(pair[0], load_weights("bert-reviews"), "W_in")
     with pytest.raises(ValueError, match="must be one of W_in"):
         align_layers(*pair, "W_up")
+    with pytest.raises(ValueError, match="vit-digits has 10 items, 0 of them"):
+        shared_vocabulary(pair[0], load_weights("vit-digits"))
+    with pytest.raises(ValueError, match=r"vectors: have shape \(512, 128\), wanted \(n, 192\)"):
+        align_layers(*pair, "W_in", shared_vocabulary(*pair[::-1]))
+
+
+def test_two_models_of_images_are_compared_over_their_classes():
+    digits, mnist = load_weights("vit-digits"), load_weights("vit-mnist")
+    space = shared_vocabulary(digits, mnist)
+    a, b = digits.W_out(3), mnist.W_out(3)
+    scores = torch.cat([a @ digits.W_U, b @ mnist.W_U])
+    expected = torch.corrcoef(scores)[: len(a), len(a) :]
+    assert torch.allclose(space.correlate(a, b), expected, atol=1e-3)
 
 
 def test_matching_margin_and_share_by_hand():

@@ -173,7 +173,7 @@ def test_what_finetuning_added_is_zero_below_its_layers_and_leaves_the_donor_as_
     assert [float(w) > 0 for w in weights] == [False, False, True, True]
     assert torch.equal(added.body.h[3].ln_1.weight, donor.body.h[3].ln_1.weight)
     assert all(torch.equal(value, before[name]) for name, value in donor.state_dict().items())
-    with pytest.raises(ValueError, match="pretrained: its layers have other shapes"):
+    with pytest.raises(ValueError, match="pretrained: layers have other shapes"):
         subtract_layers(donor, base)
 
 
@@ -205,6 +205,8 @@ def test_impossible_stitches_are_refused(donor, base):
         stitch(donor, base, keep=0, transplant=-1)
     with pytest.raises(ValueError, match=r"kernel: has shape \(192, 128\), wanted \(128, 192\)"):
         stitch(donor, base, keep=0, transplant=0, kernel=embedding_kernel(donor, base).T)
+    in_float64 = stitch(donor, base, 0, 0, embedding_kernel(donor, base).double())
+    assert torch.equal(in_float64.kernel, embedding_kernel(donor, base))
     shorter = copy.deepcopy(base)
     shorter.wte = torch.nn.Embedding(100, 128)
     with pytest.raises(ValueError, match="its 100 vocabulary items are not the classifier's 8,192"):
@@ -268,8 +270,14 @@ def test_texts_that_cannot_be_classified_are_named(donor):
     assert ids[1, 0] == ord("a")
     with pytest.raises(ValueError, match="texts: number 1 has no tokens"):
         last_tokens(Spaces(), ["ab", ""])
-    with pytest.raises(ValueError, match="texts: is empty; give at least one text"):
-        last_tokens(Spaces(), [])
+    for texts in ([], "ab"):
+        with pytest.raises(ValueError, match=r"texts=.*: must be a list of texts, at least one"):
+            last_tokens(Spaces(), texts)
+    with pytest.raises(ValueError, match="most=0: must be a whole number of 1 or more"):
+        last_tokens(Spaces(), ["ab"], 0)
+    two = last_tokens(Spaces(), ["ab", "a"])
+    with pytest.raises(ValueError, match="labels: are 3, wanted 2, one per text"):
+        stitching_table(donor, donor.body, two, torch.tensor([0, 1, 0]))
     many = torch.ones(1, CONTEXT + 1, dtype=torch.long)
     with pytest.raises(ValueError, match=r"ids: have 129 tokens, wanted 128 at most; use last_tokens\(..., most=128\)"):
         hidden_states(donor.body, many, many, 1)

@@ -171,7 +171,7 @@ def compare_active_parameters(
         seed: of the control.
 
     Raises:
-        ValueError: another kind, no final norm, or fewer than two tokens in all.
+        ValueError: another kind, no final norm, traces of another model, or fewer than two tokens in all.
     """
     lengths = _check_traces(w, traces, kind)
     reading = reading or Reading()
@@ -198,6 +198,8 @@ def _check_traces(w: Weights, traces: Sequence[Trace], kind: str) -> list[int]:
         raise ValueError(f"kind={kind!r}: must be one of {', '.join(ACTIVATIONS)}")
     if w.final_norm is None:
         raise ValueError(f"w: {w.name} has no final norm to read states with; wanted a GPT-2")
+    if widths := {trace.states.shape[-1] for trace in traces} - {w.d_model}:
+        raise ValueError(f"traces: have states {widths.pop()} wide, wanted {w.d_model}, from runs of {w.name}")
     lengths = [trace.states.shape[1] for trace in traces]
     if sum(lengths) < 2:
         raise ValueError(f"traces: have {sum(lengths)} tokens, wanted two or more, because the control needs another")

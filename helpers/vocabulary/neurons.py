@@ -112,12 +112,14 @@ def coherence(vectors: Vectors, space: EmbeddingSpace, judge: Judge) -> Float[Te
     The judge has unit rows for the same items from another source: another model's clean rows, or other word vectors.
 
     Raises:
-        ValueError: the space has fewer than ten items, or the judge another number.
+        ValueError: the space has fewer than ten items, the judge another number, or the vectors another shape.
     """
     if len(space) < TOP:
         raise ValueError(f"space: lists {len(space)} items, wanted {TOP} or more")
     if len(judge) != len(space):
         raise ValueError(f"judge: has {len(judge):,} rows, wanted {len(space):,}, one per item of the space")
+    if vectors.shape[1:] != space.rows.shape[1:]:
+        raise ValueError(f"vectors: have shape {tuple(vectors.shape)}, wanted (n, {space.rows.shape[1]})")
     rows = judge[(vectors.detach() @ space.rows.T).topk(TOP, dim=1).indices]
     return (rows.sum(1).square().sum(1) - rows.square().sum((1, 2))) / (TOP * (TOP - 1))
 

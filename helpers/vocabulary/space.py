@@ -90,6 +90,7 @@ class EmbeddingSpace:
 
     def _rank(self, vector: Vector, k: int, sign: str) -> tuple[Float[Tensor, " k"], Int[Tensor, " k"]]:
         """Return the scores and the rows of the k items that come first by their sign."""
+        vector = torch.as_tensor(vector)
         _check_shape("vector", vector.shape, self.rows.shape[1:])
         check_whole("k", k, 1, len(self))
         vector = vector.detach().to(self.rows)

@@ -110,6 +110,8 @@ def test_active_values_say_what_the_state_says():
     np.testing.assert_allclose(table["value"], of_texts)  # texts of different lengths count the same
     with pytest.raises(ValueError, match="kind='W_Q'"):
         measures.compare_active_parameters(w, traces, "W_Q")
+    with pytest.raises(ValueError, match="traces: have states 192 wide, wanted 128, from runs of gpt2-reviews-b"):
+        measures.compare_active_parameters(load_weights("gpt2-reviews-b"), traces, "W_in")
     with pytest.raises(ValueError, match="traces: have 0 tokens"):
         measures.compare_active_parameters(w, [], "W_in")
     with pytest.raises(ValueError, match="bert-reviews has no final norm"):

@@ -61,6 +61,8 @@ def test_coherence_is_the_mean_cosine_of_different_top_items(w):
     assert float(scores[3]) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(ValueError, match="judge: has 3 rows"):
         coherence(w.W_out(2)[:5], space, torch.zeros(3, 4))
+    with pytest.raises(ValueError, match=r"vectors: have shape \(192,\), wanted \(n, 192\)"):
+        coherence(w.W_out(2)[5], space, space.rows)
     small = embedding_space(w, Reading(items=frozenset({"funny", "warm"})))
     with pytest.raises(ValueError, match="space: lists 2 items, wanted 10 or more"):
         coherence(w.W_out(2)[:5], small, small.rows)

@@ -165,6 +165,8 @@ def test_what_is_zero_or_not_finite_cannot_be_read(w):
 def test_what_cannot_be_read_is_named(w):
     with pytest.raises(ValueError, match="side='both'"):
         embedding_space(w, side="both")
+    vector = w.W_out(0)[0]
+    assert top_tokens(w, vector.numpy(), 5).tokens == top_tokens(w, vector.tolist(), 5).tokens
     with pytest.raises(ValueError, match=r"vector: has shape \(3,\), wanted \(192,\)"):
         top_tokens(w, torch.zeros(3))
     for k in (0, 2.5):
