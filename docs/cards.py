@@ -24,6 +24,7 @@ PIECES = {
     "09": ("Distance from the start over steps", (0, 0, 529, 281)),
     "10": ("Change of the reading per layer", (0, 0, 462, 251)),
     "11": ("A map of heads by the relation", (0, 0, 432, 241)),
+    "12": ("Bars of words: the LoRA", (0, 0, 496, 309)),
 }
 
 
