@@ -36,20 +36,20 @@ IMAGES: dict[str, Callable[[str], LabelledImages]] = {
 }
 MOST = 1000  # images of a data set; the digits have 364
 SEEDS = range(4)  # of the random models
-PANELS = {  # measure and control -> what its panel is called
-    ("identifiability, [CLS]", "random models"): "identifiability, [CLS]",
-    ("identifiability, patches", "random models"): "identifiability, patches",
-    ("class-value agreement, MLP", "random models"): "class-value, MLP",
-    ("class-value agreement, attention", "random models"): "class-value, attention",
-    ("key-value agreement, MLP, [CLS]", "another class"): "key-value, MLP, [CLS]",
-    ("key-value agreement, MLP, patches", "another class"): "key-value, MLP, patches",
+PANELS = {  # measure and control -> what its row of panels is called
+    ("identifiability, [CLS]", "random models"): "identifiability,\n[CLS]",
+    ("identifiability, patches", "random models"): "identifiability,\npatches",
+    ("class-value agreement, MLP", "random models"): "class-value,\nMLP",
+    ("class-value agreement, attention", "random models"): "class-value,\nattention",
+    ("key-value agreement, MLP, [CLS]", "another class"): "key-value, MLP,\n[CLS]",
+    ("key-value agreement, MLP, patches", "another class"): "key-value, MLP,\npatches",
 }
 REPORT = Path(__file__).with_suffix(".md")
 PICTURE = Path(__file__).parents[2] / "data" / "pictures" / "class_space.png"
 TITLE = "# Vision Transformers in class space, measured"
 NOTEBOOK = "notebooks/10_vit_in_class_space__which_layers_hold_a_walk.ipynb"
 DESCRIPTION = (
-    "Six measures per block, a row of panels per model: [CLS] can be identified early and patches later, both beyond"
+    "Six measures per block, a column of panels per model: [CLS] can be identified early and patches later, both beyond"
     " random models; class-value agreement rises beyond them in the first model, and in the last block of the third"
 )
 TEXT = """
@@ -80,20 +80,19 @@ def measure(name: str) -> Iterator[pd.DataFrame]:
 
 @styled
 def draw_models(results: pd.DataFrame) -> Figure:
-    """Draw six measures per block beside their controls, one row of panels per model."""
-    fig, axes = plt.subplots(len(IMAGES), len(PANELS), figsize=(13, 6.4), sharex=True, sharey=True)
-    for row, model in zip(axes, IMAGES, strict=True):
-        for ax, ((quantity, control), title) in zip(row, PANELS.items(), strict=True):
+    """Draw six measures per block beside their controls, one column of panels per model."""
+    fig, axes = plt.subplots(len(PANELS), len(IMAGES), figsize=(6.6, 10.5), sharex=True, sharey=True)
+    for row, ((quantity, control), title) in zip(axes, PANELS.items(), strict=True):
+        for ax, model in zip(row, IMAGES, strict=True):
             table = select(results, model, quantity, control)
             ends = np.abs(np.stack([table["low"], table["high"]]) - table["difference"].to_numpy())
             ax.errorbar(table["layer"], table["value"], yerr=ends, color=COLOURS[0], marker="o", ms=4, capsize=3)
             ax.plot(table["layer"], table["control"], color=CONTROL_COLOUR, ls=":", marker="s", ms=4)
             ax.set(ylim=(0, 1.1), xticks=table["layer"])
-            if model == next(iter(IMAGES)):
-                ax.set_title(title)
-        row[0].set_ylabel(f"{model}\nmeasure, 0 to 1")
-    for ax in axes[-1]:
-        ax.set_xlabel("block")
+        row[0].set_ylabel(title)
+    for first, last, model in zip(axes[0], axes[-1], IMAGES, strict=True):
+        first.set_title(model)
+        last.set_xlabel("block")
     return fig
 
 
@@ -135,7 +134,7 @@ def main() -> None:
     results = pd.concat([table for name in IMAGES for table in measure(name)], ignore_index=True)
     write_table(results, BUNDLED_RESULTS.with_stem("class_space"))
     REPORT.write_text(write_report(results))
-    draw_models(results).savefig(PICTURE, bbox_inches="tight", dpi=80)
+    draw_models(results).savefig(PICTURE, bbox_inches="tight", dpi=100)
     Image.open(PICTURE).convert("RGB").quantize(32, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
 
 
