@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial
 from threading import Event, RLock, Thread
-from typing import Any
+from typing import Any, Self
 
+import torch
 from ipywidgets import Widget
 from torch.overrides import TorchFunctionMode
 
@@ -33,6 +34,17 @@ class Stop(TorchFunctionMode):
         super().__init__()
         self.is_asked = False  # set by another thread
         self.count = 0  # of the operations so far
+        self._grad_modes: list[bool] = []  # where it was entered
+
+    def __enter__(self) -> Self:
+        """Enter the mode."""
+        self._grad_modes.append(torch.is_grad_enabled())
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        """Leave the mode, with gradients as they were: a stop may have kept ``no_grad`` from its own end."""
+        super().__exit__(*error)
+        torch.set_grad_enabled(self._grad_modes.pop())
 
     def check(self) -> None:
         """Raise a KeyboardInterrupt if a stop is asked for."""

@@ -250,3 +250,15 @@ def test_wherever_a_stop_comes_a_class_is_shown_at_all_points_or_at_none(tmp_pat
                 assert (session.frames, session.describe()) == before
                 number += 40
         assert number > 40 and session.describe()["watched"] == ["LABEL_999"]
+
+
+def test_a_stop_within_no_grad_leaves_gradients_as_they_were():
+    requests = PageRequests()
+
+    @torch.no_grad()
+    def compute():
+        requests.stop()
+        torch.ones(1).clone()
+
+    assert requests.attempt(compute)["text"].startswith("stopped")
+    assert torch.is_grad_enabled()
