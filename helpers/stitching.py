@@ -156,7 +156,7 @@ def load_classifier(name: str | Path, device: str | torch.device = "cpu") -> Mea
             f"name={str(name)!r}: classifies by the state of its last token, wanted a classifier on the mean of its "
             "states ('state_pooling': 'mean' in config.json); helpers.adapters.load_adapter runs this one"
         )
-    model.transformer.item_names = token_names(load_tokenizer(name), model.config.vocab_size)  # type: ignore[assignment]
+    model.transformer.item_names = token_names(load_tokenizer(name), model.config.vocab_size)
     return MeanStateClassifier(model)
 
 
