@@ -71,16 +71,15 @@ class ParameterBrowser(widgets.VBox):
     def _create_parameter_controls(self) -> None:
         options = [label for label, kind in PARAMETERS.items() if kind in self.session.kinds]
         self.kind = widgets.Dropdown(options=options, description="what")
-        self.layer, self.index, self.offset = (
-            _create_number(name) for name in ("layer", "index", "offset (0 or more)")
-        )
+        self.layer, self.index = widgets.IntText(0), widgets.IntText(0)
+        self.offset = widgets.IntText(0, description="offset (0 or more)")
         _show_range(self.layer, "layer", self.session.weights.n_layers)
         self.measure = widgets.Dropdown(description="shade of the map")
         self.words_only = widgets.Checkbox(self._reading.words_only, description="beginnings of words only")
         self.clean = widgets.Checkbox(self._reading.clean, description="clean embeddings")
         for box in (self.words_only, self.clean):
             box.indent, box.layout.width = False, "auto"
-        for box in (self.kind, self.measure):
+        for box in (self.kind, self.layer, self.index, self.offset, self.measure):
             box.style.description_width = "initial"
             box.layout.width = "auto"
         self.kind.observe(self._change_kind, "value")
@@ -254,12 +253,6 @@ class ParameterBrowser(widgets.VBox):
         else:
             space = self.session.space(self.reading, SIDES[self._kind][0])
             self.word_map.show(space.map_tokens(parameter, min(self.word_map.k, len(space)), self.word_map.sign))
-
-
-def _create_number(name: str) -> widgets.IntText:
-    number = widgets.IntText(0, description=name, layout={"width": "auto"})
-    number.style.description_width = "initial"
-    return number
 
 
 def _show_range(number: widgets.IntText, name: str, count: int) -> None:
