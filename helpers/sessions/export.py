@@ -107,4 +107,4 @@ def write_code(session: Session | Race, arguments: str) -> str:
 
 
 def _repeat(count: int) -> list[str]:
-    return [f"for _ in range({count}):", "    session.step()"] if count else []
+    return [f"for _ in range({count}):", "    session.step()"] if count > 1 else ["session.step()"] * count

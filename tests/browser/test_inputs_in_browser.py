@@ -120,13 +120,13 @@ def test_the_walk_is_taken_away(show, walker):
     shown.press("step")
     expect(code).to_contain_text("range(2)")  # it follows the walk
     shown.press("restart")
-    expect(code).not_to_contain_text("range")
+    expect(code).not_to_contain_text("step()")
     shown.press("race of all walks")
     expect(code).to_contain_text("session = Race(")
     expect(shown.widget.get_by_role("button", name="walk (GIF)")).to_be_hidden()
     shown.press("one walk")
     shown.press("step")
-    expect(code).to_contain_text("range(1)")
+    expect(code).to_contain_text("session.step()")
     shown.press("hide the code")
     expect(code).to_be_hidden()
     files = {}
