@@ -38,7 +38,7 @@ NO_CHROMIUM = "no Chromium to drive: install the package chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE = 120_000  # milliseconds after which something that is to be shown counts as missing, however busy the machine
-REPEATS = int(os.environ.get("WIDGET_REPEATS", "5"))  # of what is timed; five say whether it is slow
+REPEATS = 20 if os.environ.get("WIDGET_PICTURES") else 5  # of what is timed; five say whether it is slow
 MARKER = "print('all cells ' + 'have run')"
 RUN_ALL = """() => {
   window.ran = '';
