@@ -36,6 +36,7 @@ from helpers.resources import COUNTS, MEAN_POOLING, load_config, load_pretrained
 from helpers.stitching import CONTEXT, MeanStateClassifier, last_tokens, load_classifier
 
 BATCH = 16
+HEADS = ("GPT2LMHeadModel", "GPT2Model", "GPT2ForSequenceClassification")  # of models that can be finetuned
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _make_classifier(
             "two classes or more"
         )
     check_whole("number of texts", len(texts), least=recipe.batch)
-    config, _ = load_config(name, {"gpt2": []})
+    config, _ = load_config(name, {"gpt2": HEADS})
     check_whole("recipe.layers", recipe.layers, 1, config.n_layer)
     options: dict[str, Any] = {"dtype": torch.float32, "ignore_mismatched_sizes": True}
     options["id2label"] = dict(enumerate(classes))
