@@ -7,9 +7,15 @@ const FILES = { csv: "outputs (CSV)", path: "path (safetensors)", gif: "walk (GI
 // what is returned takes {name, content in base64}; `draw` takes what is drawn, and its newest point.
 export function createTakeAway(root, ask, follow, getPicture) {
   let newest = null, written = null; // points; the code is that of a walk up to the second one
+  let isWanted = false; // the code; it may arrive after it was hidden, or because another view of the widget asked
   const code = make("pre", { class: "tm-code", tabIndex: 0, hidden: true, "aria-label": "code that repeats this" });
   const button = (text, action) => make("button", { type: "button", class: "tm-button", on: { click: action } }, text);
-  const buttons = { code: button("show me the code", () => (code.hidden ? write(ask) : show(false))) };
+  const toggle = () => {
+    isWanted = code.hidden;
+    if (isWanted) write(ask);
+    else show(false);
+  };
+  const buttons = { code: button("show me the code", toggle) };
   for (const [kind, text] of Object.entries(FILES)) buttons[kind] = button(text, () => ask({ do: "take_away", kind }));
   buttons.png = button("picture (PNG)", async () => download("walk.png", await enlarge(getPicture())));
   const row = make("div", { class: "tm-row" }, ...Object.values(buttons));
@@ -25,6 +31,7 @@ export function createTakeAway(root, ask, follow, getPicture) {
   const receive = ({ name, content }) => {
     const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
     if (!name.endsWith(".py")) return download(name, new Blob([bytes]));
+    if (!isWanted) return;
     code.textContent = new TextDecoder().decode(bytes);
     show(true);
   };

@@ -1,5 +1,6 @@
 """The scripts of the widgets in a real Chromium, without a kernel: a test tells the page what a kernel would."""
 
+import base64
 import re
 
 import pytest
@@ -104,6 +105,20 @@ def test_the_code_of_a_move_follows_the_sliders(show, vit, digits):
     expect(code).to_contain_text("directions.find_point(0, 0.0)")
     shown.widget.get_by_role("slider", name="null 1").press("ArrowRight")
     expect(code).to_contain_text(re.compile(r"directions\.find_point\(3, 0\.\d+\)"))
+
+
+def test_code_is_shown_only_where_the_reader_wants_it(walker):
+    page, file = walker.page, {"name": "walk.py", "content": base64.b64encode(b"session.step()").decode()}
+    page.get_by_text("take it away").click()
+    code = page.get_by_label("code that repeats this")
+    walker.receive(file=file)  # another view of the widget has asked
+    expect(code).to_be_hidden()
+    page.get_by_role("button", name="show me the code").click()
+    walker.receive(file=file)
+    expect(code).to_have_text("session.step()")
+    page.get_by_role("button", name="hide the code").click()
+    walker.receive(file=file)  # it was on its way
+    expect(code).to_be_hidden()
 
 
 def test_a_map_of_words_tells_a_word_by_keyboard_and_pointer_and_asks_for_others(page, show):
