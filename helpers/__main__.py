@@ -24,11 +24,11 @@ NOTEBOOKS_BY_MODEL = {
     "vit-digits": "02, 09, 10",
     "vit-mnist": "02, 09, 10",
     "bert-sentiment": "03, 04, 08",
-    "bert-reviews": "03, 04",
-    "gpt2-reviews": "05, 06, 07, 08, 11",
-    "gpt2-reviews-b": "05, 06, 07, 08, 11",
-    "gpt2-sentiment": "08, 11",
-    "llama-reviews": "11",
+    "bert-reviews": "03, 04, 12",
+    "gpt2-reviews": "05, 06, 07, 08, 11, 12",
+    "gpt2-reviews-b": "05, 06, 07, 08, 11, 12",
+    "gpt2-sentiment": "08, 11, 12",
+    "llama-reviews": "11, 12",
 }
 
 

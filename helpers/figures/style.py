@@ -63,12 +63,20 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Make a function draw in this project's style, and close its figure so that a notebook shows it only once."""
+    """Make a function draw in this project's style, and close its figure so that a notebook shows it only once.
+
+    A figure that an error leaves half drawn is closed, too.
+    """
 
     @functools.wraps(draw)
     def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
-            fig = draw(*args, **kwargs)
+        before = plt.get_fignums()
+        try:
+            with plt.rc_context(STYLE):
+                fig = draw(*args, **kwargs)
+        finally:
+            for number in set(plt.get_fignums()) - set(before):
+                plt.close(number)
         plt.close(fig)
         return fig
 

@@ -61,6 +61,19 @@ def test_a_styled_function_closes_its_figure_and_leaves_matplotlib_as_it_was():
     assert not plt.fignum_exists(fig.number)
 
 
+def test_an_error_leaves_no_figure_open_but_those_of_before():
+    @styled
+    def draw():
+        plt.figure()
+        raise ValueError("bad values")
+
+    kept = plt.figure()
+    with pytest.raises(ValueError, match="bad values"):
+        draw()
+    assert plt.get_fignums() == [kept.number]
+    plt.close(kept)
+
+
 def test_given_axes_are_used_and_others_are_created():
     fig, ax = plt.subplots()
     assert get_axes(ax, (1, 1)) == (fig, ax)
