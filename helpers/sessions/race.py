@@ -48,9 +48,9 @@ class Race:
     @property
     def moves(self) -> list[tuple[WalkChoices, bool]]:
         """The choices with which each frame after the start was made, and whether all walks begin with it."""
-        moves = []
+        of_lanes, moves = {name: lane.moves for name, lane in self.lanes.items()}, []
         for before, after in pairwise(self._places):
-            made = [self.lanes[name].moves[index] for name, index in before.items() if after[name] > index]
+            made = [of_lanes[name][index] for name, index in before.items() if after[name] > index]
             moves.append((replace(made[0][0], algorithm="corrected"), all(begins for _, begins in made)))
         return moves
 

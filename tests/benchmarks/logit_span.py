@@ -12,7 +12,7 @@ import sys
 import pandas as pd
 import torch
 
-from helpers import datasets
+from helpers import create_generator, datasets
 from helpers.adapters import ViTAdapter
 from helpers.equivalence import released_simexp
 from helpers.measures import mean_interval, ranking_changes
@@ -28,7 +28,7 @@ def measure(model, image, factor, parts, steps):
     """Return the span of the logits at the start, how far they move along the walk, and the swapped pairs."""
     adapter = ViTAdapter.load(model).with_logits()
     f = adapter.output_map(adapter.encode(image), parts)
-    path = released_simexp(lambda point: factor * f(point), f.start, steps, generator=torch.Generator().manual_seed(0))
+    path = released_simexp(lambda point: factor * f(point), f.start, steps, generator=create_generator(0))
     logits = path.outputs
     moved = (logits[-1] - logits[0]).norm()
     return float(logits[0].max() - logits[0].min()), float(moved), int(ranking_changes(logits[::READ_EVERY]).sum())
@@ -40,7 +40,7 @@ def main(digits="5", steps="1000"):
     images = [data.images[data.labels == label][0] for label in range(int(digits))]
     settings = [("vit-digits", "all", None), ("vit-mnist", "all", None)]
     for seed in range(QUARTERS):
-        quarter = torch.randperm(196, generator=torch.Generator().manual_seed(seed))[:49]
+        quarter = torch.randperm(196, generator=create_generator(seed))[:49]
         settings.append(("vit-mnist", f"random quarter {seed}", sorted(quarter.tolist())))
     rows = []
     for model, moving, parts in settings:

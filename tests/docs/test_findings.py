@@ -1,10 +1,11 @@
 """The page of findings says the numbers that notebook 09 measured from the stored walks."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.notebooks.test_notebooks import read, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks/09_experiments__one_paper_two_step_rules.ipynb"
@@ -14,8 +15,7 @@ FINDINGS = " ".join((ROOT / "docs/findings.md").read_text().split())
 @pytest.fixture(scope="module")
 def measured():
     """What the notebook shows, as one text."""
-    outputs = [o for cell in json.loads(NOTEBOOK.read_text())["cells"] for o in cell.get("outputs", [])]
-    return "\n".join("".join(o.get("text", o.get("data", {}).get("text/plain", ""))) for o in outputs)
+    return texts(read(NOTEBOOK).cells)
 
 
 def find(pattern, text):
