@@ -124,10 +124,16 @@ CASES: dict[str, Callable[[int, str], Case]] = {
     "BERT-base shape, 32 tokens": lambda i, d: random_bert(i, d),
     "ViT-base shape": lambda i, d: random_vit(i, d),
 }
+SHAPES = {  # which case has the shape of the paper's model, by the data of its published seconds
+    "mnist": "vit-mnist (the paper's MNIST shape)",
+    "cifar10": "the paper's CIFAR10 shape",
+    "reviews": "BERT-base shape, 32 tokens",
+    "winobias": "BERT-base shape, 32 tokens",
+}
 
 
-def small_vit(tokens: int = 49, width: int = 48, outputs: int = 10) -> Case:
+def small_vit(device: str, tokens: int = 49, width: int = 48, outputs: int = 10) -> Case:
     """Build a small random ViT, to see how costs grow; tokens must be a square."""
     side = 4 * round(tokens**0.5)
     shape = dict(hidden_size=width, intermediate_size=4 * width, num_hidden_layers=4, num_attention_heads=4)
-    return random_vit(0, "cpu", image_size=side, patch_size=4, num_channels=1, num_labels=outputs, **shape)
+    return random_vit(0, device, image_size=side, patch_size=4, num_channels=1, num_labels=outputs, **shape)

@@ -1,5 +1,7 @@
 """Our walk beside the published one, on the same models and starts: ``make bench`` writes ``results.md``.
 
+With ``--device cuda`` a GPU is measured, beside the published seconds per iteration: ``results_cuda.md``.
+
 Every measurement runs in a process of its own, so that its peak memory is its own.
 """
 
@@ -14,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,17 +24,32 @@ import torch
 import transformers
 from tqdm import tqdm
 
-from helpers import WalkSettings, measures, walk_class
-from tests.benchmarks.cases import CASES, Case, small_vit
+from helpers import ExplorationPath, WalkSettings, measures, simec, walk_class
+from helpers.adapters import PartsMap
+from helpers.equivalence import released_simec
+from tests.benchmarks.cases import CASES, SHAPES, TOKENS, Case, small_vit
 from tests.benchmarks.curves import Start, measure_curve_drift
 from tests.benchmarks.reference import reference_simec
 
-RESULTS = Path(__file__).with_name("results.md")
+RESULTS = {"cpu": Path(__file__).with_name("results.md"), "cuda": Path(__file__).with_name("results_cuda.md")}
 DRIFT = 1e-3  # nats, at which both are compared: ours on its whole curve, the reference at its points
 STEPS, SHORT = 10, 0.05  # of ours on random weights: how many, and how long in norms
 NORMS = 2.0  # length of a walk, in norms of the start
-PUBLISHED_SECONDS = measures.load_published("seconds_per_iteration").set_index(["inputs", "parts"])["seconds"]
-PUBLISHED_CIFAR10 = PUBLISHED_SECONDS["cifar10", "all"]
+PACED_STEPS, PACED_INPUTS = 10, 3  # steps that are timed from each of how many inputs, after one that warms up
+PACED: dict[str, Callable[[PartsMap, int], ExplorationPath]] = {  # the walks whose time stands beside the published one
+    "SiMEC": lambda f, steps: simec(f, f.start, steps),
+    "released SiMEC": lambda f, steps: released_simec(f, f.start, steps),
+    "corrected": lambda f, steps: walk_class(
+        f, f.start, 1e6, settings=WalkSettings(max_steps=steps, longest_step=SHORT)
+    ),
+}
+PACE_TEXT = f"""## Beside the published seconds
+
+Seconds of one iteration for a whole batch. The paper's (supplement, table 7) were taken on one H100; ours are those of
+one input after the other, so that a batch costs its number of inputs. ViTs have the paper's shapes; BERT-base has
+{TOKENS} tokens, since the paper's number is not known. *SiMEC* and *released SiMEC* are the published walk by the
+printed rule and by that of the authors' code, as this package computes them. The parts that move are the first ones.
+"""
 PILOT = 20  # iterations by which the reference's step is guessed
 GROWTH = {"tokens": (16, 49, 100, 196), "width": (48, 96, 192, 384), "outputs": (2, 10, 100, 1000)}
 
@@ -199,12 +217,12 @@ def main_table(device: str, patience: float) -> list[str]:
     return lines
 
 
-def growth_table() -> list[str]:
+def growth_table(device: str) -> list[str]:
     """Time a step of each method on small random ViTs, growing one thing at a time from 49 tokens of 48, 10 outputs."""
-    lines = ["| growing | size | ours, ms per step | published, ms per iteration |", "|---|---|---|---|"]
+    lines = ["| growing | size | ours, ms per step | reference, ms per iteration |", "|---|---|---|---|"]
     for thing, sizes in GROWTH.items():
         for size in sizes:
-            case = small_vit(**{thing: size})
+            case = small_vit(device, **{thing: size})
             walk_ours(case, max_steps=1)
             walk_reference(case, 1e-3, 1, math.inf)
             ours, reference = walk_ours(case, max_steps=5), walk_reference(case, 1e-3, 3, math.inf)
@@ -213,18 +231,34 @@ def growth_table() -> list[str]:
     return lines
 
 
-def batch_line(device: str) -> list[str]:
-    """Time one iteration for a batch of 16 on the paper's CIFAR10 shape, all patches, where a GPU is at hand."""
-    if device != "cuda":
+def pace_section(device: str) -> list[str]:
+    """Time iterations of each walk beside the published seconds, which were taken on a GPU; nothing on a CPU."""
+    if device == "cpu":
         return []
-    cases = [CASES["the paper's CIFAR10 shape"](i, device) for i in range(16)]
-    walk_ours(cases[0], max_steps=1)
-    runs = [walk_ours(case, max_steps=5) for case in cases]
-    pace = sum(r["seconds"] / r["iterations"] for r in runs)
-    return [
-        f"The paper's CIFAR10 shape, batch of 16, all patches, on one {torch.cuda.get_device_name()}: {pace:.3g} s an "
-        f"iteration; published, on one H100: {PUBLISHED_CIFAR10} s; {PUBLISHED_CIFAR10 / pace:.0f} times faster."
+    published = measures.load_published("seconds_per_iteration")
+    names = [name for walk in PACED for name in (walk, "published / ours")]
+    lines = [
+        PACE_TEXT,
+        f"| data | batch | parts | published | {' | '.join(names)} |",
+        "|---|---|---|" + "---|" * (len(names) + 1),
     ]
+    for data, rows in published.groupby("inputs"):
+        cases = [CASES[SHAPES[data]](index, device) for index in range(PACED_INPUTS)]
+        for row in rows.itertuples():
+            seconds = [row.batch_size * time_iteration(walk, cases, row.parts) for walk in PACED.values()]
+            cells = [f"{value:.3g} | {row.seconds / value:.3g}" for value in seconds]
+            lines.append(f"| {data} | {row.batch_size} | {row.parts} | {row.seconds:g} | {' | '.join(cells)} |")
+    return lines
+
+
+def time_iteration(walk: Callable[[PartsMap, int], ExplorationPath], cases: list[Case], parts: str) -> float:
+    """Time one iteration from one input, in seconds: the mean over the inputs of some cases."""
+    number = {"one": 1, "q2": len(cases[0].f.parts) // 2, "all": len(cases[0].f.parts)}[parts]
+    maps = [replace(case.f, parts=case.f.parts[:number]) for case in cases]
+    walk(maps[0], 1)  # warm up
+    start = time.perf_counter()
+    made = sum(len(walk(f, PACED_STEPS)) for f in maps)
+    return (time.perf_counter() - start) / made
 
 
 def report(device: str, patience: float) -> str:
@@ -234,15 +268,16 @@ def report(device: str, patience: float) -> str:
     )
     parts: list[Callable[[], list[str]]] = [
         lambda: main_table(device, patience),
-        growth_table,
-        lambda: batch_line(device),
+        lambda: growth_table(device),
+        lambda: pace_section(device),
     ]
     tables = ["\n".join(part()) for part in parts]
     return (
-        f"""# Walks, measured
+        f"""# Walks, measured on a {"GPU" if device == "cuda" else "CPU"}
 
-Written by `make bench` in one run on {where}, {torch.get_num_threads()} threads, Python {platform.python_version()},
-PyTorch {torch.__version__.split("+")[0]}, transformers {transformers.__version__}.
+Written by `python -m tests.benchmarks.walks --device {device}` in one run on {where},
+threads: {torch.get_num_threads()}, Python {platform.python_version()}, PyTorch {torch.__version__.split("+")[0]},
+transformers {transformers.__version__}.
 
 ## Against the published algorithm
 
@@ -269,9 +304,9 @@ Small random ViTs: 49 tokens, width 48, 10 outputs, with one of the three growin
 
 
 def main() -> None:
-    """Measure one thing and print it as JSON, or everything and write ``results.md``."""
+    """Measure one thing and print it as JSON, or everything and write the report of the device."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", choices=RESULTS)
     parser.add_argument("--patience", type=float, default=75.0, help="seconds of the reference in one try")
     parser.add_argument("--one", nargs=4, metavar=("MODEL", "METHOD", "DEVICE", "PATIENCE"))
     arguments = parser.parse_args()
@@ -279,8 +314,8 @@ def main() -> None:
         name, method, device, patience = arguments.one
         print(json.dumps(measure(name, method, device, float(patience))))
         return
-    RESULTS.write_text(report(arguments.device, arguments.patience))
-    print(RESULTS.read_text())
+    RESULTS[arguments.device].write_text(report(arguments.device, arguments.patience))
+    print(RESULTS[arguments.device].read_text())
 
 
 if __name__ == "__main__":
