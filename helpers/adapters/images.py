@@ -68,7 +68,7 @@ class ImageAdapter(ModelAdapter):
         prompts: Sequence[str] | None = None,
     ) -> Self:
         """Load an image model with its own processor; arguments and errors as in ``load_adapter``."""
-        name = cls.default if name is None else name
+        name = cls._choose_name(name)
         model_type, _, task = load_task(name, cls.families)
         check_prompts(name, model_type, task, prompts)
         model = load_network(name, device, dtype, cls.families)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ class ModelAdapter(Adapter):
         default: the model that ``load`` takes where no name is given.
     """
 
-    default: ClassVar[str]
+    default: ClassVar[str] = ""
 
     def __init__(self, name: str, model: Any):
         self.name, self.model = name, model
@@ -60,6 +61,13 @@ class ModelAdapter(Adapter):
         adapter = copy.copy(self)
         adapter._runner = self._runner.without_head(block, head)
         return adapter
+
+    @classmethod
+    def _choose_name(cls, name: str | Path | None) -> str | Path:
+        """Return the name of the model to load; raise a TypeError if the class holds only what others share."""
+        if inspect.isabstract(cls):
+            raise TypeError(f"{cls.__name__}: is not an adapter by itself; load a model with load_adapter(name)")
+        return cls.default if name is None else name
 
     @abstractmethod
     def _inputs_like(self, point: Tensor, layer: int, raw: Any) -> Inputs:

@@ -70,7 +70,7 @@ class TextAdapter(ModelAdapter):
         cls, name: str | Path | None = None, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
     ) -> Self:
         """Load a language model with its own tokenizer; arguments and errors as in ``load_adapter``."""
-        name = cls.default if name is None else name
+        name = cls._choose_name(name)
         model = load_network(name, device, dtype, cls.families)
         model.config.use_cache = False  # a walk never continues a text, and a cache breaks batched passes
         return cls(str(name), model, load_tokenizer(name))

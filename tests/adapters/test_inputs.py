@@ -18,6 +18,8 @@ from helpers.adapters import (
     EncoderAdapter,
     GPT2Adapter,
     ImageAdapter,
+    ModelAdapter,
+    TextAdapter,
     ViTAdapter,
     load_adapter,
 )
@@ -343,6 +345,20 @@ def test_segments_are_added_where_a_tokenizer_gives_them_to_gpt2(tmp_path):
 def test_an_adapter_refuses_models_of_another_kind(cls, name):
     with pytest.raises(ValueError, match=f"name='{name}'"):
         cls.load(name)
+
+
+def test_an_abstract_adapter_names_load_adapter():
+    for name in (None, "bert-sentiment"):
+        with pytest.raises(TypeError, match=r"TextAdapter: is not an adapter by itself; .* load_adapter\(name\)"):
+            TextAdapter.load(name)
+
+
+def test_an_adapter_without_a_default_asks_for_a_name():
+    class OwnAdapter(EncoderAdapter):
+        default = ModelAdapter.default
+
+    with pytest.raises(ValueError, match="name='': is no name; give a bundled model"):
+        OwnAdapter.load()
 
 
 def test_a_typed_padding_token_without_a_position_is_named(tmp_path):
