@@ -22,7 +22,7 @@ from helpers.equivalence.end_reasons import EndReason
 from helpers.equivalence.path import ExplorationPath
 from helpers.equivalence.settings import WalkSettings, walk_generator
 from helpers.equivalence.simec import random_like
-from helpers.equivalence.walk_state import Step, WalkState, collect_path, uncorrected_steps
+from helpers.equivalence.walk_state import Step, WalkState, collect_path, follow_moves
 from helpers.geometry import Box, to_float64
 from helpers.geometry.arguments import check_whole
 from helpers.geometry.differentiation import SmoothMap
@@ -40,37 +40,37 @@ def leave_class_steps(
     generator: torch.Generator,
 ) -> Iterator[Step]:
     """Yield the points on the way out as they are made; see ``leave_class``."""
-    predicted, longest, largest_lead = -1, 0.0, -math.inf
-    steps = flat_steps = stalled_steps = 0
+    state = WalkState(f, x, bounds, differentiable=True)
+    yield from follow_moves(state, _exit_moves(state, to, settings, generator))
 
-    def next_move(state: WalkState) -> Tensor | EndReason:
-        nonlocal predicted, longest, largest_lead, steps, flat_steps, stalled_steps
-        if not steps:
-            predicted, longest = _check_classes(state.outputs, to), settings.exit_step * state.scale
-            settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
-        present, steps = lead(state.outputs, predicted, to), steps + 1
-        if present >= settings.margin and int(state.outputs.argmax()) != predicted:
-            return EndReason.CLASS_LEFT
+
+def _exit_moves(
+    state: WalkState, to: int | None, settings: WalkSettings, generator: torch.Generator
+) -> Iterator[Tensor | EndReason]:
+    """Yield the moves on the way out, each from where the walk is by then, and at last why there is no other."""
+    predicted, longest = _check_classes(state.outputs, to), settings.exit_step * state.scale
+    settings.output_metric.weigh(state.outputs, state.outputs)  # refuses outputs that it does not fit
+    largest_lead, stalled_steps, flat_steps = -math.inf, 0, 0
+    for step in range(settings.max_steps + 1):
+        present = lead(state.outputs, predicted, to)
         stalled_steps = 0 if present > largest_lead else stalled_steps + 1
         largest_lead = max(present, largest_lead)
-        if stalled_steps == STALLED_STEPS:
-            return EndReason.STALLED
-        if steps > settings.max_steps:
-            return EndReason.MAX_STEPS
-        rows = state.jacobian()
-        if rows is None:
-            return EndReason.NOT_DIFFERENTIABLE
-        move = shortest_exit(state.point, state.outputs, rows, predicted, to, bounds, settings.margin)
-        flat_steps = 0 if rows.any() else flat_steps + 1
-        if flat_steps == FLAT_STEPS:
-            return EndReason.FLAT
-        if flat_steps:  # any direction is as good
-            move = random_like(state.point, generator) * longest
-        if move is None:
-            return EndReason.NO_EXIT_IN_BOX if bounds else EndReason.NO_EXIT
-        return move * min(1.0, longest / float(move.norm()))
-
-    return uncorrected_steps(next_move, f, x, settings.max_steps + 1, bounds)
+        if present >= settings.margin and int(state.outputs.argmax()) != predicted:
+            yield EndReason.CLASS_LEFT
+        elif stalled_steps == STALLED_STEPS:
+            yield EndReason.STALLED
+        elif step == settings.max_steps:
+            yield EndReason.MAX_STEPS
+        elif (rows := state.jacobian()) is None:
+            yield EndReason.NOT_DIFFERENTIABLE
+        elif (flat_steps := 0 if rows.any() else flat_steps + 1) == FLAT_STEPS:
+            yield EndReason.FLAT
+        else:
+            move = shortest_exit(state.point, state.outputs, rows, predicted, to, state.bounds, settings.margin)
+            if flat_steps:  # any direction is as good
+                move = random_like(state.point, generator) * longest
+            no_exit = EndReason.NO_EXIT_IN_BOX if state.bounds else EndReason.NO_EXIT
+            yield no_exit if move is None else move * min(1.0, longest / float(move.norm()))
 
 
 def lead(outputs: Float[Tensor, " k"], predicted: int, to: int | None) -> float:

@@ -150,9 +150,13 @@ def uncorrected_steps(
     """
     check_whole("steps", steps, least=1)
     state = WalkState(f, x, bounds, differentiable=True)
+    yield from follow_moves(state, (next_move(state) for _ in range(steps)))
+
+
+def follow_moves(state: WalkState, moves: Iterable[Tensor | EndReason]) -> Iterator[Step]:
+    """Yield the start, and the points to which moves lead, until there is none or a reason to end stands for one."""
     yield state.first()
-    for _ in range(steps):
-        move = next_move(state)
+    for move in moves:
         if isinstance(move, EndReason):
             yield state.stop(move)
             return
