@@ -115,7 +115,8 @@ export function watchKernel(model, tell) {
 }
 
 // Tie a view to the model of a notebook's widget. `create(el, send)` makes the view; its `update` takes what `translate`
-// makes of the model's traits, the number of the last request that was answered, and custom messages as they are.
+// makes of the model's traits, the number of the last request that was answered, and custom messages as they are, but not
+// those to another view of the widget.
 export function tieToModel({ model, el }, create, traits, translate) {
   const name = Math.random().toString(36).slice(2);
   const view = create(el, (command) => model.send({ ...command, view: name }));
@@ -126,7 +127,7 @@ export function tieToModel({ model, el }, create, traits, translate) {
   };
   const plan = callOnce(read);
   const events = Object.fromEntries(["answered", ...traits].map((trait) => [`change:${trait}`, plan]));
-  events["msg:custom"] = (message) => view.update(message);
+  events["msg:custom"] = ({ view: asker, ...message }) => (asker ?? name) === name && view.update(message);
   for (const [event, listener] of Object.entries(events)) model.on(event, listener);
   const forget = watchKernel(model, (lives) => {
     for (const part of el.children) part.toggleAttribute("inert", !lives && !part.classList.contains("tm-status"));

@@ -7,7 +7,7 @@ const FILES = { csv: "outputs (CSV)", path: "path (safetensors)", gif: "walk (GI
 // what is returned takes {name, content in base64}; `draw` takes what is drawn, and its newest point.
 export function createTakeAway(root, ask, follow, getPicture) {
   let newest = null, written = null; // points; the code is that of a walk up to the second one
-  let isWanted = false; // the code; it may arrive after it was hidden, or because another view of the widget asked
+  let isWanted = false; // the code; it may arrive after it was hidden
   const code = make("pre", { class: "tm-code", tabIndex: 0, hidden: true, "aria-label": "code that repeats this" });
   const button = (text, action) => make("button", { type: "button", class: "tm-button", on: { click: action } }, text);
   const toggle = () => {

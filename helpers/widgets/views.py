@@ -72,13 +72,14 @@ class CommandView(View):
     def __init__(self) -> None:
         super().__init__()
         self._request: dict[str, Any] = {}  # the last request of a page
+        self._view: str | None = None  # the view of a page that asks; None where a cell does
         self.requests.listen(self)
         self.requests.tell = lambda progress: self.send({"progress": progress})
         self.on_msg(self._receive)
 
     def take_away(self, kind: str) -> None:
-        """Send the page a file, such as the "code" that repeats what was done by hand."""
-        self._run(lambda: self.send({"file": self._write_file(kind)}), "cannot write it: ")
+        """Send the view that asks a file, such as the "code" that repeats what was done by hand."""
+        self._run(lambda: self.send({"file": self._write_file(kind), "view": self._view}), "cannot write it: ")
 
     def _write_file(self, kind: str) -> dict[str, str]:
         name, write = self._writers[kind]
@@ -108,10 +109,13 @@ class CommandView(View):
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Carry out a request of the page."""
         arguments = dict(message)
-        view, request = arguments.pop("view"), arguments.pop("id", None)
+        self._view, request = arguments.pop("view"), arguments.pop("id", None)
         if request is not None:
-            self._request = {"view": view, "id": request}
-        self.carry_out(**arguments)
+            self._request = {"view": self._view, "id": request}
+        try:
+            self.carry_out(**arguments)
+        finally:
+            self._view = None
 
     def carry_out(self, do: str, **arguments: Any) -> None:
         """Call one of the ``commands``."""

@@ -141,6 +141,27 @@ def test_the_walk_is_taken_away(show, walker):
     assert (picture[5::10, 5::10].flatten() == np.array(seen).reshape(-1, 4)[:, 0]).all()
 
 
+def test_only_the_view_that_asks_gets_a_file(show, walker):
+    first, second = show(walker), show(walker)
+    first.press("step")
+    second.wait_for_point(1)
+    names = []
+    first.page.on("download", lambda download: names.append(download.suggested_filename))
+    for view in (first, second):
+        view.widget.get_by_text("take it away").click()
+    codes = [view.widget.get_by_label("code that repeats this") for view in (first, second)]
+    for view in (second, first):
+        view.press("show me the code")
+        expect(codes[view is second]).to_contain_text("session.step()")
+    second.press("step")
+    for code in codes:
+        expect(code).to_contain_text("range(2)")  # each follows the walk by itself
+    for view, name in ((first, "outputs (CSV)"), (second, "walk (GIF)"), (first, "picture (PNG)")):
+        with view.page.expect_download():
+            view.press(name)
+    assert names == ["walk.csv", "walk.gif", "walk.png"]
+
+
 def test_two_words_are_told_apart_and_another_word_is_watched(show, masked_bert):
     walker = SentenceWalker(masked_bert, "The film was [MASK].")
     shown = show(walker)

@@ -111,7 +111,7 @@ def test_code_is_shown_only_where_the_reader_wants_it(walker):
     page, file = walker.page, {"name": "walk.py", "content": base64.b64encode(b"session.step()").decode()}
     page.get_by_text("take it away").click()
     code = page.get_by_label("code that repeats this")
-    walker.receive(file=file)  # another view of the widget has asked
+    walker.receive(file=file)  # nobody has asked
     expect(code).to_be_hidden()
     page.get_by_role("button", name="show me the code").click()
     walker.receive(file=file)
