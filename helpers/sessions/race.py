@@ -88,7 +88,12 @@ class Race:
         self.lanes, self.frames = lanes, frames
 
     def step(self) -> Frame:
-        """Let every lane make a step; if one of them raises an error, none has moved."""
+        """Go to the next stored frame if it was made with the present choices, or let every lane make a step.
+
+        A new frame replaces all later ones. If a lane raises an error, none has moved.
+        """
+        if self.selected + 1 < len(self.frames) and self.moves[self.selected][0] == self.choices:
+            return self.select(self.selected + 1)
         lanes = {name: copy.copy(lane) for name, lane in self.lanes.items()}
         try:
             for lane in lanes.values():
@@ -98,15 +103,14 @@ class Race:
             self.interrupt()  # the walks have gone on in the copies
             raise
         self.lanes = lanes
-        if self.stopped_because:
-            return self.frames[self.selected]
-        frame = self._create_frame()
-        if self.frames[self.selected + 1 : self.selected + 2] != [frame]:
-            self.frames = [*self.frames[: self.selected + 1], frame]
+        if not self.stopped_because:
+            for lane in lanes.values():
+                lane.discard_later()  # which a lane that cannot go on has kept
+            self.frames = [*self.frames[: self.selected + 1], self._create_frame()]
             places = {name: lane.selected for name, lane in lanes.items()}
             self._places = [*self._places[: self.selected + 1], places]
-        self.selected += 1
-        return frame
+            self.selected += 1
+        return self.frames[self.selected]
 
     def back(self) -> Frame:
         """Go to the previous points."""

@@ -125,10 +125,16 @@ class Session(ABC):
         self.selected, self.stopped_because = index, None
         return self._points[index].frame
 
+    def discard_later(self) -> None:
+        """Discard all points after the selected one."""
+        if self._points[self.selected + 1 :]:
+            self._points, self._walk = self._points[: self.selected + 1], None
+
     def restart(self) -> Frame:
         """Go back to the start, discard all other points, and draw the same random directions again."""
-        self._points, self._walk = self._points[:1], None
-        return self.select(0)
+        frame = self.select(0)
+        self.discard_later()
+        return frame
 
     def interrupt(self) -> None:
         """End the walk in progress; the next step begins a new one at the selected point."""

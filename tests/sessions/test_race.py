@@ -81,11 +81,35 @@ def test_an_error_in_one_lane_moves_none(race, monkeypatch):
     assert {len(path) for name, path in race.paths.items() if name != "corrected"} == {2}
 
 
-def test_a_lane_that_cannot_go_on_says_so_and_the_others_go_on(race, monkeypatch):
-    def end_at_once(f, x, *_):
-        first = first_step(f, x)
-        yield from (first, replace(first, stopped_because="the kernel is trivial"))
+def end_at_once(f, x, *_):
+    first = first_step(f, x)
+    yield from (first, replace(first, stopped_because="the kernel is trivial"))
 
+
+def test_another_branch_replaces_the_later_points_of_every_lane(race, monkeypatch):
+    for _ in range(3):
+        race.step()
+    race.select(1)
+    race.choose(step_length="long")
+    monkeypatch.setitem(walk.UNCORRECTED, "SiMEC", end_at_once)
+    race.step()
+    assert len(race.frames) == 3
+    assert len(race.paths["SiMEC"]) == 1, "the lane that cannot go on ends where the branch begins"
+    assert len(race.paths["random"]) == 2
+
+
+def test_a_choice_that_changes_no_point_makes_a_branch_of_its_own(race):
+    for _ in range(3):
+        race.step()
+    race.select(0)
+    race.choose(tolerance=2e-4)  # larger than any change on these short steps
+    race.step()
+    assert len(race.frames) == 2
+    for index in (0, 1):
+        race.select(index)
+
+
+def test_a_lane_that_cannot_go_on_says_so_and_the_others_go_on(race, monkeypatch):
     before = race.step()["lanes"]
     race.lanes["SiMEC"].interrupt()
     monkeypatch.setitem(walk.UNCORRECTED, "SiMEC", end_at_once)
