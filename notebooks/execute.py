@@ -31,6 +31,7 @@ WIDGET = "Run this cell to get the widget."  # stands in the place of a widget
 CELL_TIMEOUT = 600  # seconds; the slowest cell takes about a minute on 2 cores
 ERRORS_ONLY = "--log-level=40"  # the kernel warns about its transport otherwise
 COLOURS = 256  # of a stored picture: a third of the size, without a visible difference
+STYLED_ID = re.compile(r"(<[^<>]*\bid=\"|#)T_[0-9a-f]{5}")  # pandas gives a styled table another one in each run
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -107,7 +108,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         count += 1
         cell.execution_count = count
         cell.outputs = [output for output in cell.outputs if not _is_progress_bar(output)]
-        for output in cell.outputs:
+        for place, output in enumerate(cell.outputs):
             output.pop("execution_count", None)
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -117,6 +118,9 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
                 output.data["image/png"] = shrink(output.data["image/png"])
             if "text/plain" in output.get("data", {}):
                 output.data["text/plain"] = re.sub(r" at 0x[0-9a-f]+>", ">", output.data["text/plain"])
+            if "text/html" in output.get("data", {}):
+                html = output.data["text/html"]
+                output.data["text/html"] = STYLED_ID.sub(rf"\g<1>T_{100 * count + place:05d}", html)
             if "data" in output and WIDGET_VIEW in output.data:
                 output.data.pop(WIDGET_VIEW)  # the model of the view ends with the kernel
                 output.data["text/plain"] = WIDGET

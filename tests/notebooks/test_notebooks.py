@@ -1,11 +1,13 @@
 """Notebooks run from a clean kernel, as shipped and with their solutions, and keep to the template."""
 
 import base64
+import copy
 import re
 import statistics
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient.exceptions import CellExecutionError
 
@@ -181,7 +183,9 @@ def test_normalised_outputs_do_not_depend_on_the_run():
         )
         widget = {WIDGET_VIEW: {"model_id": f"{count}"}, "text/plain": f"Widget({count})"}
         view = nbformat.v4.new_output("display_data", data=widget)
-        cell = nbformat.v4.new_code_cell("1 + 2", execution_count=count, outputs=[bar, result, view])
+        tables = [pd.DataFrame({"T_12345": [1]}).style.format("{:.1e}").to_html() for _ in range(2)]
+        styled = [nbformat.v4.new_output("display_data", data={"text/html": table}) for table in tables]
+        cell = nbformat.v4.new_code_cell("1 + 2", execution_count=count, outputs=[bar, result, view, *styled])
         cell.metadata = nbformat.NotebookNode(tags=["picture"], execution={"iopub": f"{seconds}"})
         return nbformat.v4.new_notebook(
             cells=[cell], metadata={"language_info": {"name": "python", "version": f"3.{count}"}}
@@ -190,5 +194,10 @@ def test_normalised_outputs_do_not_depend_on_the_run():
     first, second = normalise(run(4, 0.1)), normalise(run(9, 0.7))
     assert first == second
     assert first.cells[0].metadata == {"tags": ["picture"]}
-    assert [output.output_type for output in first.cells[0].outputs] == ["execute_result", "display_data"]
+    result, *others = first.cells[0].outputs
+    assert result.output_type == "execute_result" and {output.output_type for output in others} == {"display_data"}
+    tables = [output.data["text/html"] for output in others[1:]]
+    assert all(">T_12345</th>" in table for table in tables), "only ids change"
+    assert len({re.search(r'<table id="(\w+)"', table)[1] for table in tables}) == 2
+    assert normalise(copy.deepcopy(first)) == first
     assert first.cells[0].outputs[0].execution_count == 1
