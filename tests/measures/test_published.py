@@ -7,6 +7,11 @@ import pytest
 
 from helpers import measures
 from helpers.measures.published import CELL, INPUTS, TABLES
+from helpers.resources import data_folder
+
+
+def test_every_file_is_a_table():
+    assert sorted(TABLES) == sorted(file.stem for file in (data_folder() / "published").iterdir())
 
 
 @pytest.mark.parametrize("table", TABLES)
