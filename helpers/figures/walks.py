@@ -133,7 +133,6 @@ def draw_probabilities(
     paths: Mapping[str, ExplorationPath],
     class_names: Sequence[str],
     most: int = 6,
-    log: bool = False,
     head: Head = CLASSES,
 ) -> Figure:
     """Draw the probabilities of classes or labels along walks from one start, or the values of a regression.
@@ -144,7 +143,6 @@ def draw_probabilities(
         paths: name of a walk -> the walk.
         class_names: one per output.
         most: number of outputs that are drawn.
-        log: draw on a logarithmic axis, which shows changes of small probabilities.
         head: what the outputs are, as in ``f.head``.
 
     Raises:
@@ -157,8 +155,7 @@ def draw_probabilities(
     for ax, values in zip(axes, drawn.values(), strict=True):
         for k in classes:
             ax.plot(values[:, k], ls=DASHES[k % 5], color=COLOURS[k % 10], label=class_names[k], lw=1.6)
-        limits = {"ylim": (-0.02, 1.02)} if head.is_logarithmic else {}
-        ax.set(xlabel="step", **({"yscale": "log"} if log else limits))
+        ax.set(xlabel="step", **({"ylim": (-0.02, 1.02)} if head.is_logarithmic else {}))
     axes[0].set_ylabel(head.quantity)
     title = "class" if len(classes) == len(peaks) else f"class\n({len(classes)} of {len(peaks)})"
     fig.legend(*axes[0].get_legend_handles_labels(), title=title, loc="outside right center")

@@ -129,11 +129,6 @@ def test_probabilities_are_drawn_per_class_and_panel(paths, legend_texts):
     assert legend_texts(fig) == names
 
 
-def test_probabilities_are_drawn_on_a_logarithmic_axis_where_asked(paths):
-    assert [ax.get_yscale() for ax in draw_probabilities(paths, ["red", "green", "blue"]).axes] == ["linear"] * 2
-    assert [ax.get_yscale() for ax in draw_probabilities(paths, ["red", "green", "blue"], log=True).axes] == ["log"] * 2
-
-
 def test_a_level_outside_the_plane_is_left_out():
     far = torch.stack([4 * START, 5 * START])
     (ax,) = draw_plane(paraboloid, {"naive": far}, span=2.0).axes
