@@ -1,6 +1,7 @@
 """A sweep that is killed, interrupted or short of space ends with the results of an undisturbed one."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -38,7 +39,8 @@ pytestmark = pytest.mark.xdist_group("sweep")  # one worker computes what undist
 
 SUBJECTS = (Subject("vit-digits", "vit", "digits"), Subject("bert-sentiment", "bert", "reviews"))
 WALKS = ("SiMEC", "SiMExp", "released SiMEC", "corrected")
-GRID = Grid(SUBJECTS, inputs=3, etas=(1,), parts=("one",), repetitions=2, steps=4, algorithms=WALKS)
+GRID = Grid(SUBJECTS, inputs=3, etas=(1,), parts=("one",), repetitions=2, steps=2, algorithms=WALKS)
+FEW = replace(GRID, inputs=1)  # four cells, where a test needs no more
 # without an address Dask asks for port 8787, which another sweep of this machine may have
 IN_THREAD = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
 PATIENCE = 1200  # seconds after which a process counts as hung, however busy the machine
@@ -72,10 +74,10 @@ import os, resource, sys
 from distributed import Client
 from helpers.equivalence import ExplorationPath
 from helpers.sweep import run_sweep
-from tests.sweep.test_running import GRID, IN_THREAD
+from tests.sweep.test_running import FEW, IN_THREAD
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
-    run_sweep(GRID, sys.argv[1], Client(**IN_THREAD))
+    run_sweep(FEW, sys.argv[1], Client(**IN_THREAD))
 except OSError as error:
     print("OSError", error)
     sys.stdout.flush()
@@ -86,6 +88,11 @@ except OSError as error:
 @pytest.fixture(scope="module")
 def undisturbed():
     return pd.concat([measure_cell(cell) for cell in GRID.cells()], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_few():
+    return pd.concat([measure_cell(cell) for cell in FEW.cells()], ignore_index=True)
 
 
 @pytest.fixture
@@ -129,13 +136,14 @@ def test_ten_sigkills_at_random_moments_and_then_the_rest(tmp_path, client, undi
     pd.testing.assert_frame_equal(run_sweep(GRID, tmp_path / "sweep", client), undisturbed, check_exact=True)
 
 
-def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbed):
-    options = ["--inputs", 3, "--etas", 1, "--parts", "one", "--repetitions", 2, "--steps", 4, "--workers", 1]
+def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbed, call, client):
+    options = ["--inputs", 3, "--etas", 1, "--parts", "one", "--repetitions", 2, "--steps", 2]
     options += ["--algorithms", *WALKS, "--importance", "metric"]
     places = ["--folder", tmp_path, "--table", tmp_path / "table" / "walks.parquet"]
     subjects = ["vit:vit-digits:digits", "bert:bert-sentiment:reviews"]
-    command = [sys.executable, "-m", "helpers.sweep", *map(str, [*subjects, *options, *places])]
-    sweep = psutil.Popen(command, stderr=subprocess.DEVNULL)
+    command = [*subjects, *options, *places]
+    words = [sys.executable, "-m", "helpers.sweep", *map(str, [*command, "--workers", 1])]
+    sweep = psutil.Popen(words, stderr=subprocess.DEVNULL)
     while not list(tmp_path.glob("*.parquet")) and sweep.poll() is None:
         time.sleep(0.01)
     workers = own_processes(sweep)
@@ -143,7 +151,7 @@ def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbe
     sweep.wait()
     assert 0 < len(list(tmp_path.glob("*.parquet"))) < 12
     assert workers and not psutil.wait_procs(workers, timeout=PATIENCE)[1], "a worker outlives its sweep"
-    subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
+    call(*command, "--scheduler", client.scheduler.address)
     table = pd.read_parquet(tmp_path / "table" / "walks.parquet").drop(columns=["cell", "seconds"])
     pd.testing.assert_frame_equal(table, undisturbed.astype({"eta": float}), check_exact=True)
 
@@ -169,21 +177,21 @@ def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
     pd.testing.assert_frame_equal(results, undisturbed, check_exact=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, client, undisturbed):
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, client, undisturbed_few):
     assert "OSError" in run(FULL, tmp_path)
     assert not list(tmp_path.iterdir())
-    pd.testing.assert_frame_equal(run_sweep(GRID, tmp_path, client), undisturbed, check_exact=True)
+    pd.testing.assert_frame_equal(run_sweep(FEW, tmp_path, client), undisturbed_few, check_exact=True)
 
 
-def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_path, client, undisturbed):
+def test_what_is_finished_is_not_done_again_and_nothing_unfinished_is_read(tmp_path, client, undisturbed_few):
     (tmp_path / "abc.tmp").write_bytes(b"PAR1 half a file")
-    assert len(load_results(GRID, tmp_path)) == 0
-    marked = undisturbed[:4].assign(drift=42.0, seconds=1.0)
-    write_atomically(marked.to_parquet, result_path(tmp_path, GRID.cells()[0]))
-    results = run_sweep(GRID, tmp_path, client)
+    assert len(load_results(FEW, tmp_path)) == 0
+    marked = undisturbed_few[:4].assign(drift=42.0, seconds=1.0)
+    write_atomically(marked.to_parquet, result_path(tmp_path, FEW.cells()[0]))
+    results = run_sweep(FEW, tmp_path, client)
     assert (results["drift"][:4] == 42.0).all()
-    pd.testing.assert_frame_equal(results[4:], undisturbed[4:], check_exact=True)
-    assert len(run_sweep(GRID, tmp_path, "tcp://127.0.0.1:1")) == 48, "a finished sweep needs no scheduler"
+    pd.testing.assert_frame_equal(results[4:], undisturbed_few[4:], check_exact=True)
+    assert len(run_sweep(FEW, tmp_path, "tcp://127.0.0.1:1")) == 16, "a finished sweep needs no scheduler"
 
 
 @pytest.mark.parametrize("column", [{"fingerprint": "0123456789ab"}, {}], ids=["another", "none"])
@@ -343,13 +351,20 @@ def main():
 """
 
 
-@pytest.mark.parametrize("call", ["main()", "for _ in [0]:\n    main()"])
-def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path, call):
-    (tmp_path / "plain.py").write_text(SCRIPT.format(call=call))
+def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path):
+    (tmp_path / "plain.py").write_text(SCRIPT.format(call="main()"))
     began = time.monotonic()
     ended = subprocess.run([sys.executable, "plain.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert ended.returncode == 1 and "if __name__ == '__main__':" in ended.stderr.splitlines()[-1]
     assert len(ended.stderr.splitlines()) < 15 and time.monotonic() - began < 100
+
+
+def test_a_call_in_a_loop_is_no_main_guard(tmp_path, monkeypatch):
+    script = tmp_path / "plain.py"
+    script.write_text(SCRIPT.format(call="for _ in [0]:\n    main()"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError, match=r"plain\.py, line 7: .* put the call under `if __name__ == '__main__':`"):
+        runpy.run_path(str(script), run_name="__main__")
 
 
 def test_a_script_with_a_main_guard_runs(tmp_path):
