@@ -6,6 +6,7 @@ term that a notebook emphasises leads, where it first does so below its title, t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import PurePosixPath
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 GLOSSARY = "docs/glossary"
 OTHER_SENSES = {("02", "embedding space"): "", ("08", "kernel"): "kernel of two models"}  # (notebook, word): its term
@@ -76,7 +78,7 @@ def link_glossary(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     is_interface, is_notebook = docname.startswith("docs/api/"), docname.startswith("notebooks/")
     if not (docname == GLOSSARY or is_interface or is_notebook):
         return
-    entries = read_entries(doctree if docname == GLOSSARY else app.env.get_doctree(GLOSSARY))
+    entries = read_entries(doctree) if docname == GLOSSARY else read_stored_entries(app.env)
 
     def link(target: str, anchor: str, text: str) -> nodes.reference:
         address = f"{app.builder.get_relative_uri(docname, target)}#{anchor}"
@@ -93,6 +95,12 @@ def link_glossary(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             reference = link(GLOSSARY, entry.anchor, node.astext())
             node.clear()
             node += reference
+
+
+@functools.cache
+def read_stored_entries(env: BuildEnvironment) -> list[Entry]:
+    """Read the entries of the glossary, once for all pages."""
+    return read_entries(env.get_doctree(GLOSSARY))
 
 
 def by_term(entries: list[Entry]) -> dict[str, Entry]:

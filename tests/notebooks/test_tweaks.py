@@ -1,8 +1,8 @@
 """Notebooks survive being touched: with other values of their menus, no cell fails and no figure is empty.
 
 All run in one kernel, whose names are reset before each notebook, as for a user who does not restart it.
-By default each notebook runs once, with several values changed and with shorter walks. ``make tweaks`` runs each
-notebook often enough for every value of every menu, in changing combinations; it takes about an hour on two cores.
+By default each notebook runs once, with several values changed, shorter walks and fewer inputs. ``make tweaks`` runs
+each notebook often enough for every value of every menu, in changing combinations; it takes an hour on two cores.
 """
 
 import base64
@@ -23,7 +23,7 @@ from notebooks.parameters import read_menu, read_parameters, set_parameters
 SHIPPED = {path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 MENUS = {path: read_menu(notebook) for path, notebook in SHIPPED.items()}
 LEAST_INK = 0.25  # of the share of ink as shipped; a walk that ends at its start leaves about half of it
-FEWER_STEPS = 10  # of the paper's walks by default, where their number is on no menu: a quarter of the time
+FEWER = {"steps": 10, "inputs": 5, "every": 20}  # by default: short walks, few inputs, and each 20th review
 BACKGROUND = 245  # pixels brighter than this in every colour count as background
 
 
@@ -37,10 +37,9 @@ def list_tweaks():
     in_full = os.environ.get("TWEAKS") == "all"
     for path, menu in MENUS.items():
         runs = range(max(map(len, menu.values()), default=-1) + 1) if in_full else [1]
-        has_steps = "steps" in read_parameters(SHIPPED[path]) and "steps" not in menu
-        shorter = {"steps": FEWER_STEPS} if has_steps and not in_full else {}
+        fewer = {} if in_full else {k: v for k, v in FEWER.items() if k in read_parameters(SHIPPED[path])}
         for run in runs if menu else []:
-            yield pytest.param(path, combine(menu, run) | shorter, id=f"{path.name.split('_')[0]}-run-{run}")
+            yield pytest.param(path, combine(menu, run) | fewer, id=f"{path.name.split('_')[0]}-run-{run}")
 
 
 def pictures(cell):
@@ -88,6 +87,10 @@ def test_every_value_of_every_menu_is_used():
     assert {values["seed"] for values in used if "seed" in values} == {1, 2, 3}
     assert [values.get("model") for values in used] == [None, "b", None, "b"]
     assert [values.get("eta") for values in used] == [1, None, 1, None], "not always together with the model"
+
+
+def test_what_is_made_fewer_is_a_parameter():
+    assert set(FEWER) <= {name for notebook in SHIPPED.values() for name in read_parameters(notebook)}
 
 
 def test_the_menus_offer_what_a_course_will_try():
