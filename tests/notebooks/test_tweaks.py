@@ -23,7 +23,7 @@ from notebooks.parameters import read_menu, read_parameters, set_parameters
 SHIPPED = {path: nbformat.read(path, as_version=4) for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
 MENUS = {path: read_menu(notebook) for path, notebook in SHIPPED.items()}
 LEAST_INK = 0.25  # of the share of ink as shipped; a walk that ends at its start leaves about half of it
-FEWER = {"steps": 10, "inputs": 5, "every": 20}  # by default: short walks, few inputs, and each 20th review
+FEWER = {"steps": 10, "inputs": 5}  # by default: short walks from few inputs
 BACKGROUND = 245  # pixels brighter than this in every colour count as background
 
 
