@@ -9,10 +9,12 @@ import threading
 import time
 from dataclasses import replace
 
+import dask
 import pandas as pd
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 from PIL import Image
 
 from helpers.equivalence import ExplorationPath
@@ -102,6 +104,15 @@ def client():
 
 
 @pytest.fixture
+def two_processes():
+    """A cluster of two processes, forked from one that has imported what they need; an import takes seconds."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(["helpers.sweep"])
+        with LocalCluster(**{**IN_THREAD, "n_workers": 2, "processes": True}) as cluster:
+            yield cluster
+
+
+@pytest.fixture
 def call(monkeypatch):
     """The command line, called with some words."""
 
@@ -156,8 +167,8 @@ def test_the_command_line_killed_mid_sweep_and_called_again(tmp_path, undisturbe
     pd.testing.assert_frame_equal(table, undisturbed.astype({"eta": float}), check_exact=True)
 
 
-def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed):
-    with LocalCluster(**{**IN_THREAD, "n_workers": 2, "processes": True}) as cluster, Client(cluster) as client:
+def test_a_worker_killed_mid_sweep_and_two_processes(tmp_path, undisturbed, two_processes):
+    with Client(two_processes) as client:
         victims = list(client.run(os.getpid).values())
 
         has_ended = threading.Event()
