@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from helpers.resources.display import table_html
 from helpers.vocabulary import EmbeddingSpace, Reading, embedding_space, match_items
+from helpers.vocabulary.control import draw_random_vectors
 from helpers.weights import KINDS, Side, Weights
 
 __all__ = [
@@ -198,26 +199,34 @@ def align_layers(
     kind: str,
     space: SharedSpace | None = None,
     statistic: Callable[[Correlations], Tensor] = mean_correlation,
+    random: torch.Generator | None = None,
 ) -> LayerAlignment:
     """Score every layer of A against every layer of B by the correlations of one kind of parameter.
 
     Vectors are compared over the shared space, by default the frequent items of the shared vocabulary, read by the side
-    of the kind. The statistic turns the correlations of two layers into their score.
+    of the kind. The statistic turns the correlations of two layers into their score. For a control, ``random`` draws as
+    many vectors with the mean and covariance of each layer, and compares these.
 
     Raises:
         ValueError: a kind that a model does not have, the vocabularies differ, or a space of other models.
 
     Source: arXiv 2209.02535, section 5.1.
     """
+
+    def read(w: Weights, layer: int) -> Tensor:
+        vectors = w.vectors(kind, layer).detach()
+        return torch.cat(list(draw_random_vectors(vectors, len(vectors), random))) if random else vectors
+
     space = space or shared_vocabulary(w_a, w_b, side=KINDS.get(kind, "out"))
-    units_b = [_normalize(w_b.vectors(kind, layer).detach(), space.factor_b) for layer in range(w_b.n_layers)]
+    units_b = [_normalize(read(w_b, layer), space.factor_b) for layer in range(w_b.n_layers)]
     scores = torch.empty(w_a.n_layers, w_b.n_layers)
     for a in tqdm(range(w_a.n_layers), desc=f"aligning {kind}", unit=" layers", delay=2, leave=False):
-        projected = _normalize(w_a.vectors(kind, a).detach(), space.factor_a) @ space.cross
+        projected = _normalize(read(w_a, a), space.factor_a) @ space.cross
         for b, units in enumerate(units_b):
             scores[a, b] = statistic(projected @ units.T)
     name = getattr(statistic, "__name__", repr(statistic)).replace("_", " ")
-    return LayerAlignment(kind, scores, f"{name}, A {w_a.name} and B {w_b.name} over {space.note}")
+    what = f"{name}{' of random vectors' if random else ''}"
+    return LayerAlignment(kind, scores, f"{what}, A {w_a.name} and B {w_b.name} over {space.note}")
 
 
 def _compare_rows(rows_a: RowsA, rows_b: RowsB, note: str, shuffle: torch.Generator | None = None) -> SharedSpace:

@@ -113,6 +113,17 @@ def test_two_trained_models_match_layer_by_layer_over_words_and_not_over_coordin
         assert alignment.margin > max(margins)
 
 
+def test_random_vectors_of_each_layer_are_drawn_for_a_control(pair):
+    generator = torch.Generator().manual_seed(0)
+    real, random = (align_layers(*pair, "W_out", random=each) for each in (None, generator))
+    assert not torch.equal(random.scores, real.scores)
+    assert random.matching == real.matching, "the covariance of each layer is enough"
+    alike = [[replace(layer, W_out=layer.W_out.mean(0).expand(9, -1)) for layer in w.layers] for w in pair]
+    alike = [replace(w, layers=tuple(layers)) for w, layers in zip(pair, alike, strict=True)]
+    real, random = (align_layers(*alike, "W_out", random=each) for each in (None, generator))
+    assert torch.allclose(random.scores, real.scores, atol=1e-5), "vectors without covariance are their mean"
+
+
 def test_items_that_one_model_did_not_see_often_are_left_out_of_both(pair):
     a, b = pair
     everything = replace(b, counts=None)
