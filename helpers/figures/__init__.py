@@ -4,7 +4,6 @@ from helpers.figures.alignment import draw_alignments, draw_stitched_predictions
 from helpers.figures.images import draw_images, draw_importance, draw_walk_images
 from helpers.figures.layers import draw_layer_chain, draw_ranks_by_layer, draw_residual_stream
 from helpers.figures.parameters import (
-    draw_coherence,
     draw_curves,
     draw_heads,
     draw_layers_beside_control,
@@ -34,7 +33,6 @@ __all__ = [
     "draw_alignments",
     "draw_bars",
     "draw_beside_published",
-    "draw_coherence",
     "draw_course",
     "draw_curves",
     "draw_dots",

@@ -46,25 +46,6 @@ def draw_top_items(tables: Mapping[str, pd.DataFrame], count: int = 12, quantity
 
 
 @styled
-def draw_coherence(layers: Sequence[Tensor], controls: Mapping[str, Tensor], quantity: str = "coherence") -> Figure:
-    """Draw the distribution of a score (N,) over the vectors of each layer, and in grey those of one or two controls.
-
-    The lowest layer comes first; the quantity says what the score is.
-    """
-    fig, axes = create_panels(map("layer {}".format, range(len(layers))), (2.1 * len(layers) + 0.4, 2.3), sharex=True)
-    for ax, scores in zip(axes, layers, strict=True):
-        sns.kdeplot(
-            x=scores.numpy(), ax=ax, fill=True, color=COLOURS[0], linewidth=1, label="vectors of the layer", cut=0
-        )
-        for (name, control), dashes in zip(controls.items(), ("-", ":"), strict=False):
-            sns.kdeplot(x=control.numpy(), ax=ax, color="0.35", linestyle=dashes, linewidth=1.2, label=name, cut=0)
-        ax.set(xlabel="", yticks=[], ylabel="vectors" if ax is axes[0] else "")
-    fig.supxlabel(quantity, fontsize=9)
-    axes[-1].legend(loc="upper right", fontsize=8)
-    return fig
-
-
-@styled
 def draw_layers_beside_control(
     tables: Mapping[str, pd.DataFrame], quantity: str, measured: str = "partners", control: str = "permuted partners"
 ) -> Figure:

@@ -155,7 +155,7 @@ def _partner_items(
 
 @torch.no_grad()
 def compare_active_parameters(
-    w: Weights, traces: Sequence[Trace], kind: str, last: bool = False, reading: Reading | None = None, seed: int = 0
+    w: Weights, traces: Sequence[Trace], kind: str, reading: Reading | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Measure R_k: how many of a hidden state's 50 top items are top items of the parameters active in it.
 
@@ -166,7 +166,6 @@ def compare_active_parameters(
         w: the model of the traces. Unfolded weights read the states after the whole final norm, as in the paper.
         traces: of its runs on some texts.
         kind: W_in, W_out, W_V or W_O.
-        last: compare with the last layer's state at the same token instead of the layer's own.
         reading: how states and parameters are read; ``Reading.paper()`` for the paper's way.
         seed: of the control.
 
@@ -178,7 +177,7 @@ def compare_active_parameters(
     states_space, space = embedding_space(w, reading), embedding_space(w, reading, KINDS[kind])
     generator, rows = create_generator(seed), []
     for layer in range(w.n_layers):
-        states = torch.cat([trace.states[-1 if last else layer] for trace in traces])
+        states = torch.cat([trace.states[layer] for trace in traces])
         activations = torch.cat([getattr(trace, ACTIVATIONS[kind])[layer] for trace in traces])
         active = activations.abs().topk(N_ACTIVE, dim=1).indices
         state_items = top_items(w.apply_norm(w.final_norm, states), states_space.rows, STATE_ITEMS, reading.signed)

@@ -7,7 +7,6 @@ from helpers.vocabulary.neurons import (
     coherence_bar,
     pair_coherence,
     search_neurons,
-    shuffle_coordinates,
 )
 from helpers.vocabulary.reading import Reading, count_items
 from helpers.vocabulary.space import (
@@ -45,7 +44,6 @@ __all__ = [
     "pair_coherence",
     "read_parameter",
     "search_neurons",
-    "shuffle_coordinates",
     "survey_coherence",
     "survey_p_values",
     "top_pairs",

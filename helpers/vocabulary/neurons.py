@@ -100,12 +100,6 @@ def search_neurons(
     return NeuronIndex.build(w, space, kind).search(word, k)
 
 
-def shuffle_coordinates(vectors: Vectors, generator: torch.Generator) -> Vectors:
-    """Permute the coordinates of each vector separately: a control with the same numbers and no meaning."""
-    order = torch.rand(vectors.shape, generator=generator).argsort(dim=1)
-    return vectors.gather(1, order.to(vectors.device))
-
-
 def coherence(vectors: Vectors, space: EmbeddingSpace, judge: Judge) -> Float[Tensor, " n"]:
     """Return how alike in meaning the ten top items of each vector are: their mean cosine over all pairs.
 

@@ -7,7 +7,6 @@ import torch
 from matplotlib.colors import same_color
 
 from helpers.figures import (
-    draw_coherence,
     draw_curves,
     draw_heads,
     draw_layers_beside_control,
@@ -28,22 +27,6 @@ def test_top_items_are_bars_with_the_highest_on_top():
     assert left.get_ylim()[0] > left.get_ylim()[1]
     assert left.get_xlabel() == right.get_xlabel() == "cosine"
     assert left.get_xlim() == right.get_xlim(), "one scale for all panels"
-
-
-def test_coherence_has_a_panel_per_layer_and_the_controls_in_each(legend_texts):
-    layers = [torch.linspace(0, 1, 20), torch.linspace(1, 2, 20), torch.linspace(0, 2, 20)]
-    controls = {"random": torch.linspace(0, 0.5, 20), "shuffled": torch.linspace(0.5, 1, 20)}
-    fig = draw_coherence(layers, controls, "mean cosine")
-    assert [ax.get_title() for ax in fig.axes] == ["layer 0", "layer 1", "layer 2"]
-    for ax, scores in zip(fig.axes, layers, strict=True):
-        x, _ = ax.collections[0].get_paths()[0].vertices.T
-        assert (x.min(), x.max()) == pytest.approx((float(scores.min()), float(scores.max())))
-        assert same_color(ax.collections[0].get_facecolor()[0][:3], COLOURS[0])
-        assert [line.get_linestyle() for line in ax.lines] == ["-", ":"]
-        for line, control in zip(ax.lines, controls.values(), strict=True):
-            assert line.get_xdata()[[0, -1]] == pytest.approx(control[[0, -1]].numpy())
-    assert legend_texts(fig.axes[-1]) == ["vectors of the layer", "random", "shuffled"]
-    assert fig.get_supxlabel() == "mean cosine"
 
 
 def test_layers_beside_their_control_have_intervals_of_the_difference(legend_texts):

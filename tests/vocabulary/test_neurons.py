@@ -15,7 +15,6 @@ from helpers.vocabulary import (
     embedding_space,
     pair_coherence,
     search_neurons,
-    shuffle_coordinates,
     top_pairs,
     top_tokens,
 )
@@ -86,13 +85,6 @@ def test_keys_are_searched_by_the_input_embeddings(w):
     assert torch.allclose(torch.tensor(table["z"].to_list()), z.topk(3).values, atol=1e-3)
     with pytest.raises(ValueError, match="space: is of side 'out', wanted 'in'"):
         NeuronIndex.build(w, embedding_space(w), "W_in")
-
-
-def test_shuffling_keeps_each_vectors_numbers():
-    vectors = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))
-    mixed = shuffle_coordinates(vectors, torch.Generator().manual_seed(1))
-    assert torch.equal(mixed.sort(dim=1).values, vectors.sort(dim=1).values)
-    assert (mixed != vectors).any(dim=1).all()
 
 
 def test_an_index_searches_half_precision(w):
