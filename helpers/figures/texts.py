@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -110,7 +109,7 @@ def draw_dots(
         raise ValueError(f"groups: {empty} have no values")
     fig, ax = plt.subplots(figsize=(5.2, 0.9 + 0.19 * len(groups)))
     for row, values in enumerate(groups.values()):
-        mean, low, high = mean_interval(torch.as_tensor(values, dtype=torch.float64))
+        mean, low, high = mean_interval(values)
         ax.plot(values, [row] * len(values), "o", color=COLOURS[0], ms=3.5, alpha=0.5, mew=0)
         ax.plot([low, high], [row, row], color="black", linewidth=1)
         ax.plot(mean, row, "|", color="black", ms=9, mew=2)

@@ -24,6 +24,7 @@ from helpers.measures.heads import (
 from helpers.measures.layers import LayerRanks, rank_by_layer
 from helpers.measures.parameters import (
     N_ACTIVE,
+    MeanInterval,
     compare_active_parameters,
     compare_inner_products,
     compare_partners,
@@ -56,6 +57,7 @@ __all__ = [
     "ClassTrace",
     "HeadScores",
     "LayerRanks",
+    "MeanInterval",
     "Realignment",
     "VolumeComparison",
     "area_under_curve",

@@ -5,7 +5,8 @@ Source: arXiv 2209.02535, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
 import pandas as pd
@@ -82,14 +83,30 @@ def compare_inner_products(vectors: Vectors, rows: Rows, inverse_rows: Rows, k: 
     return float(torch.nn.functional.cosine_similarity((vectors @ vectors.T).flatten(), products.flatten(), dim=0))
 
 
-def mean_interval(values: Float[Tensor, " n"], seed: int = 0) -> tuple[float, float, float]:
-    """Return the mean and the ends of its 95% bootstrap interval, which are nan for a single value."""
-    numbers = values.double().cpu().numpy()
+class MeanInterval(NamedTuple):
+    """A mean and the ends of its 95% bootstrap interval; an f-string writes all three."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        """Write the three numbers, each in this format."""
+        return f"{self.mean:{spec}}, 95% interval {self.low:{spec}} to {self.high:{spec}}"
+
+
+def mean_interval(values: Iterable[SupportsFloat], seed: int = 0) -> MeanInterval:
+    """Return the mean and the ends of its 95% bootstrap interval, which are nan for a single value.
+
+    >>> f"{mean_interval([0.25, 0.5, 0.5, 0.75]):.2f}"
+    '0.50, 95% interval 0.31 to 0.69'
+    """
+    numbers = np.array([float(value) for value in values])
     if len(numbers) == 1:
-        return float(numbers[0]), float("nan"), float("nan")
+        return MeanInterval(float(numbers[0]), float("nan"), float("nan"))
     result = bootstrap((numbers,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=seed)
     low, high = result.confidence_interval
-    return float(numbers.mean()), float(low), float(high)
+    return MeanInterval(float(numbers.mean()), float(low), float(high))
 
 
 def compare_partners(

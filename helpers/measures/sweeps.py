@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import wilcoxon
 
 from helpers.measures.parameters import mean_interval
@@ -25,10 +24,7 @@ def tabulate_means(results: pd.DataFrame, column: str, by: Sequence[str] = BY) -
         inputs.
     """
     input_means = results.groupby([*by, "input"], sort=False)[column].mean().dropna()
-    rows = [
-        (*key, *mean_interval(torch.tensor(values.to_numpy())), len(values))
-        for key, values in input_means.groupby(list(by), sort=False)
-    ]
+    rows = [(*key, *mean_interval(values), len(values)) for key, values in input_means.groupby(list(by), sort=False)]
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "number"])
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -43,6 +44,14 @@ def test_an_interval_covers_the_mean_of_noise_and_narrows():
     assert low < 0 < high
     assert low < mean < high
     assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.1)
+
+
+def test_an_interval_takes_any_numbers_and_is_written_in_one_format():
+    values = [0.25, 0.5, 0.5, 0.75]
+    interval = measures.mean_interval(torch.tensor(values))
+    assert interval == measures.mean_interval(values) == measures.mean_interval(pd.Series(values, index=list("abcd")))
+    assert f"{interval:.0%}" == f"50%, 95% interval {interval.low:.0%} to {interval.high:.0%}"
+    assert f"{measures.mean_interval([2.0]):.1f}" == "2.0, 95% interval nan to nan"
 
 
 @pytest.mark.parametrize("name", ["gpt2-reviews", "gpt2-reviews-b"])
