@@ -56,12 +56,15 @@ def draw_layer_chain(ranks: LayerRanks, names: tuple[str, str] = ("image", "clas
     fig, ax = get_axes(None, (1.9 + 1.15 * count, 2.5))
     first = "\nembedded" if ranks.layers[0] == 0 else f"\nto block {ranks.layers[0]}"
     blocks = [f"block {b}" if b == a + 1 else f"blocks\n{a + 1} to {b}" for a, b in pairwise(ranks.layers)]
-    boxes = [names[0] + first, *blocks, names[1]]
-    for i, text in enumerate(boxes):
-        ax.text(2 * i, 0, text, ha="center", va="center", bbox={"boxstyle": "round", "fc": "white", "ec": COLOURS[0]})
+    box = {"boxstyle": "round", "fc": "white", "ec": COLOURS[0]}
+    boxes = [
+        ax.text(2 * i, 0, text, ha="center", va="center", bbox=box)
+        for i, text in enumerate([names[0] + first, *blocks, names[1]])
+    ]
     lines = zip(ranks.layers, ranks.sizes, ranks.ranks, ranks.kernels, strict=True)
     for i, (layer, size, rank, kernel) in enumerate(lines):
-        ax.annotate("", (2 * i + 1.45, 0), (2 * i + 0.55, 0), arrowprops={"arrowstyle": "->"})
+        ends = {"patchA": boxes[i].get_bbox_patch(), "patchB": boxes[i + 1].get_bbox_patch()}
+        ax.annotate("", (2 * i + 2, 0), (2 * i, 0), arrowprops={"arrowstyle": "->", "shrinkA": 3, "shrinkB": 3} | ends)
         ax.text(2 * i + 1, -0.35, f"layer {layer}\n{size:,}\n{rank}\n{kernel:,}", ha="center", va="top")
     ax.text(0, -0.35, "state\nnumbers\nrank\nkernel", ha="center", va="top", color="grey")
     arrow = {"arrowstyle": "->", "color": COLOURS[1]}

@@ -58,6 +58,13 @@ def test_the_chain_names_its_blocks_and_the_rank_and_kernel_between_them(bert):
     assert "text\nto block 1" in [t.get_text() for t in draw_layer_chain(part, ("text", "classes")).axes[0].texts]
 
 
+def test_each_arrow_of_the_chain_runs_from_the_edge_of_one_box_to_that_of_the_next(bert):
+    texts = draw_layer_chain(rank_by_layer(bert, TEXT, layers=[0, bert.n_layers])).axes[0].texts
+    boxes = [text.get_bbox_patch() for text in texts if text.get_bbox_patch()]
+    arrows = [text.arrow_patch for text in texts if not text.get_text()]
+    assert [(arrow.patchA, arrow.patchB) for arrow in arrows] == list(itertools.pairwise(boxes))
+
+
 def test_what_reads_from_the_residual_stream_is_read_through_e_prime():
     texts = [text.get_text() for text in draw_residual_stream().axes[0].texts]
     beside = list(itertools.pairwise(texts))  # the letter at an arrow, then what the arrow joins
