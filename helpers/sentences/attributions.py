@@ -25,7 +25,7 @@ def pullback_importance(f: PartsMap) -> Float[Tensor, " parts"]:
 
 
 def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) -> Float[Tensor, " parts"]:
-    """Return the size of captum's integrated gradients, summed over the coordinates of each part.
+    """Return captum's integrated gradients, with their sign, summed over the coordinates of each part.
 
     What is attributed is the largest output at the start: the log-probability of the predicted class or of the most
     probable label, or a value of a regression. The path of integration begins at the baseline.
@@ -36,7 +36,7 @@ def integrated_gradients(f: PartsMap, baseline: Float[Tensor, "parts d_model"]) 
     largest = int(f(f.start).argmax())
     method = IntegratedGradients(lambda points: torch.func.vmap(f)(points)[:, largest])
     steps = {"n_steps": INTEGRATION_STEPS, "internal_batch_size": INTEGRATION_STEPS}
-    return method.attribute(f.start[None], baseline[None], **steps)[0].sum(-1).abs().detach()
+    return method.attribute(f.start[None], baseline[None], **steps)[0].sum(-1).detach()
 
 
 def mask_baseline(adapter: TextAdapter, f: PartsMap) -> Float[Tensor, "parts d_model"]:

@@ -9,12 +9,12 @@ from helpers.sentences import deletion_curve, integrated_gradients, mask_baselin
 TEXT = "A warm and funny film, with two fine actors."
 
 
-def test_integrated_gradients_add_up_for_one_part(bert):
-    x = bert.encode(TEXT)
-    f = bert.output_map(x, parts=[4])
-    baseline = mask_baseline(bert, f)
-    whole = float((f(f.start) - f(baseline))[f(f.start).argmax()].abs())
-    assert integrated_gradients(f, baseline)[0] == pytest.approx(whole, rel=0.05, abs=1e-3)
+def test_integrated_gradients_add_up_with_their_sign(bert):
+    for parts in ([4], None):
+        f = bert.output_map(bert.encode(TEXT), parts)
+        baseline = mask_baseline(bert, f)
+        whole = float((f(f.start) - f(baseline))[f(f.start).argmax()])
+        assert integrated_gradients(f, baseline).sum() == pytest.approx(whole, rel=0.05, abs=1e-3)
 
 
 def test_importance_is_the_largest_response_to_a_unit_move(bert):
