@@ -11,16 +11,6 @@ import pandas as pd
 from helpers.measures.sweeps import tabulate_means
 from helpers.resources import data_folder
 
-TABLES = (  # the published tables, each a file of data/published
-    "catch_up",
-    "difference",
-    "distance",
-    "first_prediction_change",
-    "from_embeddings",
-    "from_interpretations",
-    "hypervolume_tests",
-    "seconds_per_iteration",
-)
 INPUTS = {"MNIST": "mnist", "CIFAR10": "cifar10", "WinoBias": "winobias", "MHS": "reviews"}  # the last stands for hate
 # speech, of which this project has none
 CELL = ["inputs", "algorithm", "eta", "parts"]
@@ -32,9 +22,10 @@ def load_published(table: str) -> pd.DataFrame:
     Raises:
         ValueError: there is no such table.
     """
-    if table not in TABLES:
-        raise ValueError(f"table={table!r}: must be one of {', '.join(TABLES)}")
-    rows = pd.read_csv(data_folder() / "published" / f"{table}.csv")
+    files = {file.stem: file for file in sorted((data_folder() / "published").glob("*.csv"))}
+    if table not in files:
+        raise ValueError(f"table={table!r}: must be one of {', '.join(files)}")
+    rows = pd.read_csv(files[table])
     rows.insert(0, "inputs", rows.pop("data").map(INPUTS))
     return rows.astype({"eta": float}) if "eta" in rows else rows
 
@@ -47,7 +38,7 @@ def compare_with_published(results: pd.DataFrame, column: str, table: str, quant
     Args:
         results: of a sweep, with the columns of ``CELL``.
         column: of the results.
-        table: one of ``TABLES``.
+        table: as in ``load_published``.
         quantity: published as ``{quantity}_mean`` and ``{quantity}_sd`` over inputs.
 
     Returns:
