@@ -44,9 +44,10 @@ def test_numbers_of_inputs(measured):
 def test_volumes_and_probabilities(measured):
     released, printed = find(r"volumes ([\d,]+) and ([\d.]+) times as large", measured)
     assert f"geometric means {released} and {printed} times SiMEC's" in FINDINGS
-    number = r" +(-?[\d.]+)"
-    lost, _, _ = find(rf"probability lost +printed{number}{number}{number} +\d+ ", measured)
-    mean, low, high = find(rf"probability lost .*\n +released{number}{number}{number} +\d+ ", measured)
-    corrected = find(r"probability lost +printed +[\d.]+ *\n +released +([\d.]+) *\n", measured)
-    assert f"by the printed rule (by {float(lost):.2f})" in FINDINGS
-    assert f"{mean}, with an interval from {low} to {high} and p = {corrected}" in FINDINGS
+    number = r" +(-?[\d.e-]+)"
+    printed, *_ = find(rf"probability lost +printed{number}{number}{number} +60 ", measured)
+    released = find(rf"probability lost .*\n +released{number}{number}{number} +60 ", measured)
+    corrected = find(rf"probability lost +printed{number} *\n +released{number} *\n", measured)[1]
+    mean, low, high = (f"{float(value):.3f}" for value in released)
+    assert f"by {float(printed):.2f} by the printed rule, and by {mean} by the released rule" in FINDINGS
+    assert f"with an interval from {low} to {high} and p = {float(corrected):.1g} after" in FINDINGS

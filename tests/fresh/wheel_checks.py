@@ -14,7 +14,7 @@ adapter = ViTAdapter.load("vit-digits")
 assert adapter.predict(adapter.encode(load_digits("test").images[0])).sum() > 0.99
 assert load_weights("gpt2-reviews").W_E.shape == (8192, 192)
 assert len(read_sentences("review")) == 200
-assert len(load_bundled_results()) == 25 * 54 + 20 * 18  # 25 cells of images and 20 of sentences
+assert len(load_bundled_results()) == 40 * 54 + 20 * 18  # 40 cells of images and 20 of sentences
 assert len(load_published("distance")) == 40
 message = ""
 try:

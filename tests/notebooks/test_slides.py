@@ -34,7 +34,8 @@ def test_every_section_but_exercises_and_takeaways_has_its_minutes(number):
     sections = split_sections(read_notebook(number))
     named = {name for name, texts in sections.items() if name and not re.search("Exercises|Takeaways", str(texts[0]))}
     assert named == set(COURSE["minutes"][number])
-    assert sum(COURSE["minutes"][number].values()) <= 45
+    first_reading = {name for name in named if "may be skipped" not in str(sections[name][0]).splitlines()[0]}
+    assert sum(COURSE["minutes"][number][name] for name in first_reading) <= 45
 
 
 @pytest.mark.parametrize("plan", PLANS)
