@@ -24,12 +24,21 @@ def find(pattern, text):
     return groups
 
 
-def test_shares_of_agreeing_cells(measured):
-    released, printed = find(r"meets more published cells .*measured: (\d+%) and (\d+%)", measured)
-    other = find(r"in place of 0.01: (\d+%)", measured)
-    assert f"in {released} of the cells by the released rule (in {other} with the code's other threshold)" in FINDINGS
-    assert f"in {printed} by the printed rule" in FINDINGS
-    assert f"{other} of the cells with 10⁻⁶, {released} with 0.01" in FINDINGS
+def test_times_of_the_published_pairs(measured):
+    number = r"([\d.]+), 95% from [\d.]+ to [\d.]+"
+    times = rf"measured: SiMExp {number}; released SiMExp {number}; released SiMExp, threshold 1e-6 {number}"
+    printed, released, other = find(times, measured)
+    assert f"{released} times the published ones ({other} times with the code's other threshold)" in FINDINGS
+    assert f"and {printed} times by the printed rule: geometric means" in FINDINGS
+
+
+def test_noise_beside_simec(measured):
+    printed, other, released = (
+        find(rf"\n{rule} +([\d.]+) +[\d.]+ +[\d.]+ *\n", measured)
+        for rule in ("SiMEC", "released SiMEC, threshold 1e-6", "released SiMEC")
+    )
+    assert f"drifts {released} times as far; with 10⁻⁶ it drifts {other} times as far" in FINDINGS
+    assert f"times as far, and by the printed rule {printed} times." in FINDINGS
 
 
 def test_numbers_of_inputs(measured):
