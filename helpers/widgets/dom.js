@@ -49,7 +49,7 @@ export function algorithmColour(name) {
 }
 
 // Write a number with so many significant digits: 0.0123, 93.7, 2.84×10⁻⁵. Every number in a widget is written by this,
-// or by its twin in Python, write_number of helpers.resources.display.
+// or by write_number of helpers.resources.display, which does the same in Python.
 export function writeNumber(value, digits = 3) {
   if (!value || !Number.isFinite(value)) return String(value ?? 0);
   const sign = value < 0 ? "−" : "", [mantissa, exponent] = Math.abs(value).toExponential(digits - 1).split("e");

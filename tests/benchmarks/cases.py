@@ -89,8 +89,8 @@ def random_bert(index: int, device: str, tokens: int = TOKENS, **shape: int) -> 
     return Case(PartsMap(classify, x, tuple(range(tokens)), names), x, trained=False)
 
 
-def random_gpt2(index: int, device: str, tokens: int = TOKENS, told_apart: int = 10, **shape: int) -> Case:
-    """Build a GPT-2 of a shape with random weights, and a random sentence; some words are told apart from the rest."""
+def random_gpt2(index: int, device: str, tokens: int = TOKENS, own_output: int = 10, **shape: int) -> Case:
+    """Build a GPT-2 of a shape with random weights, and a random sentence; some words have an output of their own."""
     torch.manual_seed(0)
     config = GPT2Config(**shape)
     config._attn_implementation = "eager"
@@ -102,7 +102,7 @@ def random_gpt2(index: int, device: str, tokens: int = TOKENS, told_apart: int =
         hidden = model.transformer(inputs_embeds=point[None], use_cache=False).last_hidden_state
         return model.lm_head(hidden[0, -1]).log_softmax(-1)
 
-    target = tuple(range(told_apart))
+    target = tuple(range(own_output))
     names = (*map(str, target), "the rest")
     return Case(PartsMap(predict, x, tuple(range(tokens)), names, target), x, trained=False)
 
